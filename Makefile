@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# bwctl: build, install, demonstrate, test. "make help" lists the targets.
+
+VERSION = 0.1.0
+
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+DESTDIR ?=
+
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /usr/local/sbin/bpftool) bpftool)
+PROVE   ?= prove
+
+BUILD := build
+ifeq ($(SAN),1)
+BUILD := build/san
+endif
+
+Q := @
+ifeq ($(V),1)
+Q :=
+endif
+say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
+
+# Debian packages, by what they are for. "make deps" installs those that are missing.
+DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
+	      libjansson-dev libmnl-dev bpftool
+DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iperf3 tcpdump ethtool mandoc \
+	      openssh-client openssh-server netcat-openbsd shellcheck util-linux procps
+DEPS := $(DEPS_BUILD) $(DEPS_TEST)
+
+LIBRARIES = libbpf jansson libmnl libelf zlib
+
+# Appended to, never replaced: CFLAGS and LDFLAGS from outside come last.
+BW_CFLAGS = -std=gnu11 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	    -D_GNU_SOURCE -DBWCTL_VERSION='"$(VERSION)"' -Iinclude -Iuser -Ibpf -I$(BUILD) \
+	    $(shell pkg-config --cflags $(LIBRARIES)) -fPIE -fstack-protector-strong -fno-common
+BW_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifeq ($(SAN),1)
+BW_CFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+BW_LDFLAGS += -fsanitize=address,undefined
+else
+BW_CFLAGS += -O2 -D_FORTIFY_SOURCE=2
+endif
+ifeq ($(WERROR),1)
+BW_CFLAGS += -Werror
+endif
+BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
+	     -I/usr/include/$(shell uname -m)-linux-gnu
+
+compile = $(CC) $(BW_CFLAGS) $(CFLAGS) -MMD -MP
+link = $(CC) $(BW_CFLAGS) $(CFLAGS) $(BW_LDFLAGS) $(LDFLAGS)
+
+USER_SRC := $(wildcard user/*.c)
+USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/obj/%.o)
+# Everything but main(): what the tests link with.
+PARTS := $(filter-out $(BUILD)/obj/main.o $(BUILD)/obj/cmd_%.o,$(USER_OBJ))
+
+UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
+TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
+BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help deps demo check check-fast bench install uninstall clean tests lint
+
+all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
+
+help: ## this list
+	@printf 'targets:\n'
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@printf '\nvariables:\n'
+	@printf '  %-10s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
+		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
+		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
+		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
+
+deps: ## install the Debian packages that are missing (as root)
+	@missing=; for package in $(DEPS); do \
+		dpkg-query -W -f '$${Status}\n' $$package 2>/dev/null | grep -q ' installed$$' || \
+		missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -qq update && apt-get -qq -y --no-install-recommends install $$missing \
+			>$${TMPDIR:-/tmp}/bwctl-deps.log 2>&1 </dev/null || \
+			{ cat $${TMPDIR:-/tmp}/bwctl-deps.log; exit 1; }; \
+	fi
+
+$(BUILD)/obj $(BUILD)/tests:
+	$(Q)mkdir -p $@
+
+$(BUILD)/bwctl.bpf.o: bpf/bwctl.bpf.c Makefile | $(BUILD)/obj
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/bwctl.skel.h: $(BUILD)/bwctl.bpf.o
+	$(call say,SKELETON,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name bwctl_bpf >$@
+
+$(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/bwctl.skel.h | $(BUILD)/obj
+	$(call say,CC,$@)
+	$(Q)$(compile) -c $< -o $@
+
+$(BUILD)/bwctl: $(USER_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(LIBRARIES))
+
+$(BUILD)/tests/empty.bpf.o: tests/bench/empty.bpf.c | $(BUILD)/tests
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/tests/empty.skel.h: $(BUILD)/tests/empty.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name empty_bpf >$@
+
+$(BUILD)/tests/bench: $(BUILD)/tests/empty.skel.h
+
+$(BUILD)/tests/%: tests/%.c Makefile $(PARTS) | $(BUILD)/tests
+	$(call say,TEST,$@)
+	$(Q)$(link) -I$(BUILD)/tests -MMD -MP -MF $@.d $< $(PARTS) -o $@ \
+		$(shell pkg-config --libs $(LIBRARIES)) -lcmocka -lpcap -lpthread
+
+tests: $(BUILD)/bwctl $(UNIT_TESTS) $(TEST_TOOLS) ## build what the tests need
+
+demo: deps ## show the ceiling on real traffic, in network namespaces (as root)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)tests/demo/run
+
+check: deps ## all tests that need no virtual machine (as root)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)
+
+check-fast: tests ## those that take seconds
+	$(Q)BWCTL_BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(wildcard tests/*.bats)
+
+bench: tests ## nanoseconds per packet, against an empty program (as root)
+	$(Q)$(BUILD)/tests/bench
+
+lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
+	$(Q)shellcheck -x tests/net/*.bash tests/demo/run .ci/run
+	$(Q)mandoc -Tlint -W warning docs/bwctl.8
+	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
+	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
+
+install: $(BUILD)/bwctl ## into DESTDIR/PREFIX
+	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
+	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(MANDIR)/man8/bwctl.8
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/*.d $(BUILD)/tests/*.d)

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The virtual clock: decides over one packet. Pure arithmetic on a clock, a
+ * lease and a moment that are all arguments: no helper, no map, so that the
+ * tests run it natively with invented clocks and real threads.
+ *
+ * It is the generic cell rate algorithm (ITU-T I.371, virtual scheduling) on
+ * one shared word per direction. The word is the moment until which the limit
+ * is spoken for; it may lag behind now by at most the burst. A packet passes
+ * while the word is no further ahead of now than its class's headroom, and
+ * moves it on by what its bytes cost at the rate r. From that:
+ *
+ *   passed(T) <= r * (T + burst + headroom + overshoot) + cpus * lease
+ */
+#ifndef METER_H
+#define METER_H
+
+#include "bwctl.h"
+
+/* Losing the clock to another CPU this often in a row refuses the packet. */
+#define METER_TRIES	16
+
+/* No packet is charged for more: BIG TCP ends at 512 KiB, headers and overhead included. */
+#define METER_MAX_BYTES (1U << 21)
+
+enum meter_answer {
+	METER_PASS,
+	METER_OVER,	 /* over the limit */
+	METER_CONTENDED, /* within it perhaps, but the clock was never ours: refused all the same */
+};
+
+struct meter_step {
+	__u64 clock_ns;	  /* where the clock goes */
+	__u64 take_bytes; /* what is bought by going there, 0 when the packet is refused */
+};
+
+static inline __u64 meter_max(__u64 a, __u64 b)
+{
+	return a > b ? a : b;
+}
+
+/* A moment before another, not before the beginning of time. */
+static inline __u64 meter_before(__u64 moment_ns, __u64 by_ns)
+{
+	return moment_ns > by_ns ? moment_ns - by_ns : 0;
+}
+
+/* What bytes (at most METER_MAX_BYTES) cost, rounded up. */
+static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
+{
+	__u64 round_up = (1ULL << (meter->cost_shift & 63)) - 1;
+
+	return (bytes * meter->cost_multiplier + round_up) >> (meter->cost_shift & 63);
+}
+
+/*
+ * One step of the clock at the moment now_ns for a packet that still needs
+ * need_bytes. Three things are more than plain GCRA:
+ *
+ * - A packet that costs more than overshoot_ns must find the clock that much
+ *   earlier, even earlier than the burst allows the clock to be *counted*:
+ *   idle time admits it, but is not spent, so no window is exceeded.
+ *   Nothing that fits the window starves, and the bound holds at every size.
+ * - Behind now there is no backlog, and lease_bytes are taken in advance; the
+ *   CPU then spends them without coming here.
+ * - Nothing less than lot_bytes is ever bought, so that rounding up to whole
+ *   nanoseconds costs no more than 0.1 % of the rate; the change is kept.
+ *
+ * A clock farther ahead than any packet can have put it was left by a much
+ * lower limit: it is brought back to the largest rightful debt.
+ */
+static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u32 class,
+					   __u64 clock_ns, __u64 now_ns, __u64 need_bytes)
+{
+	__u64 cost_ns = meter_cost_ns(meter, need_bytes);
+	__u64 excess_ns = cost_ns > meter->overshoot_ns ? cost_ns - meter->overshoot_ns : 0;
+	__u64 latest_ns = now_ns + meter->headroom_ns[class];
+	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
+	__u64 idle_since_ns = meter_max(spent_ns, meter_before(now_ns, meter->credit_ns));
+	struct meter_step step = { .clock_ns = clock_ns };
+	__u64 from_ns, lease_ns;
+
+	if (idle_since_ns + excess_ns > latest_ns) {
+		if (clock_ns > now_ns + meter->debt_ns)
+			step.clock_ns = now_ns + meter->debt_ns;
+		return step;
+	}
+	from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
+	lease_ns = meter_cost_ns(meter, need_bytes + meter->lease_bytes);
+	if (from_ns + lease_ns <= now_ns) {
+		step.take_bytes = need_bytes + meter->lease_bytes;
+		step.clock_ns = from_ns + lease_ns;
+	} else {
+		step.take_bytes = meter_max(need_bytes, meter->lot_bytes);
+		step.clock_ns = from_ns + meter_cost_ns(meter, step.take_bytes);
+	}
+	return step;
+}
+
+/* Spends a packet from the lease alone. False: the clock has to be asked. */
+static inline _Bool meter_spend_lease(struct bwctl_lease *lease, __u64 generation, __u64 bytes)
+{
+	if (lease->generation != generation || lease->bytes < bytes)
+		return 0;
+	lease->bytes -= bytes;
+	return 1;
+}
+
+/*
+ * Asks the clock, which other CPUs move at the same time. A lost race reloads
+ * and tries again a fixed number of times and then refuses: contention can
+ * refuse a packet, never pass one too many. The caller's CPU owns the lease.
+ */
+static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u64 generation,
+					    __u32 class, __u64 bytes, __u64 now_ns,
+					    __u64 *clock_ns, struct bwctl_lease *lease)
+{
+	__u64 have_bytes = lease->generation == generation ? lease->bytes : 0;
+	__u64 need_bytes = bytes > have_bytes ? bytes - have_bytes : 0;
+	__u64 seen_ns = *(volatile __u64 *)clock_ns;
+
+	for (int i = 0; i < METER_TRIES; i++) {
+		struct meter_step step = meter_step(meter, class, seen_ns, now_ns, need_bytes);
+		__u64 found_ns;
+
+		if (step.clock_ns == seen_ns)
+			return METER_OVER;
+		found_ns = __sync_val_compare_and_swap(clock_ns, seen_ns, step.clock_ns);
+		if (found_ns == seen_ns) {
+			if (!step.take_bytes)
+				return METER_OVER;
+			lease->generation = generation;
+			lease->bytes = have_bytes + step.take_bytes - bytes;
+			return METER_PASS;
+		}
+		seen_ns = found_ns;
+	}
+	return METER_CONTENDED;
+}
+
+#endif

@@ -1,0 +1,334 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# The network that bwctl is tried in: three namespaces, their addresses,
+# captures, TCP flows and UDP floods. All of it lives in a mount and a network
+# namespace of its own with its own bpffs, so that nothing meets a real
+# installation and nothing stays behind. Sourced by the network tests and the
+# demo; knows bwctl only as a command. Run as a program, it isolates another:
+# rig.bash COMMAND...
+#
+#     far (eth0) ---- (eth0) appliance (inside0) ---- (eth0) inside
+#                        ^ bwctl is loaded here
+#
+# What goes out is captured in far; what comes in is forwarded to inside and
+# captured there, behind the meter.
+
+RIG_ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+BWCTL=${BWCTL:-$RIG_ROOT/build/bwctl}
+RIG_TOOLS=${RIG_TOOLS:-$RIG_ROOT/build/tests}
+
+RIG_FAR4=192.0.2.1 RIG_FAR6=2001:db8::1
+RIG_APPLIANCE4=192.0.2.2 RIG_APPLIANCE6=2001:db8::2
+RIG_GATEWAY4=198.51.100.1 RIG_GATEWAY6=2001:db8:1::1 # the appliance, as seen from inside
+RIG_INSIDE4=198.51.100.2 RIG_INSIDE6=2001:db8:1::2
+readonly RIG_FAR4 RIG_FAR6 RIG_APPLIANCE4 RIG_APPLIANCE6
+readonly RIG_GATEWAY4 RIG_GATEWAY6 RIG_INSIDE4 RIG_INSIDE6
+
+# One line to stderr, and failure.
+rig_fail() {
+	printf 'rig: %s\n' "$*" >&2
+	return 1
+}
+
+rig_isolated() {
+	[[ ${RIG_ISOLATED:-} == "$(readlink /proc/self/ns/mnt)" ]]
+}
+
+# rig_isolate "$@": runs the calling script again, isolated, unless it already is.
+rig_isolate() {
+	rig_isolated || rig_isolated_exec bash "$0" "$@"
+}
+
+# rig_isolated_exec COMMAND...: becomes COMMAND in a mount and a network namespace of its own.
+rig_isolated_exec() {
+	((EUID == 0)) || {
+		rig_fail 'network namespaces need root'
+		exit 1
+	}
+	# shellcheck disable=SC2016 # for the inner shell to expand
+	exec unshare --mount --net --propagation private -- bash -c '
+		set -e
+		mkdir -p /run/netns
+		mount -t tmpfs -o mode=755 rig-netns /run/netns
+		mount -t bpf -o mode=700 rig-bpf /sys/fs/bpf
+		ip link set lo up
+		RIG_ISOLATED=$(readlink /proc/self/ns/mnt) exec "$@"
+	' rig "$@"
+}
+
+# rig_in NAMESPACE COMMAND...: "ip netns exec" would hide bpffs behind a fresh /sys.
+rig_in() {
+	local namespace=$1
+	shift
+	nsenter --net="/run/netns/$namespace" -- "$@"
+}
+
+rig_bwctl() {
+	"$BWCTL" -n appliance "$@"
+}
+
+# Sets up namespaces, links and addresses. RIG_DIR is where captures and results go.
+rig_make() {
+	local namespace
+	rig_isolated || rig_fail 'not isolated: call rig_isolate first, or run under rig.bash' || return
+	RIG_DIR=$(mktemp -d "${TMPDIR:-/tmp}/bwctl-rig.XXXXXX") || return
+	export RIG_DIR
+	: >"$RIG_DIR/pids"
+
+	for namespace in far appliance inside; do
+		ip netns add "$namespace" || return
+		rig_in "$namespace" sysctl -q -w \
+			net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv6.conf.default.router_solicitations=0 \
+			net.ipv6.conf.default.accept_ra=0 \
+			net.ipv4.tcp_no_metrics_save=1 || return
+		ip -n "$namespace" link set lo up || return
+	done
+	ip link add eth0 mtu 1500 netns far type veth \
+		peer name eth0 mtu 1500 netns appliance || return
+	ip link add inside0 mtu 1500 netns appliance type veth \
+		peer name eth0 mtu 1500 netns inside || return
+	rig_address far eth0 "$RIG_FAR4/24" "$RIG_FAR6/64" || return
+	rig_address appliance eth0 "$RIG_APPLIANCE4/24" "$RIG_APPLIANCE6/64" || return
+	rig_address appliance inside0 "$RIG_GATEWAY4/24" "$RIG_GATEWAY6/64" || return
+	rig_address inside eth0 "$RIG_INSIDE4/24" "$RIG_INSIDE6/64" || return
+
+	rig_in appliance sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 || return
+	ip -n far route add default via "$RIG_APPLIANCE4" || return
+	ip -n far -6 route add default via "$RIG_APPLIANCE6" || return
+	ip -n inside route add default via "$RIG_GATEWAY4" || return
+	ip -n inside -6 route add default via "$RIG_GATEWAY6" || return
+	rig_offloads off || return
+	rig_reachable
+}
+
+# rig_address NAMESPACE INTERFACE ADDRESS4 ADDRESS6
+rig_address() {
+	ip -n "$1" address add "$3" dev "$2" &&
+		ip -n "$1" address add "$4" dev "$2" nodad &&
+		ip -n "$1" link set "$2" up
+}
+
+# Both ways work, and neighbours are known, before anything is measured.
+rig_reachable() {
+	local address
+	for address in "$RIG_INSIDE4" "$RIG_INSIDE6"; do
+		rig_in far ping -q -n -c 1 -i 0.2 -w 5 "$address" >"$RIG_DIR/ping" 2>&1 ||
+			rig_fail "no way from far to $address: $(<"$RIG_DIR/ping")" || return
+	done
+}
+
+# Stops what was started, removes the namespaces and the directory.
+rig_destroy() {
+	local namespace
+	[[ -n ${RIG_DIR:-} ]] || return 0
+	rig_stop_all
+	for namespace in far appliance inside; do
+		[[ ! -e /run/netns/$namespace ]] || ip netns delete "$namespace"
+	done
+	rm -rf "$RIG_DIR"
+	unset RIG_DIR
+}
+
+# rig_offloads off: every packet is a frame, everywhere.
+# rig_offloads on: the meter sees super-packets in both directions: TSO's from outside and GSO's
+#     from the appliance and from inside. They become frames before the captures.
+# rig_offloads gro: as on, but those from outside are made from frames by the appliance's GRO.
+rig_offloads() {
+	local out in gro
+	case $1 in
+	off) out=off in=off gro=off ;;
+	on) out=on in=on gro=off ;;
+	gro) out=on in=off gro=on ;;
+	*) rig_fail "offloads '$1': expected off, on or gro" || return ;;
+	esac
+	# TSO off, GSO on: segmented between the hook and the wire. GRO off: captured as it came.
+	rig_in far ethtool -K eth0 tso "$in" gso "$in" gro off &&
+		rig_in appliance ethtool -K eth0 tso off gso "$out" gro "$gro" &&
+		rig_in appliance ethtool -K inside0 tso off gso on gro off &&
+		rig_in inside ethtool -K eth0 tso "$out" gso "$out" gro off
+}
+
+# rig_start NAMESPACE COMMAND...: in the background. Its pid is in RIG_PID and in RIG_DIR/pids,
+# so that even one that was started in a subshell is stopped in the end.
+rig_start() {
+	local namespace=$1
+	shift
+	# Not through rig_in: the pid must be that of COMMAND. Descriptor 3 is bats' own.
+	nsenter --net="/run/netns/$namespace" -- "$@" 3>&- &
+	RIG_PID=$!
+	echo "$RIG_PID" >>"$RIG_DIR/pids"
+}
+
+# rig_alive PID: still the process that was started here, not another that got its number.
+rig_alive() {
+	[[ $(readlink "/proc/$1/ns/mnt" 2>/dev/null) == "$RIG_ISOLATED" ]]
+}
+
+# rig_wait_gone SECONDS PID: waits for the end of a process, child of this shell or not.
+rig_wait_gone() {
+	local tries=$(($1 * 20))
+	while rig_alive "$2"; do
+		((tries-- > 0)) || return
+		sleep 0.05
+	done
+	wait "$2" 2>/dev/null || true
+}
+
+# rig_stop PID...: SIGTERM, SIGKILL to one that has not gone after 3 seconds.
+rig_stop() {
+	local pid
+	for pid; do
+		! rig_alive "$pid" || kill -TERM "$pid" 2>/dev/null || true
+	done
+	for pid; do
+		rig_wait_gone 3 "$pid" || kill -KILL "$pid" 2>/dev/null || true
+		sed -i "/^$pid\$/d" "$RIG_DIR/pids"
+	done
+}
+
+rig_stop_all() {
+	local pids
+	mapfile -t pids <"$RIG_DIR/pids"
+	rig_stop "${pids[@]}"
+}
+
+# rig_wait SECONDS COMMAND...: until COMMAND succeeds.
+rig_wait() {
+	local tries=$(($1 * 20))
+	shift
+	until "$@"; do
+		((tries-- > 0)) || return
+		sleep 0.05
+	done
+}
+
+# rig_listens NAMESPACE tcp|udp PORT
+rig_listens() {
+	[[ -n $(rig_in "$1" ss -H -n -l "--$2" "sport = :$3") ]]
+}
+
+# rig_capture NAME NAMESPACE INTERFACE [TCPDUMP-ARGUMENT...]: captures what arrives at INTERFACE
+# (-Q out and others may follow) into RIG_DIR/NAME.pcap, and returns when it does.
+rig_capture() {
+	local name=$1 namespace=$2 interface=$3
+	shift 3
+	# Immediate mode: nothing is left in a half-full block of the ring when it is stopped.
+	# 128 bytes a frame and 128 MiB: room for half a million frames.
+	rig_start "$namespace" tcpdump -i "$interface" -n -Z root -Q in -s 128 -B 131072 \
+		--immediate-mode --time-stamp-precision=nano -w "$RIG_DIR/$name.pcap" "$@" \
+		2>"$RIG_DIR/$name.tcpdump"
+	echo "$RIG_PID" >"$RIG_DIR/$name.pid"
+	rig_wait 5 grep -qs 'listening on' "$RIG_DIR/$name.tcpdump" ||
+		rig_fail "capture '$name' does not start: $(<"$RIG_DIR/$name.tcpdump")"
+}
+
+# rig_capture_stop NAME...: fails when the kernel had to drop frames: such a capture proves nothing.
+rig_capture_stop() {
+	local name dropped failed=0
+	sleep 0.3
+	for name; do
+		rig_stop "$(<"$RIG_DIR/$name.pid")"
+		dropped=$(awk '/ dropped by / { n += $1; seen = 1 } END { if (seen) print n }' \
+			"$RIG_DIR/$name.tcpdump")
+		[[ $dropped == 0 ]] ||
+			rig_fail "capture '$name' is not whole: $(<"$RIG_DIR/$name.tcpdump")" || failed=1
+	done
+	return "$failed"
+}
+
+# rig_flow NAME SERVER-NAMESPACE CLIENT-NAMESPACE [OPTION VALUE]...: starts one TCP flow, an iperf3
+# server and a client. The pid of the client is then in RIG_PID.
+#     to ADDRESS      the server's, as the client knows it (needed)
+#     port PORT       the server's (5201)
+#     cport PORT      the client's, for the data
+#     seconds N       (10)
+#     congestion NAME (cubic)
+#     reverse yes     the server sends
+#     bitrate RATE    as iperf3 has it: 5M; 0 is as fast as it goes (0)
+rig_flow() {
+	local name=$1 server=$2 client=$3 server_pid
+	local to='' port=5201 cport='' seconds=10 congestion=cubic reverse=no bitrate=0
+	local arguments=()
+	shift 3
+	while (($#)); do
+		case $1 in
+		to | port | cport | seconds | congestion | reverse | bitrate) local "$1=$2" ;;
+		*) rig_fail "flow option '$1'" || return ;;
+		esac
+		shift 2
+	done
+	rig_start "$server" iperf3 --server --one-off --port "$port" --json >"$RIG_DIR/$name.server" 2>&1
+	server_pid=$RIG_PID
+	rig_wait 5 rig_listens "$server" tcp "$port" ||
+		rig_fail "iperf3 does not listen on port $port: $(<"$RIG_DIR/$name.server")" || return
+
+	arguments=(--client "$to" --port "$port" --time "$seconds" --congestion "$congestion"
+		--bitrate "$bitrate" --connect-timeout 5000 --json)
+	[[ -z $cport ]] || arguments+=(--cport "$cport")
+	[[ $reverse == no ]] || arguments+=(--reverse)
+	rig_start "$client" iperf3 "${arguments[@]}" >"$RIG_DIR/$name.client" 2>&1
+	printf '%s\n' "$reverse $RIG_PID $server_pid" >"$RIG_DIR/$name.flow"
+}
+
+# rig_flow_wait NAME [SECONDS]: until it has ended, 30 seconds if not told. Fails, and says why,
+# if it failed or has not ended.
+rig_flow_wait() {
+	local reverse client server why
+	read -r reverse client server <"$RIG_DIR/$1.flow"
+	rig_wait_gone "${2:-30}" "$client" && rig_wait_gone 5 "$server" ||
+		rig_fail "flow '$1' does not end" || return
+	why=$(jq -r '.error // empty' "$RIG_DIR/$1.client" 2>&1)
+	[[ -z $why ]] || rig_fail "flow '$1': $why"
+}
+
+# rig_flow_goodput NAME [SKIP]: prints what the receiver got, payload bits per second, without
+# its first SKIP seconds (1). After rig_flow_wait.
+rig_flow_goodput() {
+	local reverse client server receiver=server
+	read -r reverse client server <"$RIG_DIR/$1.flow"
+	[[ $reverse == no ]] || receiver=client
+	jq -e --argjson skip "${2:-1}" '
+		[.intervals[].sum | select(.start >= $skip - 0.01)] |
+		(map(.bytes) | add) * 8 / (map(.seconds) | add) | floor
+	' "$RIG_DIR/$1.$receiver" || rig_fail "flow '$1' has no measurement"
+}
+
+# rig_flood NAME NAMESPACE ADDRESS PORT RATE SECONDS [BLAST-ARGUMENT...]: UDP, 1472 bytes of payload
+# a frame unless a --size follows. Its pid is then in RIG_PID, its count in RIG_DIR/NAME.flood.
+rig_flood() {
+	local name=$1 namespace=$2 address=$3 port=$4 rate=$5 seconds=$6
+	shift 6
+	rig_start "$namespace" "$RIG_TOOLS/blast" send "$address" "$port" --rate "$rate" \
+		--seconds "$seconds" --size 1472 "$@" >"$RIG_DIR/$name.flood" 2>&1
+	echo "$RIG_PID" >"$RIG_DIR/$name.pid"
+}
+
+# rig_flood_wait NAME [SECONDS]: until it has ended; prints its line of JSON.
+rig_flood_wait() {
+	rig_wait_gone "${2:-30}" "$(<"$RIG_DIR/$1.pid")" || rig_fail "flood '$1' does not end" || return
+	jq -c -e 'select(.sent_packets >= 0)' "$RIG_DIR/$1.flood" ||
+		rig_fail "flood '$1': $(<"$RIG_DIR/$1.flood")"
+}
+
+# rig_sink NAME NAMESPACE PORT: counts UDP that arrives, so that no ICMP answers it.
+rig_sink() {
+	rig_start "$2" "$RIG_TOOLS/blast" sink "$3" >"$RIG_DIR/$1.sink" 2>&1
+	echo "$RIG_PID" >"$RIG_DIR/$1.pid"
+	rig_wait 5 rig_listens "$2" udp "$3" || rig_fail "no sink on port $3: $(<"$RIG_DIR/$1.sink")"
+}
+
+# rig_sink_stop NAME: prints its line of JSON.
+rig_sink_stop() {
+	rig_stop "$(<"$RIG_DIR/$1.pid")"
+	jq -c . "$RIG_DIR/$1.sink"
+}
+
+if [[ $0 == "${BASH_SOURCE[0]}" ]]; then
+	(($#)) || {
+		rig_fail 'usage: rig.bash COMMAND...'
+		exit 2
+	}
+	rig_isolated_exec "$@"
+fi

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * bwctl load and unload: puts the limiter on interfaces, and takes it off.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "flow_table.h"
+#include "limiter.h"
+#include "policy.h"
+#include "report.h"
+
+static bool is_unlimited(const struct bwctl_policy *policy)
+{
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		if (policy->request[direction].limit_bits_s)
+			return false;
+	return true;
+}
+
+/* A limiter without a policy is new: count only. */
+static int ensure_policy(struct limiter *limiter, struct bwctl_policy *policy, char why[LOG_TEXT])
+{
+	int err = limiter_policy(limiter, policy, why);
+
+	if (err != -ENOENT)
+		return err;
+	memset(policy, 0, sizeof(*policy));
+	policy->abi = BWCTL_ABI;
+	policy->possible_cpus = (__u32)limiter_possible_cpus();
+	flow_table_default(&policy->table);
+	err = flow_table_build(&policy->table);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		err = policy_derive(&policy->request[direction], policy->possible_cpus,
+				    limiter_leases_are_safe(), &policy->meter[direction],
+				    &policy->promise[direction], why);
+	if (err)
+		return err;
+	policy_succeed(NULL, policy, 0);
+	return limiter_publish(limiter, policy, why);
+}
+
+int cmd_load(const struct options *options, int count, char *words[])
+{
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	struct limiter *limiter = NULL;
+	char why[LOG_TEXT] = "out of memory";
+	enum bwctl_hook hook;
+	int err = policy ? 0 : -ENOMEM, code = EXIT_DONE;
+
+	if (!err)
+		err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
+	if (!err)
+		err = ensure_policy(limiter, policy, why);
+	if (err) {
+		code = command_failed(err, why);
+		goto out;
+	}
+	/* Each stands for itself: one that cannot be loaded does not unload the others. */
+	for (int i = 0; i < count; i++) {
+		err = limiter_attach(limiter, words[i], options->hook, &hook, why);
+		if (err)
+			code = command_failed(err, why);
+		else
+			printf("loaded on %s (%s, ingress and egress)\n", words[i], report_hook_name(hook));
+	}
+	if (code == EXIT_DONE && is_unlimited(policy)) {
+		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
+	} else if (code == EXIT_DONE) {
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			command_print_limit(policy, direction);
+	}
+out:
+	if (limiter && code != EXIT_DONE) {
+		struct limiter_interface *interfaces = NULL;
+		size_t loaded = 0;
+
+		/* A first load that failed leaves nothing behind. */
+		if (!limiter_interfaces(limiter, &interfaces, &loaded, why) && !loaded)
+			limiter_remove(limiter, why);
+		free(interfaces);
+	}
+	limiter_close(limiter);
+	free(policy);
+	return code;
+}
+
+static bool is_named(const struct limiter_interface *interface, int count, char *words[],
+		     bool *found)
+{
+	if (!interface->here)
+		return false;
+	if (!count)
+		return true;
+	for (int i = 0; i < count; i++)
+		if (!strcmp(words[i], interface->name) ||
+		    !strcmp(words[i], interface->record.name)) {
+			found[i] = true;
+			return true;
+		}
+	return false;
+}
+
+int cmd_unload(const struct options *options, int count, char *words[])
+{
+	struct limiter_interface *interfaces = NULL;
+	struct limiter *limiter = NULL;
+	bool *found = calloc((size_t)count + 1, sizeof(*found));
+	size_t loaded = 0, left = 0;
+	char why[LOG_TEXT] = "out of memory";
+	int err = found ? 0 : -ENOMEM, code = EXIT_DONE;
+
+	if (!err)
+		err = limiter_open(&limiter, options->pin_dir, LIMITER_CHANGE, why);
+	if (err == -ENOENT && !count) {
+		printf("nothing was loaded\n");
+		goto out;
+	}
+	if (!err)
+		err = limiter_interfaces(limiter, &interfaces, &loaded, why);
+	if (err) {
+		code = command_failed(err, why);
+		goto out;
+	}
+	/* All names first: a slip of the pen changes nothing. */
+	for (size_t i = 0; i < loaded; i++)
+		is_named(&interfaces[i], count, words, found);
+	for (int i = 0; i < count; i++)
+		if (!found[i]) {
+			snprintf(why, sizeof(why), "'%s' is not loaded", words[i]);
+			code = command_failed(-ENODEV, why);
+		}
+	if (code != EXIT_DONE)
+		goto out;
+
+	for (size_t i = 0; i < loaded; i++) {
+		if (!is_named(&interfaces[i], count, words, found)) {
+			left++;
+			continue;
+		}
+		err = limiter_detach(limiter, &interfaces[i], why);
+		if (err) {
+			code = command_failed(err, why);
+			left++;
+		} else {
+			printf("unloaded from %s\n", interfaces[i].name);
+		}
+	}
+	if (left) {
+		printf("still loaded on %zu other interface%s\n", left, left == 1 ? "" : "s");
+		goto out;
+	}
+	err = limiter_remove(limiter, why);
+	if (err)
+		code = command_failed(err, why);
+out:
+	limiter_close(limiter);
+	free(interfaces);
+	free(found);
+	return code;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * bwctl set: changes the limit, and says what is in force now.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "command.h"
+#include "config.h"
+#include "limiter.h"
+#include "policy.h"
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+static int derive(struct bwctl_policy *policy, char why[LOG_TEXT])
+{
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		char problem[UNITS_TEXT];
+		int err = policy_derive(&policy->request[direction], policy->possible_cpus,
+					limiter_leases_are_safe(), &policy->meter[direction],
+					&policy->promise[direction], problem);
+
+		if (err) {
+			snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction), problem);
+			return err;
+		}
+	}
+	return 0;
+}
+
+int cmd_set(const struct options *options, int count, char *words[])
+{
+	struct bwctl_policy *previous = malloc(sizeof(*previous));
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	struct limiter *limiter = NULL;
+	struct limiter_interface *interfaces = NULL;
+	struct config_change change;
+	char why[LOG_TEXT] = "out of memory";
+	size_t loaded = 0;
+	int err, code = EXIT_DONE;
+
+	if (config_parse_set(count, words, &change, why)) {
+		command_failed(-EINVAL, why);
+		code = EXIT_MISUSE;
+		goto out;
+	}
+	err = previous && policy ? 0 : -ENOMEM;
+	if (!err)
+		err = limiter_open(&limiter, options->pin_dir, LIMITER_CHANGE, why);
+	if (!err)
+		err = limiter_interfaces(limiter, &interfaces, &loaded, why);
+	if (!err && !loaded) {
+		err = -ENOENT;
+		snprintf(why, sizeof(why), "nothing is loaded");
+	}
+	if (!err)
+		err = limiter_policy(limiter, previous, why);
+	if (!err) {
+		*policy = *previous;
+		config_apply(&change, policy->request);
+		err = derive(policy, why);
+	}
+	if (!err) {
+		policy_succeed(previous, policy, monotonic_ns());
+		err = limiter_publish(limiter, policy, why);
+	}
+	if (err) {
+		code = command_failed(err, why);
+		goto out;
+	}
+	if (options->json) {
+		/* What programs get from "set" is what they get from "show". */
+		limiter_close(limiter);
+		limiter = NULL;
+		code = cmd_show(options, 0, NULL);
+		goto out;
+	}
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		command_print_limit(policy, direction);
+out:
+	limiter_close(limiter);
+	free(interfaces);
+	free(policy);
+	free(previous);
+	return code;
+}

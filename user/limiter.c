@@ -1,0 +1,926 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The only user of libbpf, the skeleton, pins and links.
+ *
+ * Order is what keeps the promise: a policy is in place before anything is
+ * attached, a new hook is attached before an old one goes, and a policy
+ * changes by one pointer. A process may die between any two steps.
+ */
+#include "limiter.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bwctl.skel.h"
+#include "queue.h"
+
+#ifndef ARPHRD_IP6GRE
+#define ARPHRD_IP6GRE 823
+#endif
+
+/* Since Linux 6.6; the headers of Debian 12 are older. */
+#define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
+#define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
+#define ATTACH_BEFORE	   (1U << 3) /* BPF_F_BEFORE; beside nothing: before all others */
+
+#define LOCK_STEP_NS	   20000000L
+#define LOCK_WAIT_NS	   30000000000LL
+#define LOCK_SAY_NS	   1000000000LL
+
+#define CLSACT_PRIORITIES  8
+#define CLSACT_HANDLE	   0x6277 /* ours at whatever priority, so that a crash leaves no filter unknown */
+#define BPFFS_ROOT	   "/sys/fs/bpf"
+#define WARNINGS	   65536
+#define PATH		   512
+
+enum pinned_map {
+	MAP_POLICIES,
+	MAP_CLOCKS,
+	MAP_LEASES,
+	MAP_COUNTERS,
+	MAP_FRAGMENTS,
+	MAP_INTERFACES,
+	MAPS
+};
+
+static const char *const map_names[MAPS] = {
+	"policies", "clocks", "leases", "counters", "fragments", "interfaces",
+};
+
+struct limiter {
+	char pin_dir[PATH];
+	int lock_fd;
+	int map_fd[MAPS];
+	struct bwctl_bpf *skeleton; /* only when it was opened to create */
+	uint64_t netns_inode;
+};
+
+static int fail(char why[LOG_TEXT], int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The text, a colon and what errno stands for. Returns err, which is negative. */
+static int fail(char why[LOG_TEXT], int err, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(why, LOG_TEXT, format, arguments);
+	va_end(arguments);
+	if (length >= 0 && length < LOG_TEXT)
+		snprintf(why + length, (size_t)(LOG_TEXT - length), ": %s", strerror(-err));
+	return err;
+}
+
+static int refuse(char why[LOG_TEXT], int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The text alone says it all. */
+static int refuse(char why[LOG_TEXT], int err, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, LOG_TEXT, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+/*
+ * libbpf's messages. Warnings are kept, because a program that the verifier
+ * refuses is explained there and nowhere else.
+ */
+static char warnings[WARNINGS];
+static size_t warnings_length;
+
+static int libbpf_message(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	va_list again;
+	int length;
+
+	va_copy(again, arguments);
+	if (level == LIBBPF_WARN && warnings_length < sizeof(warnings)) {
+		length = vsnprintf(warnings + warnings_length, sizeof(warnings) - warnings_length,
+				   format, again);
+		if (length > 0)
+			warnings_length += (size_t)length;
+		if (warnings_length >= sizeof(warnings))
+			warnings_length = sizeof(warnings) - 1;
+	}
+	va_end(again);
+	log_debug(format, arguments);
+	return 0;
+}
+
+static void pin_path(const struct limiter *limiter, const char *name, char path[PATH + 64])
+{
+	snprintf(path, PATH + 64, "%s/%s", limiter->pin_dir, name);
+}
+
+/* By namespace and index: a name may change or hold a dot, which bpffs refuses. */
+static void link_path(const struct limiter *limiter, const struct bwctl_interface_key *key,
+		      enum bwctl_direction direction, char path[PATH + 64])
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "link-%llu-%u-%s", (unsigned long long)key->netns_inode,
+		 key->ifindex, direction == BWCTL_INGRESS ? "ingress" : "egress");
+	pin_path(limiter, name, path);
+}
+
+/* ---- the pin directory, its file system and its lock ---- */
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
+/*
+ * A process in a mount namespace of its own (as under "ip netns exec", which
+ * also hides the real /sys/fs/bpf) would take a BPF file system mounted here
+ * with it when it ends, and the limit too.
+ */
+static bool mount_would_vanish(void)
+{
+	struct stat own, first;
+
+	return !stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &first) &&
+	       own.st_ino != first.st_ino;
+}
+
+static int make_pin_dir(const char *pin_dir, char why[LOG_TEXT])
+{
+	char parent[PATH];
+	char *slash;
+
+	snprintf(parent, sizeof(parent), "%s", pin_dir);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return refuse(why, -EINVAL,
+			      "'%s' cannot be a pin directory: expected a path below " BPFFS_ROOT,
+			      pin_dir);
+	*slash = '\0';
+	if (!strcmp(parent, BPFFS_ROOT) && !is_bpffs(parent)) {
+		if (mount_would_vanish())
+			return refuse(why, -EINVAL,
+				      "no BPF file system on " BPFFS_ROOT
+				      " in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
+		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
+			return fail(why, -errno, "cannot mount the BPF file system on " BPFFS_ROOT);
+	}
+	if (!is_bpffs(parent))
+		return refuse(why, -EINVAL,
+			      "'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
+			      pin_dir);
+	if (mkdir(pin_dir, 0700) && errno != EEXIST)
+		return fail(why, -errno, "cannot make '%s'", pin_dir);
+	return 0;
+}
+
+static int lock_with_patience(int fd, int operation)
+{
+	struct timespec step = { .tv_nsec = LOCK_STEP_NS };
+	long long waited_ns = 0;
+
+	while (flock(fd, operation | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited_ns >= LOCK_WAIT_NS)
+			return -EBUSY;
+		if (waited_ns == LOCK_SAY_NS)
+			log_hint("waiting for another bwctl to finish");
+		nanosleep(&step, NULL);
+		waited_ns += LOCK_STEP_NS;
+	}
+	return 0;
+}
+
+/*
+ * Locks the pin directory itself, so that nothing else is left lying about.
+ * While we waited an unload may have removed it, and a load made another.
+ */
+static int open_and_lock(struct limiter *limiter, enum limiter_access access, char why[LOG_TEXT])
+{
+	for (;;) {
+		struct stat held, there;
+		int err;
+
+		if (access == LIMITER_CREATE) {
+			err = make_pin_dir(limiter->pin_dir, why);
+			if (err)
+				return err;
+		}
+		limiter->lock_fd = open(limiter->pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (limiter->lock_fd < 0 && errno == ENOENT && access == LIMITER_CREATE)
+			continue;
+		if (limiter->lock_fd < 0) {
+			err = -errno;
+			return err == -ENOENT ?
+				       refuse(why, err, "nothing is loaded") :
+				       fail(why, err, "cannot open '%s'", limiter->pin_dir);
+		}
+		err = lock_with_patience(limiter->lock_fd,
+					 access == LIMITER_READ ? LOCK_SH : LOCK_EX);
+		if (err == -EBUSY)
+			return refuse(why, err, "another bwctl has been busy for %lld seconds",
+				      LOCK_WAIT_NS / 1000000000LL);
+		if (err)
+			return fail(why, err, "cannot lock '%s'", limiter->pin_dir);
+		if (!fstat(limiter->lock_fd, &held) && !stat(limiter->pin_dir, &there) &&
+		    held.st_ino == there.st_ino && held.st_dev == there.st_dev)
+			return 0;
+		close(limiter->lock_fd);
+		limiter->lock_fd = -1;
+	}
+}
+
+/* ---- maps and programs ---- */
+
+static int refuse_other_abi(const struct limiter *limiter, char why[LOG_TEXT])
+{
+	return refuse(why, -EPROTO,
+		      "the limiter in '%s' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload' by that version",
+		      limiter->pin_dir);
+}
+
+static uint32_t expected_value_size(enum pinned_map map)
+{
+	static const uint32_t sizes[MAPS] = {
+		[MAP_POLICIES] = sizeof(__u32),
+		[MAP_CLOCKS] = sizeof(struct bwctl_clock),
+		[MAP_LEASES] = sizeof(struct bwctl_lease),
+		[MAP_COUNTERS] = sizeof(struct bwctl_counters),
+		[MAP_FRAGMENTS] = sizeof(__u8),
+		[MAP_INTERFACES] = sizeof(struct bwctl_interface),
+	};
+
+	return sizes[map];
+}
+
+/* The maps as they are pinned. -ENOENT: at least one is missing. */
+static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
+{
+	for (int i = 0; i < MAPS; i++) {
+		struct bpf_map_info info = { 0 };
+		__u32 length = sizeof(info);
+		char path[PATH + 64];
+
+		pin_path(limiter, map_names[i], path);
+		limiter->map_fd[i] = bpf_obj_get(path);
+		if (limiter->map_fd[i] < 0) {
+			int err = -errno;
+
+			return err == -ENOENT ? refuse(why, err, "nothing is loaded") :
+						fail(why, err, "cannot open '%s'", path);
+		}
+		if (bpf_obj_get_info_by_fd(limiter->map_fd[i], &info, &length))
+			return fail(why, -errno, "cannot inspect '%s'", path);
+		if (info.value_size != expected_value_size(i))
+			return refuse_other_abi(limiter, why);
+	}
+	return 0;
+}
+
+/* The policy map in force: a file descriptor, or -errno. */
+static int policy_map(const struct limiter *limiter)
+{
+	__u32 zero = 0, id;
+	int fd;
+
+	if (bpf_map_lookup_elem(limiter->map_fd[MAP_POLICIES], &zero, &id))
+		return -errno;
+	fd = bpf_map_get_fd_by_id(id);
+	return fd < 0 ? -errno : fd;
+}
+
+static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+	int err = 0, fd = policy_map(limiter);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fail(why, fd, "cannot open the policy in force");
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		err = fail(why, -errno, "cannot inspect the policy in force");
+	else if (info.value_size != sizeof(struct bwctl_policy))
+		err = refuse_other_abi(limiter, why);
+	close(fd);
+	return err;
+}
+
+static bool kernel_is_older_than(unsigned int major, unsigned int minor, struct utsname *kernel)
+{
+	unsigned int has_major, has_minor;
+
+	if (uname(kernel) || sscanf(kernel->release, "%u.%u", &has_major, &has_minor) != 2)
+		return false;
+	return has_major < major || (has_major == major && has_minor < minor);
+}
+
+/* Loads the programs; maps that are pinned are used, others made and pinned. */
+static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
+{
+	struct bpf_object_skeleton *parts;
+	struct utsname kernel;
+	int err;
+
+	warnings_length = 0;
+	warnings[0] = '\0';
+	limiter->skeleton = bwctl_bpf__open();
+	if (!limiter->skeleton)
+		return fail(why, -errno, "cannot open the BPF programs");
+	parts = limiter->skeleton->skeleton;
+	for (int i = 0; i < parts->map_cnt; i++) {
+		char path[PATH + 64];
+
+		pin_path(limiter, parts->maps[i].name, path);
+		err = bpf_map__set_pin_path(*parts->maps[i].map, path);
+		if (err)
+			return fail(why, err, "cannot pin '%s'", path);
+	}
+	err = bwctl_bpf__load(limiter->skeleton);
+	if (!err)
+		return 0;
+	if (err == -EPERM)
+		return fail(why, err, "cannot load the BPF programs");
+	/* The clock needs compare-and-swap in BPF (commit 5ffa25502b5a, Linux 5.12). */
+	if (kernel_is_older_than(5, 12, &kernel))
+		return refuse(why, err, "cannot load the BPF programs: Linux 5.12 or newer is needed, this is %s",
+			      kernel.release);
+	log_verbatim(warnings);
+	return fail(why, err, "cannot load the BPF programs");
+}
+
+int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter_access access,
+		 char why[LOG_TEXT])
+{
+	struct limiter *limiter = calloc(1, sizeof(*limiter));
+	struct stat netns;
+	int err;
+
+	if (!limiter)
+		return fail(why, -ENOMEM, "cannot open the limiter");
+	limiter->lock_fd = -1;
+	for (int i = 0; i < MAPS; i++)
+		limiter->map_fd[i] = -1;
+	libbpf_set_print(libbpf_message);
+	if (strlen(pin_dir) >= sizeof(limiter->pin_dir)) {
+		err = refuse(why, -ENAMETOOLONG, "the pin directory's name is too long");
+		goto out;
+	}
+	strcpy(limiter->pin_dir, pin_dir);
+	if (stat("/proc/self/ns/net", &netns)) {
+		err = fail(why, -errno, "cannot tell the network namespace");
+		goto out;
+	}
+	limiter->netns_inode = netns.st_ino;
+
+	err = open_and_lock(limiter, access, why);
+	if (err)
+		goto out;
+	err = open_maps(limiter, why);
+	if (!err)
+		err = check_policy_abi(limiter, why);
+	if (err == -ENOENT && access == LIMITER_CREATE)
+		err = 0;
+	if (err)
+		goto out;
+	if (access == LIMITER_CREATE) {
+		err = load_programs(limiter, why);
+		if (!err)
+			err = open_maps(limiter, why);
+	}
+out:
+	if (err)
+		limiter_close(limiter);
+	else
+		*ret_limiter = limiter;
+	return err;
+}
+
+void limiter_close(struct limiter *limiter)
+{
+	if (!limiter)
+		return;
+	bwctl_bpf__destroy(limiter->skeleton);
+	for (int i = 0; i < MAPS; i++)
+		if (limiter->map_fd[i] >= 0)
+			close(limiter->map_fd[i]);
+	if (limiter->lock_fd >= 0)
+		close(limiter->lock_fd);
+	free(limiter);
+}
+
+/* ---- policy and counters ---- */
+
+int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, char why[LOG_TEXT])
+{
+	__u32 zero = 0;
+	int err = 0, fd = policy_map(limiter);
+
+	if (fd == -ENOENT)
+		return refuse(why, fd, "no policy is in force yet");
+	if (fd < 0)
+		return fail(why, fd, "cannot open the policy in force");
+	if (bpf_map_lookup_elem(fd, &zero, ret_policy))
+		err = fail(why, -errno, "cannot read the policy in force");
+	close(fd);
+	return err;
+}
+
+int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT])
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
+	__u32 zero = 0;
+	int err = 0, fd;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy), 1,
+			    &options);
+	if (fd < 0)
+		return fail(why, -errno, "cannot make a policy map");
+	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd))
+		err = fail(why, -errno, "cannot write the policy");
+	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
+	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
+		err = fail(why, -errno, "cannot put the policy in force");
+	close(fd);
+	return err;
+}
+
+int limiter_possible_cpus(void)
+{
+	return libbpf_num_possible_cpus();
+}
+
+bool limiter_leases_are_safe(void)
+{
+	return access("/sys/kernel/realtime", F_OK) != 0;
+}
+
+static void add_tally(struct bwctl_tally *sum, const struct bwctl_tally *tally)
+{
+	sum->packets += tally->packets;
+	sum->bytes += tally->bytes;
+}
+
+int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],
+		     char why[LOG_TEXT])
+{
+	int err = 0, cpus = libbpf_num_possible_cpus();
+	struct bwctl_counters *each;
+
+	if (cpus < 0)
+		return fail(why, cpus, "cannot tell the number of CPUs");
+	each = calloc((size_t)cpus, sizeof(*each));
+	if (!each)
+		return fail(why, -ENOMEM, "cannot read the counters");
+	memset(ret_counters, 0, BWCTL_DIRECTIONS * sizeof(*ret_counters));
+	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_counters *sum = &ret_counters[direction];
+
+		if (bpf_map_lookup_elem(limiter->map_fd[MAP_COUNTERS], &direction, each)) {
+			err = fail(why, -errno, "cannot read the counters");
+			break;
+		}
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			for (int flow = 0; flow < BWCTL_FLOWS; flow++) {
+				add_tally(&sum->flows[flow].passed, &each[cpu].flows[flow].passed);
+				add_tally(&sum->flows[flow].dropped,
+					  &each[cpu].flows[flow].dropped);
+			}
+			add_tally(&sum->contended, &each[cpu].contended);
+		}
+	}
+	free(each);
+	return err;
+}
+
+/* ---- interfaces ---- */
+
+/* The interface a link is attached to; 0 when it is gone from there, or there is no such link. */
+static uint32_t link_ifindex(const char *path)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 length = sizeof(info);
+	int fd = bpf_obj_get(path);
+	uint32_t ifindex = 0;
+
+	if (fd < 0)
+		return 0;
+	/* tcx's part of the information begins with the index, as XDP's does. */
+	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
+		ifindex = info.xdp.ifindex;
+	close(fd);
+	return ifindex;
+}
+
+static enum bpf_tc_attach_point tc_point(enum bwctl_direction direction)
+{
+	return direction == BWCTL_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+}
+
+/* Whether our filter is where it was put, with a program of ours. */
+static bool clsact_is_attached(const struct bwctl_interface_key *key,
+			       const struct bwctl_interface *record, enum bwctl_direction direction)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+		    .attach_point = tc_point(direction));
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = record->handle[direction],
+		    .priority = record->priority[direction]);
+	struct bpf_prog_info info = { 0 };
+	__u32 length = sizeof(info);
+	bool ours = false;
+	int fd;
+
+	if (!record->handle[direction] || bpf_tc_query(&hook, &filter))
+		return false;
+	fd = bpf_prog_get_fd_by_id(filter.prog_id);
+	if (fd < 0)
+		return false;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
+		ours = !strncmp(info.name, "bwctl_", strlen("bwctl_"));
+	close(fd);
+	return ours;
+}
+
+static void look_at(struct limiter *limiter, struct limiter_interface *interface)
+{
+	const struct bwctl_interface_key *key = &interface->key;
+
+	memcpy(interface->name, interface->record.name, sizeof(interface->name));
+	interface->here = key->netns_inode == limiter->netns_inode;
+	if (interface->here && !if_indextoname(key->ifindex, interface->name))
+		memcpy(interface->name, interface->record.name, sizeof(interface->name));
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		enum bwctl_hook recorded = interface->record.hook[direction];
+		char path[PATH + 64];
+
+		interface->hook[direction] = BWCTL_HOOK_NONE;
+		link_path(limiter, key, direction, path);
+		if (recorded == BWCTL_HOOK_TCX && link_ifindex(path) == key->ifindex)
+			interface->hook[direction] = BWCTL_HOOK_TCX;
+		/* Filters can only be asked for in their own namespace: elsewhere the record stands. */
+		else if (recorded == BWCTL_HOOK_CLSACT &&
+			 (!interface->here ||
+			  clsact_is_attached(key, &interface->record, direction)))
+			interface->hook[direction] = BWCTL_HOOK_CLSACT;
+	}
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct limiter_interface *one = a, *other = b;
+
+	if (one->key.netns_inode != other->key.netns_inode)
+		return one->key.netns_inode < other->key.netns_inode ? -1 : 1;
+	return one->key.ifindex < other->key.ifindex ? -1 : one->key.ifindex > other->key.ifindex;
+}
+
+int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_interfaces,
+		       size_t *ret_count, char why[LOG_TEXT])
+{
+	int fd = limiter->map_fd[MAP_INTERFACES];
+	struct bwctl_interface_key key, *previous = NULL;
+	struct limiter_interface *interfaces = NULL;
+	size_t count = 0, room = 0;
+
+	while (!bpf_map_get_next_key(fd, previous, &key)) {
+		if (count == room) {
+			struct limiter_interface *more;
+
+			room = room ? room * 2 : 8;
+			more = realloc(interfaces, room * sizeof(*more));
+			if (!more) {
+				free(interfaces);
+				return fail(why, -ENOMEM, "cannot list the interfaces");
+			}
+			interfaces = more;
+		}
+		memset(&interfaces[count], 0, sizeof(*interfaces));
+		interfaces[count].key = key;
+		if (!bpf_map_lookup_elem(fd, &key, &interfaces[count].record)) {
+			look_at(limiter, &interfaces[count]);
+			count++;
+		}
+		previous = &key;
+	}
+	if (count)
+		qsort(interfaces, count, sizeof(*interfaces), by_index);
+	*ret_interfaces = interfaces;
+	*ret_count = count;
+	return 0;
+}
+
+/* Whether frames of a device begin with an Ethernet header. 1, 0, or -errno. */
+static int has_ethernet_header(const char *name, char why[LOG_TEXT])
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = { 0 };
+	int err;
+
+	if (fd < 0)
+		return fail(why, -errno, "cannot look at '%s'", name);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	err = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : 0;
+	close(fd);
+	if (err)
+		return fail(why, err, "cannot look at '%s'", name);
+	switch (request.ifr_hwaddr.sa_family) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		return 1;
+	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_PPP:
+	case ARPHRD_RAWIP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
+		return 0;
+	}
+	return refuse(why, -EOPNOTSUPP,
+		      "'%s' has link type %d: expected Ethernet, or a device for bare IP packets", name,
+		      request.ifr_hwaddr.sa_family);
+}
+
+static int program_for(const struct limiter *limiter, bool ethernet, enum bwctl_direction direction)
+{
+	struct bwctl_bpf *skeleton = limiter->skeleton;
+	struct bpf_program *program;
+
+	if (direction == BWCTL_INGRESS)
+		program = ethernet ? skeleton->progs.bwctl_eth_in : skeleton->progs.bwctl_ip_in;
+	else
+		program = ethernet ? skeleton->progs.bwctl_eth_out : skeleton->progs.bwctl_ip_out;
+	return bpf_program__fd(program);
+}
+
+/*
+ * First of all programs there: one that ran earlier and let a packet pass
+ * would end the run, and the packet would not be metered.
+ */
+static int attach_tcx(const struct limiter *limiter, const struct bwctl_interface_key *key,
+		      enum bwctl_direction direction, int program_fd)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = ATTACH_BEFORE);
+	char path[PATH + 64];
+	int err = 0, fd;
+
+	link_path(limiter, key, direction, path);
+	if (link_ifindex(path) == key->ifindex) {
+		fd = bpf_obj_get(path);
+		if (fd < 0)
+			return -errno;
+		err = bpf_link_update(fd, program_fd, NULL) ? -errno : 0;
+		close(fd);
+		return err;
+	}
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	fd = bpf_link_create(program_fd, (int)key->ifindex,
+			     direction == BWCTL_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS,
+			     &options);
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_pin(fd, path))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int detach_tcx(const struct limiter *limiter, const struct bwctl_interface_key *key,
+		      enum bwctl_direction direction)
+{
+	char path[PATH + 64];
+	int err = 0, fd;
+
+	link_path(limiter, key, direction, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	/* Detached at once, not when the last reference happens to go. */
+	if (bpf_link_detach(fd) && link_ifindex(path))
+		err = -errno;
+	close(fd);
+	if (!err && unlink(path) && errno != ENOENT)
+		err = -errno;
+	return err;
+}
+
+static int note_interface(const struct limiter *limiter, const struct bwctl_interface_key *key,
+			  const struct bwctl_interface *record)
+{
+	return bpf_map_update_elem(limiter->map_fd[MAP_INTERFACES], key, record, BPF_ANY) ? -errno :
+											     0;
+}
+
+/*
+ * As near the front as filters allow: the first priority that takes a BPF
+ * filter for all protocols. Where it goes is written down first.
+ */
+static int attach_clsact(const struct limiter *limiter, const struct bwctl_interface_key *key,
+			 enum bwctl_direction direction, int program_fd,
+			 struct bwctl_interface *record)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+		    .attach_point = tc_point(direction));
+	__u32 priority = record->priority[direction];
+	int err;
+
+	if (clsact_is_attached(key, record, direction)) {
+		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE,
+			    .handle = CLSACT_HANDLE, .priority = priority);
+
+		return bpf_tc_attach(&hook, &filter);
+	}
+	record->handle[direction] = CLSACT_HANDLE;
+	for (priority = 1;; priority++) {
+		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd, .handle = CLSACT_HANDLE,
+			    .priority = priority);
+
+		record->priority[direction] = priority;
+		err = note_interface(limiter, key, record);
+		if (err)
+			return err;
+		err = bpf_tc_attach(&hook, &filter);
+		if (!err || priority == CLSACT_PRIORITIES)
+			return err;
+	}
+}
+
+static int detach_clsact(const struct bwctl_interface_key *key, enum bwctl_direction direction,
+			 const struct bwctl_interface *record)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+		    .attach_point = tc_point(direction));
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = record->handle[direction],
+		    .priority = record->priority[direction]);
+
+	if (!clsact_is_attached(key, record, direction))
+		return 0;
+	return bpf_tc_detach(&hook, &filter);
+}
+
+/* The clsact qdisc goes when it is ours and nobody else has come to use it. */
+static int remove_clsact(const struct bwctl_interface_key *key,
+			 const struct bwctl_interface *record)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int in_use;
+
+	if (!record->clsact_created)
+		return 0;
+	in_use = queue_clsact_in_use(key->ifindex);
+	if (in_use)
+		return in_use < 0 && in_use != -EINVAL && in_use != -ENODEV ? in_use : 0;
+	return bpf_tc_hook_destroy(&hook);
+}
+
+static int detach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
+		       const struct bwctl_interface *record, enum bwctl_hook hook)
+{
+	int err = 0, first = 0;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		if (hook == BWCTL_HOOK_TCX)
+			err = detach_tcx(limiter, key, direction);
+		else
+			err = detach_clsact(key, direction, record);
+		first = first ? first : err;
+	}
+	if (hook == BWCTL_HOOK_CLSACT && !first)
+		first = remove_clsact(key, record);
+	return first;
+}
+
+/* Both directions on one kind of hook, or neither. */
+static int attach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
+		       bool ethernet, enum bwctl_hook hook, struct bwctl_interface *record)
+{
+	LIBBPF_OPTS(bpf_tc_hook, clsact, .ifindex = (int)key->ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int err = 0;
+
+	if (hook == BWCTL_HOOK_CLSACT) {
+		err = bpf_tc_hook_create(&clsact);
+		if (!err)
+			record->clsact_created = 1;
+		else if (err != -EEXIST)
+			return err;
+	}
+	/* Written down before it is done: a crash in between leaves something that unload finds. */
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		record->hook[direction] = hook;
+	err = note_interface(limiter, key, record);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
+		int program_fd = program_for(limiter, ethernet, direction);
+
+		if (hook == BWCTL_HOOK_TCX)
+			err = attach_tcx(limiter, key, direction, program_fd);
+		else
+			err = attach_clsact(limiter, key, direction, program_fd, record);
+	}
+	return err;
+}
+
+int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
+		   enum bwctl_hook *ret_hook, char why[LOG_TEXT])
+{
+	struct bwctl_interface_key key = { .netns_inode = limiter->netns_inode };
+	struct bwctl_interface before = { 0 }, record;
+	enum bwctl_hook chosen = hook == BWCTL_HOOK_NONE ? BWCTL_HOOK_TCX : hook;
+	int ethernet, err;
+
+	key.ifindex = if_nametoindex(name);
+	if (!key.ifindex)
+		return refuse(why, -ENODEV, "no interface '%s' in this network namespace", name);
+	ethernet = has_ethernet_header(name, why);
+	if (ethernet < 0)
+		return ethernet;
+	bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], &key, &before);
+	record = before;
+	snprintf(record.name, sizeof(record.name), "%s", name);
+
+	err = attach_hook(limiter, &key, ethernet, chosen, &record);
+	/* Before 6.6 the kernel does not know this kind of link. */
+	if (err == -EINVAL && hook == BWCTL_HOOK_NONE) {
+		chosen = BWCTL_HOOK_CLSACT;
+		err = attach_hook(limiter, &key, ethernet, chosen, &record);
+	}
+	if (err) {
+		fail(why, err, "cannot attach to '%s'", name);
+		/* What was there before is there still; what was not goes again. */
+		if (before.hook[BWCTL_INGRESS] != chosen)
+			detach_hook(limiter, &key, &record, chosen);
+		if (before.hook[BWCTL_INGRESS] == BWCTL_HOOK_NONE)
+			bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], &key);
+		else
+			note_interface(limiter, &key, &before);
+		return err;
+	}
+	/* The new hook meters already; only now may the old one go. */
+	if (before.hook[BWCTL_INGRESS] != BWCTL_HOOK_NONE && before.hook[BWCTL_INGRESS] != chosen) {
+		err = detach_hook(limiter, &key, &record, before.hook[BWCTL_INGRESS]);
+		if (err)
+			return fail(why, err, "cannot remove the former programs from '%s'", name);
+		if (chosen == BWCTL_HOOK_TCX)
+			record.clsact_created = 0;
+		note_interface(limiter, &key, &record);
+	}
+	*ret_hook = chosen;
+	return 0;
+}
+
+int limiter_detach(struct limiter *limiter, const struct limiter_interface *interface,
+		   char why[LOG_TEXT])
+{
+	int err = 0;
+
+	err = detach_hook(limiter, &interface->key, &interface->record, BWCTL_HOOK_TCX);
+	if (!err && interface->record.hook[BWCTL_INGRESS] == BWCTL_HOOK_CLSACT)
+		err = detach_hook(limiter, &interface->key, &interface->record,
+				  BWCTL_HOOK_CLSACT);
+	if (err)
+		return fail(why, err, "cannot detach from '%s'", interface->name);
+	if (bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], &interface->key) &&
+	    errno != ENOENT)
+		return fail(why, -errno, "cannot forget '%s'", interface->name);
+	return 0;
+}
+
+int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
+{
+	char path[PATH + 64];
+
+	for (int i = 0; i < MAPS; i++) {
+		pin_path(limiter, map_names[i], path);
+		if (unlink(path) && errno != ENOENT)
+			return fail(why, -errno, "cannot remove '%s'", path);
+	}
+	if (rmdir(limiter->pin_dir) && errno != ENOENT)
+		return fail(why, -errno, "cannot remove '%s'", limiter->pin_dir);
+	return 0;
+}

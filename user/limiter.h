@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The only user of libbpf, the skeleton, pins and links. A limiter is what is
+ * pinned in one directory of the BPF file system; it outlives every process.
+ * Interfaces are those of the network namespace this process is in.
+ *
+ * Functions return 0 or -errno and then say why in the text they are given,
+ * in full ("cannot attach to 'eth0': Operation not permitted"). They never print.
+ */
+#ifndef LIMITER_H
+#define LIMITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bwctl.h"
+#include "log.h"
+
+#define LIMITER_PIN_DIR "/sys/fs/bpf/bwctl"
+
+struct limiter;
+
+enum limiter_access {
+	LIMITER_READ,	/* what is there; shared with other readers */
+	LIMITER_CHANGE, /* one at a time */
+	LIMITER_CREATE, /* the same, and made when it is not there: BPF file system, maps, programs */
+};
+
+/* One interface that is loaded, and what the kernel says of it now. */
+struct limiter_interface {
+	struct bwctl_interface_key key;
+	struct bwctl_interface record;
+	bool here;	       /* in this network namespace, or what was there is gone */
+	char name[16];	       /* its name now; as it was loaded when it is gone or elsewhere */
+	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */
+};
+
+/*
+ * Opens the limiter pinned in pin_dir, and waits for its lock while another
+ * command has it (-EBUSY after 30 seconds). -ENOENT when there is none, unless
+ * it is to be created. Close with limiter_close().
+ */
+int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter_access access,
+		 char why[LOG_TEXT]);
+void limiter_close(struct limiter *limiter);
+
+/*
+ * The policy in force, whole. ret_policy is about 170 KB: not for the stack. -ENOENT
+ * when none has been put in place yet.
+ */
+int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, char why[LOG_TEXT]);
+
+/*
+ * Puts a policy in place of the one in force: one pointer swap. When it
+ * returns, no program uses the former one any more.
+ */
+int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy,
+		    char why[LOG_TEXT]);
+
+/* Counters since the limiter was made, summed over CPUs, [direction]. */
+int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],
+		     char why[LOG_TEXT]);
+
+/* CPUs the kernel may ever run, which is how many leases there can be. Positive, or -errno. */
+int limiter_possible_cpus(void);
+
+/*
+ * Whether a CPU's programs cannot interrupt each other, on which leases rely:
+ * not so on a PREEMPT_RT kernel.
+ */
+bool limiter_leases_are_safe(void);
+
+/* The interfaces that are loaded, in the order of their index. free() the array. */
+int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_interfaces,
+		       size_t *ret_count, char why[LOG_TEXT]);
+
+/*
+ * Attaches to both directions of an interface, or replaces the programs that
+ * are there, in place. BWCTL_HOOK_NONE chooses tcx where the kernel has it. A limiter
+ * opened with LIMITER_CREATE; a policy must be in force. ret_hook is what it became.
+ */
+int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
+		   enum bwctl_hook *ret_hook, char why[LOG_TEXT]);
+
+/* Detaches from an interface of this network namespace; one that is gone is forgotten. */
+int limiter_detach(struct limiter *limiter, const struct limiter_interface *interface,
+		   char why[LOG_TEXT]);
+
+/* Removes every pin, when no interface is loaded any more. */
+int limiter_remove(struct limiter *limiter, char why[LOG_TEXT]);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The only writer to stderr.
+ */
+#include "log.h"
+
+#include <stdio.h>
+
+static int verbosity;
+
+void log_verbosity(int level)
+{
+	verbosity = level;
+}
+
+static void log_line(const char *prefix, const char *format, va_list arguments)
+{
+	fputs(prefix, stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
+void log_error(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_line("bwctl: ", format, arguments);
+	va_end(arguments);
+}
+
+void log_hint(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_line("hint: ", format, arguments);
+	va_end(arguments);
+}
+
+void log_note(const char *format, ...)
+{
+	va_list arguments;
+
+	if (verbosity < 1)
+		return;
+	va_start(arguments, format);
+	log_line("bwctl: ", format, arguments);
+	va_end(arguments);
+}
+
+void log_debug(const char *format, va_list arguments)
+{
+	if (verbosity >= 2)
+		vfprintf(stderr, format, arguments);
+}
+
+void log_verbatim(const char *text)
+{
+	fputs(text, stderr);
+}

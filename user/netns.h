@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Named network namespaces, as ip(8) keeps them.
+ */
+#ifndef NETNS_H
+#define NETNS_H
+
+#include "log.h"
+
+/*
+ * Moves this process into the network namespace name (below /run/netns, or a
+ * path). Mounts stay as they are, and so do the pins. 0, or -errno and why.
+ */
+int netns_enter(const char *name, char why[LOG_TEXT]);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * From what the operator asked for to the numbers the clock runs on.
+ */
+#include "policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define NS_PER_S 1000000000ULL
+
+/* Everything a super-packet of 64 KiB can come to, its segments' headers included. */
+#define LARGEST_PACKET_BYTES (65536 + 65536 / 1000 * 100)
+
+/* The clock counts whole nanoseconds: what is bought at once costs at least this many. */
+#define LOT_NS		     1024
+
+#define LEASE_MAX_BYTES	     65536
+
+typedef unsigned __int128 wide;
+
+static const char *const class_names[BWCTL_CLASSES] = {
+	[BWCTL_UI] = "ui",	   [BWCTL_ADMIN] = "admin", [BWCTL_API] = "api",
+	[BWCTL_SSH] = "ssh",	   [BWCTL_TELNET] = "telnet", [BWCTL_ICMP] = "icmp",
+	[BWCTL_OTHER] = "other", [BWCTL_CONTROL] = "control",
+};
+
+/*
+ * How many steps of headroom a class has over the plain limit. The operator's
+ * own classes pass when a flood of others is refused, control when even they are.
+ */
+static const uint32_t class_headroom_steps[BWCTL_CLASSES] = {
+	[BWCTL_UI] = 1, [BWCTL_ADMIN] = 1, [BWCTL_ICMP] = 1, [BWCTL_CONTROL] = 2,
+};
+
+#define HEADROOM_STEPS_MAX 2
+
+const char *policy_class_name(enum bwctl_class class)
+{
+	return class_names[class];
+}
+
+const char *policy_direction_name(enum bwctl_direction direction)
+{
+	return direction == BWCTL_INGRESS ? "ingress" : "egress";
+}
+
+static uint64_t at_least(uint64_t value, uint64_t least)
+{
+	return value < least ? least : value;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+	return value > most ? most : value;
+}
+
+/* Time that bytes take at a rate, rounded up. */
+static uint64_t bytes_to_ns(uint64_t bytes, uint64_t rate_bits_s)
+{
+	return (uint64_t)(((wide)bytes * 8 * NS_PER_S + rate_bits_s - 1) / rate_bits_s);
+}
+
+static uint64_t ns_to_bytes(uint64_t time_ns, uint64_t rate_bits_s)
+{
+	return (uint64_t)((wide)time_ns * rate_bits_s / 8 / NS_PER_S);
+}
+
+/*
+ * nanoseconds = bytes * multiplier >> shift. The multiplier is kept just below
+ * 2^42, so that 2^21 bytes (METER_MAX_BYTES) do not overflow and its own
+ * rounding (up) is below 2^-41.
+ */
+static void derive_cost(uint64_t rate_bits_s, struct bwctl_meter *meter)
+{
+	uint32_t shift = 0;
+	wide scaled = (wide)8 * NS_PER_S;
+
+	while ((scaled << 1) / rate_bits_s < (wide)1 << 42) {
+		scaled <<= 1;
+		shift++;
+	}
+	meter->cost_shift = shift;
+	meter->cost_multiplier = (uint64_t)((scaled + rate_bits_s - 1) / rate_bits_s);
+}
+
+static uint64_t default_window_ns(uint64_t limit_bits_s)
+{
+	return at_least(POLICY_WINDOW_NS, bytes_to_ns(100 * POLICY_FRAME_BYTES, limit_bits_s));
+}
+
+static int too_large(const struct bwctl_request *request, uint64_t window_ns,
+		     char ret_why[UNITS_TEXT])
+{
+	char window[UNITS_TEXT], burst[UNITS_TEXT];
+
+	units_format_time(window_ns, window);
+	if (request->burst_bytes)
+		units_format_size(request->burst_bytes, burst);
+	else
+		units_format_time(request->burst_ns, burst);
+	if (request->burst_bytes || request->burst_ns)
+		snprintf(ret_why, UNITS_TEXT,
+			 "a burst of %.40s does not fit a window of %.40s: shorten it or lengthen the window",
+			 burst, window);
+	else
+		snprintf(ret_why, UNITS_TEXT,
+			 "a window of %.40s is too short for this limit: lengthen it, or shorten the burst",
+			 window);
+	return -EINVAL;
+}
+
+int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool leases,
+		  struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
+		  char ret_why[UNITS_TEXT])
+{
+	uint64_t limit = request->limit_bits_s;
+	uint64_t window_ns, window_bytes, burst_ns, step_ns, headroom_ns;
+	uint64_t overshoot_bytes, lease_bytes, lot_bytes, reserved_bytes, rate;
+
+	*ret_meter = (struct bwctl_meter){ .overhead_bytes = request->overhead_bytes };
+	*ret_promise = (struct bwctl_promise){ .window_ns = request->window_ns };
+	if (!limit) {
+		if (!request->window_ns)
+			ret_promise->window_ns = POLICY_WINDOW_NS;
+		return 0;
+	}
+
+	window_ns = request->window_ns ? request->window_ns : default_window_ns(limit);
+	window_bytes = ns_to_bytes(window_ns, limit);
+	burst_ns = request->burst_ns ? request->burst_ns : POLICY_BURST_NS;
+	if (request->burst_bytes)
+		burst_ns = 0;
+	step_ns = at_least(POLICY_HEADROOM_NS, bytes_to_ns(2 * POLICY_FRAME_BYTES, limit));
+	headroom_ns = HEADROOM_STEPS_MAX * step_ns;
+
+	lot_bytes = ns_to_bytes(LOT_NS, limit) + 1;
+	overshoot_bytes = at_most(window_bytes / 200, LARGEST_PACKET_BYTES);
+	overshoot_bytes = at_least(at_least(overshoot_bytes, POLICY_FRAME_BYTES), lot_bytes);
+	lease_bytes = leases ? at_most(window_bytes / 400 / cpus, LEASE_MAX_BYTES) : 0;
+	if (lease_bytes < 2 * POLICY_FRAME_BYTES)
+		lease_bytes = 0;
+	reserved_bytes = overshoot_bytes + cpus * at_least(lease_bytes, lot_bytes) +
+			 request->burst_bytes + 2; /* for what is rounded below */
+	if (reserved_bytes >= window_bytes)
+		return too_large(request, window_ns, ret_why);
+	rate = (uint64_t)((wide)(window_bytes - reserved_bytes) * 8 * NS_PER_S /
+			  (window_ns + burst_ns + headroom_ns));
+	if (rate < limit / 4)
+		return too_large(request, window_ns, ret_why);
+	if (request->burst_bytes)
+		burst_ns = bytes_to_ns(request->burst_bytes, rate) - 1;
+
+	ret_meter->rate_bits_s = rate;
+	derive_cost(rate, ret_meter);
+	ret_meter->burst_ns = burst_ns;
+	ret_meter->overshoot_ns = (uint64_t)((wide)overshoot_bytes * 8 * NS_PER_S / rate);
+	ret_meter->credit_ns = window_ns + burst_ns;
+	ret_meter->debt_ns = headroom_ns + bytes_to_ns(1U << 21, rate) + NS_PER_S / 1000;
+	for (int class = 0; class < BWCTL_CLASSES; class++)
+		ret_meter->headroom_ns[class] = class_headroom_steps[class] * step_ns;
+	ret_meter->lease_bytes = lease_bytes;
+	ret_meter->lot_bytes = lot_bytes;
+
+	ret_promise->window_ns = window_ns;
+	ret_promise->burst_bytes = ns_to_bytes(burst_ns, rate);
+	/* As the programs enforce it, rounded up: r * W + B is then limit * W, or a little less. */
+	ret_promise->bound_bytes = ns_to_bytes(burst_ns + headroom_ns, rate) + 1 +
+				   overshoot_bytes + cpus * at_least(lease_bytes, lot_bytes);
+	return 0;
+}
+
+void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next, uint64_t now_ns)
+{
+	next->generation = previous ? previous->generation + 1 : 1;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_meter *meter = &next->meter[direction];
+
+		if (!meter->rate_bits_s)
+			continue;
+		meter->start_ns = previous && previous->meter[direction].rate_bits_s ?
+					  previous->meter[direction].start_ns :
+					  now_ns;
+	}
+}
