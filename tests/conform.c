@@ -50,6 +50,7 @@ struct findings {
 	struct windows_window worst, longer;
 	struct windows_window settled, settled_longer; /* with --limits */
 	uint64_t smallest_bound_bytes;		       /* with --rate */
+	bool judged; /* there was something to hold the capture against */
 	bool over, mean_low, bound_exceeded;
 };
 
@@ -63,9 +64,10 @@ static const char usage[] =
 	"  --limit RATE           the limit, such as 50mbit\n"
 	"  --limits FILE          limits that change: lines of SECONDS RATE, where SECONDS is\n"
 	"                         absolute and RATE may be 'unlimited'. A window is held against\n"
-	"                         the highest limit in it, and windows within one limit's\n"
-	"                         period against that limit\n"
-	"  --settle SECONDS       how long after its start a period is held alone (0.1)\n"
+	"                         the highest limit in force at any moment in it, and windows\n"
+	"                         longer than --window if they lie within one limit's time\n"
+	"  --settle SECONDS       a limit counts as in force for this long after it was\n"
+	"                         replaced (0.1)\n"
 	"  --exact-window         do not also judge windows longer than --window\n"
 	"  --rate RATE            find the smallest B with bytes(T) <= rate * T + B for every T\n"
 	"  --bound BYTES          B may not be more than this\n"
@@ -99,8 +101,9 @@ static int parse_moment(const char *text, struct moment *ret_moment)
 {
 	ret_moment->given = true;
 	ret_moment->relative = *text == '+';
-	return windows_parse_seconds(text + ret_moment->relative, WINDOWS_MAX_SECONDS,
-				     &ret_moment->ns);
+	if (ret_moment->relative)
+		return windows_parse_seconds(text + 1, WINDOWS_MAX_WINDOW_SECONDS, &ret_moment->ns);
+	return windows_parse_seconds(text, WINDOWS_MAX_SECONDS, &ret_moment->ns);
 }
 
 static int parse_ratio(const char *text, double *ret_ratio)
@@ -398,8 +401,8 @@ static int judge(const struct options *options, const struct trace *trace,
 		return code;
 
 	if (options->limits_path) {
-		if (windows_worst_scheduled(frames, count, options->window_ns, limits, limit_count,
-					    &findings->worst))
+		if (windows_worst_scheduled(frames, count, options->window_ns, options->settle_ns,
+					    limits, limit_count, &findings->worst))
 			return complain("cannot judge: %s", strerror(ENOMEM));
 		windows_worst_settled(frames, count, options->window_ns, options->settle_ns, limits,
 				      limit_count, &findings->settled, &findings->settled_longer);
@@ -424,6 +427,7 @@ static int judge(const struct options *options, const struct trace *trace,
 	if (options->rate_bits_s)
 		findings->smallest_bound_bytes =
 			windows_smallest_bound(frames, count, options->rate_bits_s);
+	findings->judged = limit_count || options->bound_given;
 	findings->bound_exceeded = options->bound_given &&
 				   findings->smallest_bound_bytes > options->bound_bytes;
 	return findings->over || findings->mean_low || findings->bound_exceeded ? VIOLATED : HOLDS;
@@ -485,7 +489,8 @@ static void print_findings(const struct options *options, const struct findings 
 		       units_format_rate(options->rate_bits_s, text),
 		       findings->smallest_bound_bytes,
 		       findings->bound_exceeded ? ": more than allowed" : "");
-	puts(code == HOLDS ? "holds" : "VIOLATED");
+	if (findings->judged)
+		puts(code == HOLDS ? "holds" : "VIOLATED");
 }
 
 static void print_json_window(const char *name, const struct windows_window *window,
@@ -508,8 +513,11 @@ static void print_json(const struct options *options, const struct findings *fin
 {
 	printf("{\"holds\": %s, \"frames\": %" PRIu64 ", \"bytes\": %" PRIu64
 	       ", \"first_seconds\": %lld.%09lld, \"seconds\": %.9f",
-	       code == HOLDS ? "true" : "false", findings->frames, findings->bytes,
-	       findings->first_ns / WINDOWS_SECOND_NS, findings->first_ns % WINDOWS_SECOND_NS,
+	       !findings->judged ? "null" :
+	       code == HOLDS	 ? "true" :
+				   "false",
+	       findings->frames, findings->bytes, findings->first_ns / WINDOWS_SECOND_NS,
+	       findings->first_ns % WINDOWS_SECOND_NS,
 	       seconds(findings->last_ns - findings->first_ns));
 	if (!isnan(findings->mean_bits_s))
 		printf(", \"mean_bits_per_second\": %.3f", findings->mean_bits_s);

@@ -190,19 +190,19 @@ static void test_bound_is_smallest(void **state)
 }
 
 /* The highest limit in force inside the window, by the definition. */
-static uint64_t highest_limit(const struct windows_limit *limits, size_t count, int64_t from_ns,
-			      int64_t to_ns)
+static uint64_t highest_limit(const struct windows_limit *limits, size_t count, int64_t settle_ns,
+			      int64_t from_ns, int64_t to_ns)
 {
 	uint64_t highest = 0;
 	int64_t end_ns;
 	size_t n;
 
-	if (!count || from_ns < limits[0].from_ns)
+	if (from_ns < limits[0].from_ns + settle_ns)
 		return WINDOWS_UNLIMITED;
 	for (n = 0; n < count; n++) {
-		end_ns = n + 1 < count ? limits[n + 1].from_ns : INT64_MAX;
-		if (limits[n].from_ns < to_ns && end_ns > from_ns && limits[n].from_ns < end_ns &&
-		    limits[n].rate_bits_s > highest)
+		end_ns = n + 1 < count ? limits[n + 1].from_ns : 1000 * S;
+		if (limits[n].from_ns < end_ns && limits[n].from_ns < to_ns &&
+		    end_ns + settle_ns > from_ns && limits[n].rate_bits_s > highest)
 			highest = limits[n].rate_bits_s;
 	}
 	return highest;
@@ -214,6 +214,7 @@ static void test_scheduled_is_worst(void **state)
 	struct windows_limit limits[MAX_LIMITS];
 	struct windows_window worst, window;
 	size_t count, limit_count;
+	int64_t settle_ns;
 	double highest;
 	bool over;
 	int n, violations = 0;
@@ -223,8 +224,9 @@ static void test_scheduled_is_worst(void **state)
 		count = invent_frames(frames);
 		limit_count = invent_limits(limits);
 		window.length_ns = (int64_t)(1 + random_below(30)) * (S / 10);
-		assert_int_equal(windows_worst_scheduled(frames, count, window.length_ns, limits,
-							 limit_count, &worst),
+		settle_ns = (int64_t)random_below(5) * (S / 10);
+		assert_int_equal(windows_worst_scheduled(frames, count, window.length_ns, settle_ns,
+							 limits, limit_count, &worst),
 				 0);
 		over = false;
 		highest = 0;
@@ -232,7 +234,8 @@ static void test_scheduled_is_worst(void **state)
 			window.bytes = bytes_between(frames, count, window.from_ns,
 						     window.from_ns + window.length_ns,
 						     &window.frames);
-			window.limit_bits_s = highest_limit(limits, limit_count, window.from_ns,
+			window.limit_bits_s = highest_limit(limits, limit_count, settle_ns,
+							    window.from_ns,
 							    window.from_ns + window.length_ns);
 			if (window.limit_bits_s == WINDOWS_UNLIMITED)
 				continue;
@@ -349,9 +352,9 @@ static void test_no_and_one_frame(void **state)
 	assert_int_equal(longer.frames, 0);
 	assert_int_equal(windows_smallest_bound(&frame, 1, 400000000000), 1514);
 
-	assert_int_equal(windows_worst_scheduled(&frame, 1, S, &limit, 0, &worst), 0);
+	assert_int_equal(windows_worst_scheduled(&frame, 1, S, 0, &limit, 0, &worst), 0);
 	assert_int_equal(worst.frames, 0);
-	assert_int_equal(windows_worst_scheduled(&frame, 1, S, &limit, 1, &worst), 0);
+	assert_int_equal(windows_worst_scheduled(&frame, 1, S, 0, &limit, 1, &worst), 0);
 	assert_true(windows_over(&worst));
 }
 
@@ -383,6 +386,8 @@ static void test_large_numbers(void **state)
 static void test_lowering(void **state)
 {
 	const struct windows_limit limits[] = {{0, 80000}, {10 * S, 8000}};
+	const struct windows_limit raise[] = {{0, 8000}, {S, 80000}};
+	const struct windows_frame at_raise[] = {{0, 1}, {S, 1000}};
 	struct windows_frame frames[200];
 	struct windows_window worst, settled, longer;
 	size_t n;
@@ -396,7 +401,7 @@ static void test_lowering(void **state)
 		frames[n].at_ns = (int64_t)n * (S / 10);
 		frames[n].length_bytes = 80;
 	}
-	assert_int_equal(windows_worst_scheduled(frames, 200, S, limits, 2, &worst), 0);
+	assert_int_equal(windows_worst_scheduled(frames, 200, S, 0, limits, 2, &worst), 0);
 	assert_false(windows_over(&worst));
 	windows_worst_settled(frames, 200, S, S / 10, limits, 2, &settled, &longer);
 	assert_false(windows_over(&settled));
@@ -408,14 +413,15 @@ static void test_lowering(void **state)
 	windows_worst_settled(frames, 200, S, S / 10, limits, 2, &settled, &longer);
 	assert_true(windows_over(&settled));
 	assert_int_equal(settled.limit_bits_s, 8000);
+	assert_int_equal(windows_worst_scheduled(frames, 200, S, S / 10, limits, 2, &worst), 0);
+	assert_true(windows_over(&worst));
 	windows_worst_settled(frames, 200, S, 3 * S / 10, limits, 2, &settled, &longer);
 	assert_false(windows_over(&settled));
+	assert_int_equal(windows_worst_scheduled(frames, 200, S, 3 * S / 10, limits, 2, &worst), 0);
+	assert_false(windows_over(&worst));
 
 	/* a window that ends exactly at a raise is held against what was before it */
-	assert_int_equal(windows_worst_scheduled(
-				 (const struct windows_frame[]){{0, 1}, {S, 1000}}, 2, S,
-				 (const struct windows_limit[]){{0, 8000}, {S, 80000}}, 2, &worst),
-			 0);
+	assert_int_equal(windows_worst_scheduled(at_raise, 2, S, 0, raise, 2, &worst), 0);
 	assert_true(windows_over(&worst));
 	assert_int_equal(worst.limit_bits_s, 8000);
 }

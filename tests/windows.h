@@ -25,9 +25,9 @@
 #define WINDOWS_SECOND_NS	1000000000LL
 #define WINDOWS_FRACTION_DIGITS 9
 
-/* Times are below this, so that adding a window to one cannot overflow: the year 2223. */
+/* Times are below this (the year 2223), so that adding windows to one cannot overflow. */
 #define WINDOWS_MAX_SECONDS	   8000000000LL
-#define WINDOWS_MAX_WINDOW_SECONDS 1000000000LL
+#define WINDOWS_MAX_WINDOW_SECONDS 100000000LL
 
 /* As a rate: no limit. */
 #define WINDOWS_UNLIMITED UINT64_MAX
@@ -208,25 +208,30 @@ static inline size_t windows_find(const struct windows_frame *frames, size_t cou
 
 /*
  * The worst window when limits change: each window against the highest limit in
- * force at any moment inside it. Touching a limit's period with one end alone
- * does not count, which is again the strict reading. Windows with an unlimited
- * moment in them are not judged; ret_worst->frames is 0 when none is.
+ * force at any moment inside it, where a limit counts as in force for another
+ * settle_ns after it was replaced (which matters when it is lowered). Touching
+ * that time with one end alone does not count, which is again the strict
+ * reading. Windows with an unlimited moment in them are not judged;
+ * ret_worst->frames is 0 when none is.
  *
  * What a window holds and what it is held against change only where one of its
- * ends meets a frame or a change of limit, and at such a place the bytes are
- * the most and the limit is the least of both sides. So these places are all
- * that is tried. Returns 0 or -ENOMEM.
+ * ends meets a frame or the start or end of a limit, and at such a place the
+ * bytes are the most and the limit is the least of both sides. So these places
+ * are all that is tried. Returns 0 or -ENOMEM.
  */
 static inline int windows_worst_scheduled(const struct windows_frame *frames, size_t count,
-					  int64_t window_ns, const struct windows_limit *limits,
-					  size_t limit_count, struct windows_window *ret_worst)
+					  int64_t window_ns, int64_t settle_ns,
+					  const struct windows_limit *limits, size_t limit_count,
+					  struct windows_window *ret_worst)
 {
 	struct windows_window worst = {.length_ns = window_ns}, window = worst;
-	size_t places = 0, place, first = 0, end = 0, current = 0, n;
+	size_t places = 0, place, first = 0, end = 0, oldest = 0, n;
 	int64_t *starts;
 
 	*ret_worst = worst;
-	starts = calloc(2 * (count + limit_count) + 1, sizeof(*starts));
+	if (!limit_count)
+		return 0;
+	starts = calloc(2 * (count + limit_count), sizeof(*starts));
 	if (!starts)
 		return -ENOMEM;
 	for (n = 0; n < count; n++) {
@@ -234,7 +239,7 @@ static inline int windows_worst_scheduled(const struct windows_frame *frames, si
 		starts[places++] = frames[n].at_ns - window_ns;
 	}
 	for (n = 0; n < limit_count; n++) {
-		starts[places++] = limits[n].from_ns;
+		starts[places++] = limits[n].from_ns + settle_ns;
 		starts[places++] = limits[n].from_ns - window_ns;
 	}
 	qsort(starts, places, sizeof(*starts), windows_compare_times);
@@ -247,12 +252,13 @@ static inline int windows_worst_scheduled(const struct windows_frame *frames, si
 			window.bytes -= frames[first].length_bytes;
 		window.frames = end - first;
 
-		while (current + 1 < limit_count && limits[current + 1].from_ns <= window.from_ns)
-			current++;
-		if (!limit_count || limits[current].from_ns > window.from_ns)
-			continue; /* it begins before the first limit: unlimited */
-		window.limit_bits_s = limits[current].rate_bits_s;
-		for (n = current + 1;
+		if (window.from_ns < limits[0].from_ns + settle_ns)
+			continue; /* unlimited until then */
+		while (oldest + 1 < limit_count &&
+		       limits[oldest + 1].from_ns + settle_ns <= window.from_ns)
+			oldest++;
+		window.limit_bits_s = limits[oldest].rate_bits_s;
+		for (n = oldest + 1;
 		     n < limit_count && limits[n].from_ns < window.from_ns + window_ns; n++) {
 			if (n + 1 < limit_count && limits[n + 1].from_ns == limits[n].from_ns)
 				continue; /* replaced at once: never in force */
@@ -271,6 +277,7 @@ static inline int windows_worst_scheduled(const struct windows_frame *frames, si
  * The worst window of each limit on its own: of those that lie wholly in its
  * period, from settle_ns after it came into force. ret_worst is the worst of
  * window_ns, ret_longer of that length or more; frames is 0 when there is none.
+ * The former are among those of windows_worst_scheduled(), the latter are not.
  */
 static inline void windows_worst_settled(const struct windows_frame *frames, size_t count,
 					 int64_t window_ns, int64_t settle_ns,

@@ -177,7 +177,7 @@ static int bad_option(int answer, char *words[])
 	if (answer == ':')
 		log_error("'%s' needs a value", word);
 	else if (optopt && optopt < 256 && isdigit(optopt))
-		log_error("'%s': a rate is a positive number", word);
+		log_error("'-%c...': a rate, time or size is a positive number", optopt);
 	else if (optopt && optopt < 256)
 		log_error("unknown option '-%c' (bwctl --help)", optopt);
 	else

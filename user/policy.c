@@ -146,7 +146,7 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 		return too_large(request, window_ns, ret_why);
 	rate = (uint64_t)((wide)(window_bytes - reserved_bytes) * 8 * NS_PER_S /
 			  (window_ns + burst_ns + headroom_ns));
-	if (rate < limit / 4)
+	if (rate < limit / 2)
 		return too_large(request, window_ns, ret_why);
 	if (request->burst_bytes)
 		burst_ns = bytes_to_ns(request->burst_bytes, rate) - 1;

@@ -42,7 +42,7 @@ const char *policy_direction_name(enum bwctl_direction direction);
  *
  * start_ns in meter is left 0: when the limit began is the caller's to say.
  * Returns 0, or -EINVAL with ret_why set when burst and window leave less than
- * a quarter of the limit for r, or the window is too short for a single frame.
+ * half of the limit for r, or the window is too short for a single frame.
  */
 int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool leases,
 		  struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,

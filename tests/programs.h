@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The production programs without an interface: loaded from the skeleton that
+ * bwctl embeds, with maps of their own that are pinned nowhere, and run on
+ * invented packets by BPF_PROG_TEST_RUN.
+ */
+#ifndef PROGRAMS_H
+#define PROGRAMS_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bwctl.h"
+#include "bwctl.skel.h"
+#include "flow_table.h"
+#include "policy.h"
+
+/* What a program answers: TC_ACT_UNSPEC lets pass, anything else is a drop. */
+#define PROGRAMS_PASS (-1)
+
+static int programs_quiet(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
+}
+
+static inline struct bwctl_bpf *programs_load(void)
+{
+	libbpf_set_print(programs_quiet);
+	return bwctl_bpf__open_and_load();
+}
+
+/*
+ * A policy with the default flow table and the requests given, or no limit at
+ * all when requests is NULL. free() it. NULL when they cannot be derived.
+ */
+static inline struct bwctl_policy *programs_policy(const struct bwctl_request *requests)
+{
+	struct bwctl_policy *policy = calloc(1, sizeof(*policy));
+	char why[UNITS_TEXT];
+
+	policy->abi = BWCTL_ABI;
+	policy->possible_cpus = (__u32)libbpf_num_possible_cpus();
+	policy->generation = 1;
+	flow_table_default(&policy->table);
+	flow_table_build(&policy->table);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		if (requests)
+			policy->request[direction] = requests[direction];
+		if (policy_derive(&policy->request[direction], policy->possible_cpus, true,
+				  &policy->meter[direction], &policy->promise[direction], why)) {
+			free(policy);
+			return NULL;
+		}
+	}
+	return policy;
+}
+
+static inline int programs_publish(struct bwctl_bpf *programs, const struct bwctl_policy *policy)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
+	__u32 zero = 0;
+	int err, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy),
+				     1, &options);
+
+	if (fd < 0)
+		return -errno;
+	err = bpf_map_update_elem(fd, &zero, policy, BPF_ANY);
+	if (!err)
+		err = bpf_map_update_elem(bpf_map__fd(programs->maps.policies), &zero, &fd,
+					  BPF_ANY);
+	close(fd);
+	return err;
+}
+
+/* Counters of one direction, summed over CPUs. */
+static inline struct bwctl_counters programs_counters(struct bwctl_bpf *programs,
+						      enum bwctl_direction direction)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct bwctl_counters sum = { 0 }, *each = calloc((size_t)cpus, sizeof(*each));
+	__u32 key = direction;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(programs->maps.counters), &key, each))
+		for (int cpu = 0; cpu < cpus; cpu++)
+			for (size_t word = 0; word < sizeof(sum) / sizeof(__u64); word++)
+				((__u64 *)&sum)[word] += ((__u64 *)&each[cpu])[word];
+	free(each);
+	return sum;
+}
+
+/*
+ * Runs a program repeat times over one packet. context may be NULL; ret_ns the mean
+ * time per run. What the program returned goes to ret_answer. 0 or -errno.
+ */
+static inline int programs_run(int program_fd, const void *packet, __u32 length,
+			       struct __sk_buff *context, int repeat, int *ret_answer,
+			       __u32 *ret_ns)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = length,
+		    .ctx_in = context, .ctx_size_in = context ? sizeof(*context) : 0,
+		    .repeat = repeat);
+	int err = bpf_prog_test_run_opts(program_fd, &run);
+
+	if (ret_answer)
+		*ret_answer = (int)run.retval;
+	if (ret_ns)
+		*ret_ns = run.duration;
+	return err;
+}
+
+#endif
