@@ -130,7 +130,8 @@ demo: deps ## show the ceiling on real traffic, in network namespaces (as root)
 
 check: deps ## all tests that need no virtual machine (as root)
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)BWCTL_BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP \
+		tests/net/rig.bash $(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)
 
 check-fast: tests ## those that take seconds
 	$(Q)BWCTL_BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(wildcard tests/*.bats)

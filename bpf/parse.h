@@ -228,33 +228,62 @@ __noinline int parse_any(struct __sk_buff *skb, struct packet *packet, __u32 eth
 }
 
 /*
- * The common frame, TCP or UDP over IPv4 without options, tags or fragments,
- * is read in place; every other one, and one whose headers are not in the
- * linear area, by parse_any(), which comes to the same result.
+ * The common frames, TCP or UDP over IPv4 without options or over IPv6 without
+ * extensions, whole, with one VLAN tag or none, read where they lie. False
+ * when a frame is another, or its headers are not in the linear area.
  */
-static __always_inline void parse(struct __sk_buff *skb, _Bool ethernet, struct packet *packet)
+static __always_inline _Bool parse_in_place(struct __sk_buff *skb, _Bool ethernet,
+					    struct packet *packet)
 {
 	const void *start = (const void *)(long)skb->data;
 	const void *end = (const void *)(long)skb->data_end;
-	const __u32 network_offset = ethernet ? sizeof(struct ethhdr) : 0;
-	const struct iphdr *ip = start + network_offset;
-	const __be16 *ports = (const void *)(ip + 1);
+	const __be16 *type = start + offsetof(struct ethhdr, h_proto), *ports;
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
 
-	__builtin_memset(packet, 0, sizeof(*packet));
-	if ((const void *)(ports + 2) <= end &&
-	    (!ethernet || ((const struct ethhdr *)start)->h_proto == bpf_htons(ETH_P_IP)) &&
-	    *(const __u8 *)ip == PARSE_IPV4_PLAIN &&
-	    !(ip->frag_off & bpf_htons(PARSE_FRAGMENT_OFFSET | PARSE_FRAGMENT_MORE)) &&
-	    (ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP)) {
-		packet->network_offset = network_offset;
-		packet->transport_offset = network_offset + sizeof(*ip);
-		packet->kind = PACKET_IP;
+	ip = start;
+	if (ethernet) {
+		if ((const void *)(type + 3) > end)
+			return 0;
+		if (type[0] == bpf_htons(ETH_P_8021Q) || type[0] == bpf_htons(ETH_P_8021AD))
+			type += 2;
+		ip = (const void *)(type + 1);
+	}
+	if ((const void *)(ip + 1) > end)
+		return 0;
+	packet->network_offset = (__u32)((const void *)ip - start);
+	if (*(const __u8 *)ip == PARSE_IPV4_PLAIN) {
+		if ((ethernet && *type != bpf_htons(ETH_P_IP)) ||
+		    ip->frag_off & bpf_htons(PARSE_FRAGMENT_OFFSET | PARSE_FRAGMENT_MORE))
+			return 0;
 		packet->version = 4;
 		packet->protocol = ip->protocol;
-		packet->source_port = bpf_ntohs(ports[0]);
-		packet->destination_port = bpf_ntohs(ports[1]);
-		return;
+		ports = (const void *)(ip + 1);
+	} else {
+		ip6 = (const void *)ip;
+		if ((const void *)(ip6 + 1) > end || ip6->version != 6 ||
+		    (ethernet && *type != bpf_htons(ETH_P_IPV6)))
+			return 0;
+		packet->version = 6;
+		packet->protocol = ip6->nexthdr;
+		ports = (const void *)(ip6 + 1);
 	}
+	if ((const void *)(ports + 2) > end ||
+	    (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP))
+		return 0;
+	packet->kind = PACKET_IP;
+	packet->transport_offset = (__u32)((const void *)ports - start);
+	packet->source_port = bpf_ntohs(ports[0]);
+	packet->destination_port = bpf_ntohs(ports[1]);
+	return 1;
+}
+
+static __always_inline void parse(struct __sk_buff *skb, _Bool ethernet, struct packet *packet)
+{
+	__builtin_memset(packet, 0, sizeof(*packet));
+	if (parse_in_place(skb, ethernet, packet))
+		return;
+	__builtin_memset(packet, 0, sizeof(*packet));
 	parse_any(skb, packet, ethernet);
 }
 

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "bwctl.skel.h"
+#include "netns.h"
 #include "queue.h"
 
 #ifndef ARPHRD_IP6GRE
@@ -567,10 +568,12 @@ static bool clsact_is_attached(const struct bwctl_interface_key *key,
 static void look_at(struct limiter *limiter, struct limiter_interface *interface)
 {
 	const struct bwctl_interface_key *key = &interface->key;
+	bool own;
 
 	memcpy(interface->name, interface->record.name, sizeof(interface->name));
-	interface->here = key->netns_inode == limiter->netns_inode;
-	if (interface->here && !if_indextoname(key->ifindex, interface->name))
+	own = key->netns_inode == limiter->netns_inode;
+	interface->here = own || !netns_exists(key->netns_inode);
+	if (own && !if_indextoname(key->ifindex, interface->name))
 		memcpy(interface->name, interface->record.name, sizeof(interface->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		enum bwctl_hook recorded = interface->record.hook[direction];
@@ -582,8 +585,8 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 			interface->hook[direction] = BWCTL_HOOK_TCX;
 		/* Filters can only be asked for in their own namespace: elsewhere the record stands. */
 		else if (recorded == BWCTL_HOOK_CLSACT &&
-			 (!interface->here ||
-			  clsact_is_attached(key, &interface->record, direction)))
+			 (own ? clsact_is_attached(key, &interface->record, direction) :
+				!interface->here))
 			interface->hook[direction] = BWCTL_HOOK_CLSACT;
 	}
 }
@@ -900,7 +903,8 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 	int err = 0;
 
 	err = detach_hook(limiter, &interface->key, &interface->record, BWCTL_HOOK_TCX);
-	if (!err && interface->record.hook[BWCTL_INGRESS] == BWCTL_HOOK_CLSACT)
+	if (!err && interface->key.netns_inode == limiter->netns_inode &&
+	    interface->record.hook[BWCTL_INGRESS] == BWCTL_HOOK_CLSACT)
 		err = detach_hook(limiter, &interface->key, &interface->record,
 				  BWCTL_HOOK_CLSACT);
 	if (err)

@@ -31,7 +31,7 @@ enum limiter_access {
 struct limiter_interface {
 	struct bwctl_interface_key key;
 	struct bwctl_interface record;
-	bool here;	       /* in this network namespace, or what was there is gone */
+	bool here;	       /* in this network namespace, or in one that is gone */
 	char name[16];	       /* its name now; as it was loaded when it is gone or elsewhere */
 	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */
 };

@@ -5,6 +5,9 @@
 #ifndef NETNS_H
 #define NETNS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "log.h"
 
 /*
@@ -12,5 +15,11 @@
  * path). Mounts stay as they are, and so do the pins. 0, or -errno and why.
  */
 int netns_enter(const char *name, char why[LOG_TEXT]);
+
+/*
+ * Whether the namespace with this inode number is still there: some process
+ * is in it, or it has a name. What cannot be looked at counts as there.
+ */
+bool netns_exists(uint64_t inode);
 
 #endif

@@ -1,0 +1,184 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# The ceiling, and what is left below it: UDP at ten times the limit, TCP, two
+# CPUs at once, two hundred changes of the limit. All judged by conform on
+# captures of what came out, never by bwctl's own counters.
+
+# shellcheck source-path=SCRIPTDIR source=rig.bash
+source "${BATS_TEST_DIRNAME}/rig.bash"
+
+# Run below in an environment of its own: rig.bash prove tests/net/ceiling.bats.
+setup_file() {
+	rig_isolated || rig_fail 'not isolated: tests/net/rig.bash prove FILE' || return
+}
+
+setup() {
+	rig_make
+	rig_bwctl load eth0
+}
+
+teardown() {
+	[[ -n $BATS_TEST_COMPLETED ]] || rig_bwctl show >&2 || true
+	rig_bwctl unload
+	rig_destroy
+}
+
+conform() {
+	"$RIG_TOOLS/conform" "$@"
+}
+
+window_seconds() {
+	rig_bwctl show --json | jq .egress.window_seconds
+}
+
+# flood_at LIMIT OFFERED LEAST-MEAN: both directions at once, for 20 seconds.
+flood_at() {
+	local limit=$1 offered=$2 least=$3 seconds=20 window offered_bits
+	rig_bwctl set "$limit"
+	window=$(window_seconds)
+	rig_sink sink-far far 9000
+	rig_sink sink-inside inside 9000
+	rig_capture out far eth0 udp port 9000
+	rig_capture in inside eth0 udp port 9000
+	rig_flood flood-out inside "$RIG_FAR4" 9000 "$offered" "$seconds" --cpu 0
+	rig_flood flood-in far "$RIG_INSIDE4" 9000 "$offered" "$seconds" --cpu 1
+	for name in out in; do
+		# What was offered is what the promise has to stand: five times the limit at the least,
+		# where the machine cannot send ten.
+		offered_bits=$(rig_flood_wait "flood-$name" 60 | jq '.sent_bytes * 8 / .seconds | floor')
+		echo "# $limit $name: offered $offered_bits bit/s" >&3
+		[[ $offered_bits -ge $((5 * $(rig_bwctl show --json | jq .egress.limit_bits_per_second))) ]]
+	done
+	rig_capture_stop out in
+	for name in out in; do
+		conform --limit "$limit" --window "$window" --min-mean "$least" \
+			"$RIG_DIR/$name.pcap" | sed "s/^/# $limit $name: /" >&3
+		conform --limit "$limit" --window "$window" --min-mean "$least" "$RIG_DIR/$name.pcap"
+	done
+}
+
+@test "UDP at ten times 1mbit: no window over it, mean at least 0.80" {
+	flood_at 1mbit 10mbit 0.80
+}
+
+@test "UDP at ten times 20mbit: no window over it, mean at least 0.88" {
+	flood_at 20mbit 200mbit 0.88
+}
+
+@test "UDP at ten times 200mbit: no window over it, mean at least 0.88" {
+	flood_at 200mbit 2gbit 0.88
+}
+
+@test "two CPUs flooding at once pass no more than one" {
+	local one two window
+	rig_bwctl set 50mbit
+	window=$(window_seconds)
+	rig_sink sink far 9000
+	rig_capture one far eth0 udp port 9000
+	rig_flood a appliance "$RIG_FAR4" 9000 400mbit 6 --cpu 0
+	rig_flood_wait a 30
+	rig_capture_stop one
+	sleep 0.5
+	rig_capture two far eth0 udp port 9000
+	rig_flood a appliance "$RIG_FAR4" 9000 400mbit 6 --cpu 0
+	rig_flood b appliance "$RIG_FAR4" 9000 400mbit 6 --cpu 1
+	rig_flood_wait a 30
+	rig_flood_wait b 30
+	rig_capture_stop two
+
+	one=$(conform --json --limit 50mbit --window "$window" "$RIG_DIR/one.pcap")
+	two=$(conform --json --limit 50mbit --window "$window" "$RIG_DIR/two.pcap")
+	echo "# one: $(jq -c . <<<"$one")" >&3
+	echo "# two: $(jq -c . <<<"$two")" >&3
+	# Each is held to the ceiling above; and two get what one gets, to a percent.
+	jq -n -e --argjson one "$one" --argjson two "$two" \
+		'$two.bytes / $two.seconds <= 1.01 * $one.bytes / $one.seconds'
+}
+
+# tcp_flow CONGESTION out|in: default settings, super-packets as the kernel makes them.
+tcp_flow() {
+	local reverse=no least goodput
+	[[ $2 == out ]] || reverse=yes
+	rig_offloads on
+	rig_bwctl set 50mbit
+	rig_flow bulk far appliance to "$RIG_FAR4" seconds 12 congestion "$1" reverse "$reverse"
+	rig_flow_wait bulk 40
+	goodput=$(rig_flow_goodput bulk 1)
+	# 0.83 of what 1448 bytes of payload in frames of 1514 can be at most.
+	least=$((50000000 * 1448 / 1514 * 83 / 100))
+	echo "# $1 $2: goodput $goodput bit/s, at least $least" >&3
+	[[ $goodput -ge $least ]]
+}
+
+@test "one bulk TCP flow out, cubic, gets 0.83 of 50mbit" {
+	tcp_flow cubic out
+}
+
+@test "one bulk TCP flow in, cubic, gets 0.83 of 50mbit" {
+	tcp_flow cubic in
+}
+
+@test "one bulk TCP flow out, bbr, gets 0.83 of 50mbit" {
+	tcp_flow bbr out
+}
+
+@test "one bulk TCP flow in, bbr, gets 0.83 of 50mbit" {
+	tcp_flow bbr in
+}
+
+# Notes a limit for conform: a higher one may be in force from before the command,
+# a lower one must be from its return.
+set_and_note() {
+	local rate=$1 previous=$2 file=$3 before=$EPOCHREALTIME
+	shift 3
+	rig_bwctl set "${rate}kbit" "$@" >/dev/null || return
+	if ((rate < previous)); then
+		before=$EPOCHREALTIME
+	fi
+	echo "$before ${rate}kbit" >>"$file"
+}
+
+@test "200 changes of the limit in traffic: windows hold, nothing is lost, no counter goes back" {
+	local rate previous=50000 burst counters last='' window change
+	rig_bwctl set 50mbit
+	window=$(window_seconds)
+	rig_sink sink-far far 9000
+	rig_sink sink-inside inside 9000
+	rig_capture out far eth0
+	rig_capture in inside eth0
+	: >"$RIG_DIR/limits"
+	set_and_note 50000 0 "$RIG_DIR/limits"
+	rig_flow out far inside to "$RIG_FAR4" port 22 seconds 45
+	rig_flow in inside far to "$RIG_INSIDE4" port 443 seconds 45
+	rig_flood flood-out inside "$RIG_FAR4" 9000 100mbit 40
+	rig_flood flood-in far "$RIG_INSIDE4" 9000 100mbit 40
+
+	RANDOM=4
+	for ((change = 1; change <= 200; change++)); do
+		rate=$((2000 + RANDOM % 90 * 1000))
+		burst=$((50 + RANDOM % 151))
+		set_and_note "$rate" "$previous" "$RIG_DIR/limits" burst "${burst}ms"
+		previous=$rate
+		# No sum that a reader sees may ever be smaller than the one before.
+		counters=$(rig_bwctl show --json)
+		[[ -z $last ]] || jq -n -e --argjson last "$last" --argjson now "$counters" '
+			def sums: [.ingress, .egress | .passed, .dropped, (.classes[] | .passed, .dropped) | .packets, .bytes];
+			[$last | sums, ($now | sums)] | transpose | all(.[0] <= .[1])' >/dev/null
+		last=$counters
+		# Long enough, now and then, for whole windows under one limit.
+		if ((change % 25 == 0)); then sleep 2.3; fi
+	done
+
+	rig_flood_wait flood-out 60
+	rig_flood_wait flood-in 60
+	# Connections outlive all of it: iperf3 reports an error for one that was reset.
+	rig_flow_wait out 60
+	rig_flow_wait in 60
+	rig_capture_stop out in
+	for name in out in; do
+		conform --limits "$RIG_DIR/limits" --window "$window" "$RIG_DIR/$name.pcap" |
+			sed "s/^/# $name: /" >&3
+		conform --limits "$RIG_DIR/limits" --window "$window" "$RIG_DIR/$name.pcap"
+	done
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Counters against captures on the far side, to the byte and the packet: with
+# super-packets and without, IPv4 and IPv6, TCP and UDP, fragments, VLAN, and
+# a device without an Ethernet header.
+
+# shellcheck source-path=SCRIPTDIR source=rig.bash
+source "${BATS_TEST_DIRNAME}/rig.bash"
+
+setup_file() {
+	rig_isolated || rig_fail 'not isolated: tests/net/rig.bash prove FILE' || return
+}
+
+setup() {
+	rig_make
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit
+}
+
+teardown() {
+	rig_bwctl unload
+	rig_destroy
+}
+
+# captured NAME FILTER: [packets, bytes] of a capture
+captured() {
+	"$RIG_TOOLS/conform" --json --filter "$2" "$RIG_DIR/$1.pcap" | jq -c '[.frames, .bytes]'
+}
+
+# passed DIRECTION CLASS: the same from bwctl
+passed() {
+	rig_bwctl show --json |
+		jq -c --arg direction "$1" --arg class "$2" '.[$direction].classes[$class].passed | [.packets, .bytes]'
+}
+
+same() {
+	echo "# $1: captured $2, counted $3" >&3
+	[[ -n $2 && $2 == "$3" ]]
+}
+
+# Four classes, so that each is seen in each direction; bulk goes both ways.
+count_and_compare() {
+	local far=$1 inside=$2
+	rig_sink sink-far far 9000
+	rig_sink sink-inside inside 9000
+	rig_capture out far eth0
+	rig_capture in inside eth0
+	rig_flow ssh far inside to "$far" port 22 seconds 3
+	rig_flow api far inside to "$far" port 443 seconds 3 reverse yes
+	rig_flow admin inside far to "$inside" port 8443 seconds 3 reverse yes
+	rig_flood flood-out inside "$far" 9000 20mbit 2 "${@:3}"
+	rig_flood flood-in far "$inside" 9000 20mbit 2 "${@:3}"
+	rig_flow_wait ssh
+	rig_flow_wait api
+	rig_flow_wait admin
+	rig_flood_wait flood-out
+	rig_flood_wait flood-in
+	sleep 0.5
+	rig_capture_stop out in
+	same 'ssh out' "$(captured out 'tcp dst port 22')" "$(passed egress ssh)"
+	same 'ssh in' "$(captured in 'tcp src port 22')" "$(passed ingress ssh)"
+	same 'api out' "$(captured out 'tcp dst port 443')" "$(passed egress api)"
+	same 'api in' "$(captured in 'tcp src port 443')" "$(passed ingress api)"
+	same 'admin out' "$(captured out 'tcp src port 8443')" "$(passed egress admin)"
+	same 'admin in' "$(captured in 'tcp dst port 8443')" "$(passed ingress admin)"
+	same 'other out' "$(captured out 'udp port 9000')" "$(passed egress other)"
+	same 'other in' "$(captured in 'udp port 9000')" "$(passed ingress other)"
+}
+
+@test "frames, IPv4" {
+	rig_offloads off
+	count_and_compare "$RIG_FAR4" "$RIG_INSIDE4"
+}
+
+@test "frames, IPv6" {
+	rig_offloads off
+	count_and_compare "$RIG_FAR6" "$RIG_INSIDE6"
+}
+
+@test "super-packets by TSO and GSO, IPv4" {
+	rig_offloads on
+	count_and_compare "$RIG_FAR4" "$RIG_INSIDE4" --gso 20
+}
+
+@test "super-packets by TSO and GSO, IPv6" {
+	rig_offloads on
+	count_and_compare "$RIG_FAR6" "$RIG_INSIDE6" --gso 20
+}
+
+@test "super-packets by GRO, IPv4" {
+	rig_offloads gro
+	count_and_compare "$RIG_FAR4" "$RIG_INSIDE4"
+}
+
+@test "super-packets by GRO, IPv6" {
+	rig_offloads gro
+	count_and_compare "$RIG_FAR6" "$RIG_INSIDE6"
+}
+
+# flows_passed DIRECTION FLOW: packets of a row of "bwctl flows"
+flows_passed() {
+	rig_bwctl flows --json | jq --arg direction "$1" --arg flow "$2" \
+		'.flows[] | select(.direction == $direction and .flow == $flow) | .passed.packets'
+}
+
+@test "every frame of a quiet link, control traffic too: totals equal the capture" {
+	local out in
+	rig_offloads off
+	rig_bwctl unload
+	# The links are new: until their multicast reports are out, something would fall in between.
+	sleep 2.5
+	rig_capture out far eth0
+	rig_capture in far eth0 -Q out
+	rig_bwctl load eth0
+	# Neighbours again, so that there is ARP and neighbour discovery to be seen.
+	ip -n far neigh flush all
+	ip -n appliance neigh flush all
+	rig_in far ping -q -n -c 3 -i 0.2 -s 4000 "$RIG_APPLIANCE4"
+	rig_in far ping -q -n -c 3 -i 0.2 -s 4000 "$RIG_APPLIANCE6"
+	rig_capture_stop out in
+	for pair in out:egress in:ingress; do
+		same "total ${pair%:*}" "$(captured "${pair%:*}" '')" \
+			"$(rig_bwctl show --json | jq -c ".${pair#*:}.passed | [.packets, .bytes]")"
+		[[ $(passed "${pair#*:}" control) != '[0,0]' ]]
+		# Three fragments each: the later ones in the class of the first.
+		same "icmp ${pair%:*}" '9' "$(flows_passed "${pair#*:}" ICMP)"
+		same "icmp6 ${pair%:*}" '9' "$(flows_passed "${pair#*:}" 'ICMPv6 except ND and MLD')"
+	done
+}
+
+@test "VLAN: the tag counts, stripped or not" {
+	local tagged
+	rig_offloads off
+	for namespace in far appliance; do
+		ip -n "$namespace" link add link eth0 name eth0.100 type vlan id 100
+	done
+	rig_address far eth0.100 203.0.113.1/24 2001:db8:100::1/64
+	rig_address appliance eth0.100 203.0.113.2/24 2001:db8:100::2/64
+	rig_capture out far eth0
+	rig_capture in far eth0 -Q out
+	tagged=$(passed ingress icmp)
+	same 'before' '[0,0]' "$tagged"
+	rig_in far ping -q -n -c 4 -i 0.2 203.0.113.2
+	rig_capture_stop out in
+	# 14 Ethernet, 4 tag, 84 IP: whatever the capture makes of a tag in the metadata.
+	same 'icmp in' '[4,408]' "$(passed ingress icmp)"
+	same 'icmp out' '[4,408]' "$(passed egress icmp)"
+	same 'captured' '[4,408]' "$(captured out 'vlan 100 and icmp')"
+}
