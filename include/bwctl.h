@@ -154,7 +154,10 @@ struct bwctl_fragment_key {
 	__u8 pad[2];
 };
 
-/* An interface that is loaded; written and read by user space alone. */
+/*
+ * An interface that is loaded; written and read by user space alone. What is
+ * attached to it is asked of the kernel; this is where to look.
+ */
 struct bwctl_interface_key {
 	__u64 netns_inode;
 	__u32 ifindex;
@@ -168,12 +171,9 @@ enum bwctl_hook {
 };
 
 struct bwctl_interface {
-	char name[16]; /* when it was loaded */
-	__u8 hook[BWCTL_DIRECTIONS];
-	__u8 clsact_created; /* the clsact qdisc is ours to remove */
-	__u8 pad;
-	__u32 priority[BWCTL_DIRECTIONS]; /* clsact: of our filter */
-	__u32 handle[BWCTL_DIRECTIONS];
+	char name[16];			  /* when it was loaded */
+	__u32 clsact_created;		  /* the clsact qdisc is ours to remove */
+	__u32 priority[BWCTL_DIRECTIONS]; /* of our clsact filter, 0 if there is none */
 };
 
 _Static_assert(sizeof(struct bwctl_flow) == 12, "map ABI");
@@ -181,6 +181,6 @@ _Static_assert(sizeof(struct bwctl_meter) == 8 * 15 + 16, "map ABI");
 _Static_assert(sizeof(struct bwctl_clock) == 128, "map ABI");
 _Static_assert(sizeof(struct bwctl_fragment_key) == 40, "map ABI");
 _Static_assert(sizeof(struct bwctl_counters) == 32 * BWCTL_FLOWS + 16, "map ABI");
-_Static_assert(sizeof(struct bwctl_interface) == 36, "map ABI");
+_Static_assert(sizeof(struct bwctl_interface) == 28, "map ABI");
 
 #endif

@@ -67,6 +67,7 @@ static const char *const map_names[MAPS] = {
 struct limiter {
 	char pin_dir[PATH];
 	int lock_fd;
+	bool made; /* by this process: to be removed again if it comes to nothing */
 	int map_fd[MAPS];
 	struct bwctl_bpf *skeleton; /* only when it was opened to create */
 	uint64_t netns_inode;
@@ -167,8 +168,9 @@ static bool mount_would_vanish(void)
 	       own.st_ino != first.st_ino;
 }
 
-static int make_pin_dir(const char *pin_dir, char why[LOG_TEXT])
+static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
 {
+	const char *pin_dir = limiter->pin_dir;
 	char parent[PATH];
 	char *slash;
 
@@ -191,7 +193,9 @@ static int make_pin_dir(const char *pin_dir, char why[LOG_TEXT])
 		return refuse(why, -EINVAL,
 			      "'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
 			      pin_dir);
-	if (mkdir(pin_dir, 0700) && errno != EEXIST)
+	if (!mkdir(pin_dir, 0700))
+		limiter->made = true;
+	else if (errno != EEXIST)
 		return fail(why, -errno, "cannot make '%s'", pin_dir);
 	return 0;
 }
@@ -225,7 +229,7 @@ static int open_and_lock(struct limiter *limiter, enum limiter_access access, ch
 		int err;
 
 		if (access == LIMITER_CREATE) {
-			err = make_pin_dir(limiter->pin_dir, why);
+			err = make_pin_dir(limiter, why);
 			if (err)
 				return err;
 		}
@@ -413,6 +417,11 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 			err = open_maps(limiter, why);
 	}
 out:
+	if (err && limiter->made) {
+		char ignored[LOG_TEXT];
+
+		limiter_remove(limiter, ignored);
+	}
 	if (err)
 		limiter_close(limiter);
 	else
@@ -547,14 +556,14 @@ static bool clsact_is_attached(const struct bwctl_interface_key *key,
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
 		    .attach_point = tc_point(direction));
-	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = record->handle[direction],
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
 		    .priority = record->priority[direction]);
 	struct bpf_prog_info info = { 0 };
 	__u32 length = sizeof(info);
 	bool ours = false;
 	int fd;
 
-	if (!record->handle[direction] || bpf_tc_query(&hook, &filter))
+	if (!record->priority[direction] || bpf_tc_query(&hook, &filter))
 		return false;
 	fd = bpf_prog_get_fd_by_id(filter.prog_id);
 	if (fd < 0)
@@ -576,17 +585,15 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 	if (own && !if_indextoname(key->ifindex, interface->name))
 		memcpy(interface->name, interface->record.name, sizeof(interface->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		enum bwctl_hook recorded = interface->record.hook[direction];
 		char path[PATH + 64];
 
 		interface->hook[direction] = BWCTL_HOOK_NONE;
 		link_path(limiter, key, direction, path);
-		if (recorded == BWCTL_HOOK_TCX && link_ifindex(path) == key->ifindex)
+		if (link_ifindex(path) == key->ifindex)
 			interface->hook[direction] = BWCTL_HOOK_TCX;
 		/* Filters can only be asked for in their own namespace: elsewhere the record stands. */
-		else if (recorded == BWCTL_HOOK_CLSACT &&
-			 (own ? clsact_is_attached(key, &interface->record, direction) :
-				!interface->here))
+		else if (own ? clsact_is_attached(key, &interface->record, direction) :
+			       !interface->here && interface->record.priority[direction])
 			interface->hook[direction] = BWCTL_HOOK_CLSACT;
 	}
 }
@@ -758,7 +765,6 @@ static int attach_clsact(const struct limiter *limiter, const struct bwctl_inter
 
 		return bpf_tc_attach(&hook, &filter);
 	}
-	record->handle[direction] = CLSACT_HANDLE;
 	for (priority = 1;; priority++) {
 		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd, .handle = CLSACT_HANDLE,
 			    .priority = priority);
@@ -773,59 +779,55 @@ static int attach_clsact(const struct limiter *limiter, const struct bwctl_inter
 	}
 }
 
-static int detach_clsact(const struct bwctl_interface_key *key, enum bwctl_direction direction,
-			 const struct bwctl_interface *record)
+/* Both filters, if there are any; and the qdisc, when it is ours and nobody else has come to use it. */
+static int detach_clsact(const struct bwctl_interface_key *key, struct bwctl_interface *record)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
-		    .attach_point = tc_point(direction));
-	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = record->handle[direction],
-		    .priority = record->priority[direction]);
-
-	if (!clsact_is_attached(key, record, direction))
-		return 0;
-	return bpf_tc_detach(&hook, &filter);
-}
-
-/* The clsact qdisc goes when it is ours and nobody else has come to use it. */
-static int remove_clsact(const struct bwctl_interface_key *key,
-			 const struct bwctl_interface *record)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+	LIBBPF_OPTS(bpf_tc_hook, qdisc, .ifindex = (int)key->ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	int in_use;
-
-	if (!record->clsact_created)
-		return 0;
-	in_use = queue_clsact_in_use(key->ifindex);
-	if (in_use)
-		return in_use < 0 && in_use != -EINVAL && in_use != -ENODEV ? in_use : 0;
-	return bpf_tc_hook_destroy(&hook);
-}
-
-static int detach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
-		       const struct bwctl_interface *record, enum bwctl_hook hook)
-{
-	int err = 0, first = 0;
+	int err, first = 0;
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		if (hook == BWCTL_HOOK_TCX)
-			err = detach_tcx(limiter, key, direction);
-		else
-			err = detach_clsact(key, direction, record);
+		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+			    .attach_point = tc_point(direction));
+		LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
+			    .priority = record->priority[direction]);
+
+		err = clsact_is_attached(key, record, direction) ? bpf_tc_detach(&hook, &filter) : 0;
+		if (!err)
+			record->priority[direction] = 0;
 		first = first ? first : err;
 	}
-	if (hook == BWCTL_HOOK_CLSACT && !first)
-		first = remove_clsact(key, record);
+	if (first || !record->clsact_created)
+		return first;
+	err = queue_clsact_in_use(key->ifindex);
+	if (!err)
+		err = bpf_tc_hook_destroy(&qdisc);
+	/* Somebody's now, or removed by somebody. */
+	if (err == 1 || err == -EINVAL || err == -ENODEV || err == -ENOENT)
+		err = 0;
+	if (!err)
+		record->clsact_created = 0;
+	return err;
+}
+
+static int detach_tcx_both(const struct limiter *limiter, const struct bwctl_interface_key *key)
+{
+	int err, first = 0;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		err = detach_tcx(limiter, key, direction);
+		first = first ? first : err;
+	}
 	return first;
 }
 
-/* Both directions on one kind of hook, or neither. */
+/* Both directions on one kind of hook. Written down before it is done: what a crash leaves, unload finds. */
 static int attach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
 		       bool ethernet, enum bwctl_hook hook, struct bwctl_interface *record)
 {
 	LIBBPF_OPTS(bpf_tc_hook, clsact, .ifindex = (int)key->ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	int err = 0;
+	int err;
 
 	if (hook == BWCTL_HOOK_CLSACT) {
 		err = bpf_tc_hook_create(&clsact);
@@ -834,9 +836,6 @@ static int attach_hook(const struct limiter *limiter, const struct bwctl_interfa
 		else if (err != -EEXIST)
 			return err;
 	}
-	/* Written down before it is done: a crash in between leaves something that unload finds. */
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		record->hook[direction] = hook;
 	err = note_interface(limiter, key, record);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
 		int program_fd = program_for(limiter, ethernet, direction);
@@ -849,50 +848,58 @@ static int attach_hook(const struct limiter *limiter, const struct bwctl_interfa
 	return err;
 }
 
+static int detach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
+		       enum bwctl_hook hook, struct bwctl_interface *record)
+{
+	int err = hook == BWCTL_HOOK_TCX ? detach_tcx_both(limiter, key) :
+					   detach_clsact(key, record);
+
+	return err ? err : note_interface(limiter, key, record);
+}
+
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
 		   enum bwctl_hook *ret_hook, char why[LOG_TEXT])
 {
-	struct bwctl_interface_key key = { .netns_inode = limiter->netns_inode };
-	struct bwctl_interface before = { 0 }, record;
+	struct limiter_interface before = { .key.netns_inode = limiter->netns_inode };
+	const struct bwctl_interface_key *key = &before.key;
 	enum bwctl_hook chosen = hook == BWCTL_HOOK_NONE ? BWCTL_HOOK_TCX : hook;
+	enum bwctl_hook other;
+	struct bwctl_interface record;
 	int ethernet, err;
+	bool was_loaded;
 
-	key.ifindex = if_nametoindex(name);
-	if (!key.ifindex)
+	before.key.ifindex = if_nametoindex(name);
+	if (!before.key.ifindex)
 		return refuse(why, -ENODEV, "no interface '%s' in this network namespace", name);
 	ethernet = has_ethernet_header(name, why);
 	if (ethernet < 0)
 		return ethernet;
-	bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], &key, &before);
-	record = before;
+	was_loaded = !bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], key, &before.record);
+	look_at(limiter, &before);
+	record = before.record;
 	snprintf(record.name, sizeof(record.name), "%s", name);
 
-	err = attach_hook(limiter, &key, ethernet, chosen, &record);
+	err = attach_hook(limiter, key, ethernet, chosen, &record);
 	/* Before 6.6 the kernel does not know this kind of link. */
 	if (err == -EINVAL && hook == BWCTL_HOOK_NONE) {
 		chosen = BWCTL_HOOK_CLSACT;
-		err = attach_hook(limiter, &key, ethernet, chosen, &record);
+		err = attach_hook(limiter, key, ethernet, chosen, &record);
 	}
 	if (err) {
-		fail(why, err, "cannot attach to '%s'", name);
+		fail(why, err, "cannot attach to '%s' by %s", name,
+		     chosen == BWCTL_HOOK_TCX ? "tcx" : "clsact");
 		/* What was there before is there still; what was not goes again. */
-		if (before.hook[BWCTL_INGRESS] != chosen)
-			detach_hook(limiter, &key, &record, chosen);
-		if (before.hook[BWCTL_INGRESS] == BWCTL_HOOK_NONE)
-			bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], &key);
-		else
-			note_interface(limiter, &key, &before);
+		if (before.hook[BWCTL_INGRESS] != chosen && before.hook[BWCTL_EGRESS] != chosen)
+			detach_hook(limiter, key, chosen, &record);
+		if (!was_loaded)
+			bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], key);
 		return err;
 	}
 	/* The new hook meters already; only now may the old one go. */
-	if (before.hook[BWCTL_INGRESS] != BWCTL_HOOK_NONE && before.hook[BWCTL_INGRESS] != chosen) {
-		err = detach_hook(limiter, &key, &record, before.hook[BWCTL_INGRESS]);
-		if (err)
-			return fail(why, err, "cannot remove the former programs from '%s'", name);
-		if (chosen == BWCTL_HOOK_TCX)
-			record.clsact_created = 0;
-		note_interface(limiter, &key, &record);
-	}
+	other = chosen == BWCTL_HOOK_TCX ? BWCTL_HOOK_CLSACT : BWCTL_HOOK_TCX;
+	err = detach_hook(limiter, key, other, &record);
+	if (err)
+		return fail(why, err, "cannot remove the former programs from '%s'", name);
 	*ret_hook = chosen;
 	return 0;
 }
@@ -900,17 +907,16 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 int limiter_detach(struct limiter *limiter, const struct limiter_interface *interface,
 		   char why[LOG_TEXT])
 {
-	int err = 0;
+	const struct bwctl_interface_key *key = &interface->key;
+	struct bwctl_interface record = interface->record;
+	int err;
 
-	err = detach_hook(limiter, &interface->key, &interface->record, BWCTL_HOOK_TCX);
-	if (!err && interface->key.netns_inode == limiter->netns_inode &&
-	    interface->record.hook[BWCTL_INGRESS] == BWCTL_HOOK_CLSACT)
-		err = detach_hook(limiter, &interface->key, &interface->record,
-				  BWCTL_HOOK_CLSACT);
+	err = detach_tcx_both(limiter, key);
+	if (!err && key->netns_inode == limiter->netns_inode)
+		err = detach_clsact(key, &record);
 	if (err)
 		return fail(why, err, "cannot detach from '%s'", interface->name);
-	if (bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], &interface->key) &&
-	    errno != ENOENT)
+	if (bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], key) && errno != ENOENT)
 		return fail(why, -errno, "cannot forget '%s'", interface->name);
 	return 0;
 }
