@@ -36,6 +36,17 @@ static int derive(struct bwctl_policy *policy, char why[LOG_TEXT])
 	return 0;
 }
 
+/* A limit that holds nowhere is worse than none: the operator believes in it. */
+static void warn_of_detached(const struct limiter_interface *interfaces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			if (interfaces[i].hook[direction] == BWCTL_HOOK_NONE)
+				log_hint("nothing is attached to the %s of '%s': bwctl load %s",
+					 policy_direction_name(direction), interfaces[i].name,
+					 interfaces[i].name);
+}
+
 int cmd_set(const struct options *options, int count, char *words[])
 {
 	struct bwctl_policy *previous = malloc(sizeof(*previous));
@@ -76,6 +87,7 @@ int cmd_set(const struct options *options, int count, char *words[])
 		code = command_failed(err, why);
 		goto out;
 	}
+	warn_of_detached(interfaces, loaded);
 	if (options->json) {
 		/* What programs get from "set" is what they get from "show". */
 		limiter_close(limiter);

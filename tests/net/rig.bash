@@ -15,8 +15,9 @@
 # captured there, behind the meter.
 
 RIG_ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
-BWCTL=${BWCTL:-$RIG_ROOT/build/bwctl}
-RIG_TOOLS=${RIG_TOOLS:-$RIG_ROOT/build/tests}
+BWCTL_BUILD=${BWCTL_BUILD:-$RIG_ROOT/build}
+BWCTL=${BWCTL:-$BWCTL_BUILD/bwctl}
+RIG_TOOLS=${RIG_TOOLS:-$BWCTL_BUILD/tests}
 
 RIG_FAR4=192.0.2.1 RIG_FAR6=2001:db8::1
 RIG_APPLIANCE4=192.0.2.2 RIG_APPLIANCE6=2001:db8::2
@@ -144,10 +145,15 @@ rig_offloads() {
 	*) rig_fail "offloads '$1': expected off, on or gro" || return ;;
 	esac
 	# TSO off, GSO on: segmented between the hook and the wire. GRO off: captured as it came.
-	rig_in far ethtool -K eth0 tso "$in" gso "$in" gro off &&
-		rig_in appliance ethtool -K eth0 tso off gso "$out" gro "$gro" &&
-		rig_in appliance ethtool -K inside0 tso off gso on gro off &&
-		rig_in inside ethtool -K eth0 tso "$out" gso "$out" gro off
+	rig_offload far eth0 "$in" "$in" off &&
+		rig_offload appliance eth0 off "$out" "$gro" &&
+		rig_offload appliance inside0 off on off &&
+		rig_offload inside eth0 "$out" "$out" off
+}
+
+# rig_offload NAMESPACE INTERFACE TSO GSO GRO; UDP is segmented where TCP is.
+rig_offload() {
+	rig_in "$1" ethtool -K "$2" tso "$3" tx-udp-segmentation "$3" gso "$4" gro "$5"
 }
 
 # rig_start NAMESPACE COMMAND...: in the background. Its pid is in RIG_PID and in RIG_DIR/pids,
