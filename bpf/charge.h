@@ -8,7 +8,6 @@
 #define CHARGE_H
 
 #include "bwctl.h"
-#include "meter.h"
 #include "parse.h"
 
 #define CHARGE_VLAN_TAG 4
@@ -84,8 +83,6 @@ static __always_inline struct charge charge(struct __sk_buff *skb, const struct 
 			charge.bytes += (charge.frames - 1) * headers;
 	}
 	charge.bytes += charge.frames * each;
-	if (charge.bytes > METER_MAX_BYTES)
-		charge.bytes = METER_MAX_BYTES;
 	return charge;
 }
 

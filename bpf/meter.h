@@ -20,8 +20,8 @@
 /* Losing the clock to another CPU this often in a row refuses the packet. */
 #define METER_TRIES	16
 
-/* No packet is charged for more: BIG TCP ends at 512 KiB, headers and overhead included. */
-#define METER_MAX_BYTES (1U << 21)
+/* A larger packet is refused: BIG TCP ends at 512 KiB, and its segments' headers fit as well. */
+#define METER_MAX_BYTES (1U << 20)
 
 enum meter_answer {
 	METER_PASS,
@@ -119,6 +119,8 @@ static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u
 	__u64 need_bytes = bytes > have_bytes ? bytes - have_bytes : 0;
 	__u64 seen_ns = *(volatile __u64 *)clock_ns;
 
+	if (bytes > METER_MAX_BYTES)
+		return METER_OVER;
 	for (int i = 0; i < METER_TRIES; i++) {
 		struct meter_step step = meter_step(meter, class, seen_ns, now_ns, need_bytes);
 		__u64 found_ns;

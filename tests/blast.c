@@ -138,8 +138,8 @@ static int open_flow(const struct load *load)
  * message that it refuses, for want of room or because it was told to drop,
  * counts as an error and is not offered again.
  */
-static void send_batch(int fd, const struct load *load, struct mmsghdr *messages, unsigned int count,
-		       struct tally *tally)
+static void send_batch(int fd, const struct load *load, struct mmsghdr *messages,
+		       unsigned int count, struct tally *tally)
 {
 	unsigned int done = 0;
 	int n;

@@ -318,14 +318,16 @@ static int choose_seconds(const struct chart *chart, int count)
 	return 7200;
 }
 
-/* "out: no 2 s window above 48.3 Mbit/s of 50 Mbit/s, 19.4 Mbit/s of 20 Mbit/s" without the label. */
-static void describe(const struct chart *chart, const struct series *series, char *text, size_t size)
+/* "highest 2 s average: 48.3 of 50 Mbit/s, then 19.4 of 20 Mbit/s". */
+static void describe(const struct chart *chart, const struct series *series, char *text,
+		     size_t size)
 {
 	char window[UNITS_TEXT], rate[UNITS_TEXT], limit[UNITS_TEXT];
-	size_t used = snprintf(text, size, "highest %s average ",
-			       units_format_time(chart->window_ns, window));
 	const char *separator = "";
+	size_t used;
 
+	used = snprintf(text, size, "highest %s average: ",
+			units_format_time(chart->window_ns, window));
 	for (int i = -1; i < chart->limit_count; i++) {
 		int64_t from_ns = i < 0 ? chart->start_ns : chart->limits[i].since_ns;
 		int64_t to_ns = i + 1 < chart->limit_count ? chart->limits[i + 1].since_ns :
@@ -336,18 +338,18 @@ static void describe(const struct chart *chart, const struct series *series, cha
 		if (to_ns > chart->end_ns)
 			to_ns = chart->end_ns;
 		highest = to_ns > from_ns ? highest_average(chart, series, from_ns, to_ns) : -1;
-		if (highest < 0 || used > size - 64)
+		if (highest < 0)
 			continue;
-		used += snprintf(text + used, size - used, "%s%s", separator,
-				 units_format_rate(highest, rate));
-		separator = ", then ";
-		if (rate_bits_s)
-			used += snprintf(text + used, size - used, " under %s",
-					 units_format_rate(rate_bits_s, limit));
-		if (used > 240) {
-			snprintf(text + used, size - used, " …");
+		if (used > 100) {
+			snprintf(text + used, size - used, ", …");
 			return;
 		}
+		used += snprintf(text + used, size - used, "%s%s", separator,
+				 units_format_rate(highest, rate));
+		if (rate_bits_s)
+			used += snprintf(text + used, size - used, " of %s",
+					 units_format_rate(rate_bits_s, limit));
+		separator = ", then ";
 	}
 	if (!*separator)
 		snprintf(text, size, "shorter than one window");

@@ -214,10 +214,9 @@ static inline size_t windows_find(const struct windows_frame *frames, size_t cou
  * reading. Windows with an unlimited moment in them are not judged;
  * ret_worst->frames is 0 when none is.
  *
- * What a window holds and what it is held against change only where one of its
- * ends meets a frame or the start or end of a limit, and at such a place the
- * bytes are the most and the limit is the least of both sides. So these places
- * are all that is tried. Returns 0 or -ENOMEM.
+ * A window can be slid right until its first frame is at its start, or until a
+ * new limit is at its end, without losing a frame or gaining a limit. So only
+ * the windows that stand so are tried. Returns 0 or -ENOMEM.
  */
 static inline int windows_worst_scheduled(const struct windows_frame *frames, size_t count,
 					  int64_t window_ns, int64_t settle_ns,
@@ -231,17 +230,13 @@ static inline int windows_worst_scheduled(const struct windows_frame *frames, si
 	*ret_worst = worst;
 	if (!limit_count)
 		return 0;
-	starts = calloc(2 * (count + limit_count), sizeof(*starts));
+	starts = calloc(count + limit_count, sizeof(*starts));
 	if (!starts)
 		return -ENOMEM;
-	for (n = 0; n < count; n++) {
+	for (n = 0; n < count; n++)
 		starts[places++] = frames[n].at_ns;
-		starts[places++] = frames[n].at_ns - window_ns;
-	}
-	for (n = 0; n < limit_count; n++) {
-		starts[places++] = limits[n].from_ns + settle_ns;
+	for (n = 0; n < limit_count; n++)
 		starts[places++] = limits[n].from_ns - window_ns;
-	}
 	qsort(starts, places, sizeof(*starts), windows_compare_times);
 
 	for (place = 0; place < places; place++) {

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "meter.h"
+
 #define NS_PER_S 1000000000ULL
 
 /* Everything a super-packet of 64 KiB can come to, its segments' headers included. */
@@ -68,8 +70,8 @@ static uint64_t ns_to_bytes(uint64_t time_ns, uint64_t rate_bits_s)
 
 /*
  * nanoseconds = bytes * multiplier >> shift. The multiplier is kept just below
- * 2^42, so that 2^21 bytes (METER_MAX_BYTES) do not overflow and its own
- * rounding (up) is below 2^-41.
+ * 2^42, so that METER_MAX_BYTES do not overflow and its own rounding (up) is
+ * below 2^-41.
  */
 static void derive_cost(uint64_t rate_bits_s, struct bwctl_meter *meter)
 {
@@ -115,7 +117,7 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 		  char ret_why[UNITS_TEXT])
 {
 	uint64_t limit = request->limit_bits_s;
-	uint64_t window_ns, window_bytes, burst_ns, step_ns, headroom_ns;
+	uint64_t window_ns, window_bytes, burst_ns, step_ns, headroom_ns, largest_ns;
 	uint64_t overshoot_bytes, lease_bytes, lot_bytes, reserved_bytes, rate;
 
 	*ret_meter = (struct bwctl_meter){ .overhead_bytes = request->overhead_bytes };
@@ -156,7 +158,12 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	ret_meter->burst_ns = burst_ns;
 	ret_meter->overshoot_ns = (uint64_t)((wide)overshoot_bytes * 8 * NS_PER_S / rate);
 	ret_meter->credit_ns = window_ns + burst_ns;
-	ret_meter->debt_ns = headroom_ns + bytes_to_ns(1U << 21, rate) + NS_PER_S / 1000;
+	/* Where a packet within the overshoot can leave the clock; or one that idle time let in. */
+	ret_meter->debt_ns = headroom_ns + ret_meter->overshoot_ns;
+	largest_ns = bytes_to_ns(METER_MAX_BYTES, rate);
+	if (largest_ns > burst_ns)
+		ret_meter->debt_ns = at_least(ret_meter->debt_ns, largest_ns - burst_ns);
+	ret_meter->debt_ns += NS_PER_S / 1000; /* clocks of CPUs need not agree to the nanosecond */
 	for (int class = 0; class < BWCTL_CLASSES; class++)
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * step_ns;
 	ret_meter->lease_bytes = lease_bytes;
