@@ -114,7 +114,7 @@ int cmd_unload(const struct options *options, int count, char *words[])
 	int err = found ? 0 : -ENOMEM, code = EXIT_DONE;
 
 	if (!err)
-		err = limiter_open(&limiter, options->pin_dir, LIMITER_CHANGE, why);
+		err = limiter_open(&limiter, options->pin_dir, LIMITER_REMOVE, why);
 	if (err == -ENOENT && !count) {
 		printf("nothing was loaded\n");
 		goto out;

@@ -21,6 +21,16 @@ static const char *look(const char *sequence)
 	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") ? sequence : "";
 }
 
+/* Three digits are enough of a number that nobody typed. */
+static uint64_t rounded(uint64_t value)
+{
+	uint64_t unit = 1;
+
+	while (value / unit >= 1000)
+		unit *= 10;
+	return (value + unit / 2) / unit * unit;
+}
+
 void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction)
 {
 	const struct bwctl_meter *meter = &policy->meter[direction];
@@ -37,10 +47,10 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 	       units_format_rate_bytes(policy->request[direction].limit_bits_s, limit_bytes),
 	       look(NORMAL), units_format_time(promise->window_ns, window));
 	printf("         rate r %s, burst %s (%s), bound B %s",
-	       units_format_rate(meter->rate_bits_s, rate),
-	       units_format_size(promise->burst_bytes, burst),
-	       units_format_time(meter->burst_ns, burst_time),
-	       units_format_size(promise->bound_bytes, bound));
+	       units_format_rate(rounded(meter->rate_bits_s), rate),
+	       units_format_size(rounded(promise->burst_bytes), burst),
+	       units_format_time(rounded(meter->burst_ns), burst_time),
+	       units_format_size(rounded(promise->bound_bytes), bound));
 	if (meter->overhead_bytes)
 		printf(", overhead %u B per frame", meter->overhead_bytes);
 	printf(", " REPORT_MODE "\n");

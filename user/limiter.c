@@ -10,6 +10,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -46,6 +47,8 @@
 
 #define CLSACT_PRIORITIES  8
 #define CLSACT_HANDLE	   0x6277 /* ours at whatever priority, so that a crash leaves no filter unknown */
+#define POLICY_PIN	   "policy"
+#define POLICY_PIN_NEW	   "policy-new"
 #define BPFFS_ROOT	   "/sys/fs/bpf"
 #define WARNINGS	   65536
 #define PATH		   512
@@ -186,6 +189,7 @@ static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
 			return refuse(why, -EINVAL,
 				      "no BPF file system on " BPFFS_ROOT
 				      " in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
+		log_note("mounting the BPF file system on " BPFFS_ROOT);
 		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
 			return fail(why, -errno, "cannot mount the BPF file system on " BPFFS_ROOT);
 	}
@@ -280,9 +284,20 @@ static uint32_t expected_value_size(enum pinned_map map)
 	return sizes[map];
 }
 
+static void close_maps(struct limiter *limiter)
+{
+	for (int i = 0; i < MAPS; i++) {
+		if (limiter->map_fd[i] >= 0)
+			close(limiter->map_fd[i]);
+		limiter->map_fd[i] = -1;
+	}
+}
+
 /* The maps as they are pinned. -ENOENT: at least one is missing. */
 static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 {
+	int missing = 0;
+
 	for (int i = 0; i < MAPS; i++) {
 		struct bpf_map_info info = { 0 };
 		__u32 length = sizeof(info);
@@ -290,21 +305,44 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 
 		pin_path(limiter, map_names[i], path);
 		limiter->map_fd[i] = bpf_obj_get(path);
-		if (limiter->map_fd[i] < 0) {
-			int err = -errno;
-
-			return err == -ENOENT ? refuse(why, err, "nothing is loaded") :
-						fail(why, err, "cannot open '%s'", path);
+		if (limiter->map_fd[i] < 0 && errno == ENOENT) {
+			missing = -ENOENT;
+			continue;
 		}
+		if (limiter->map_fd[i] < 0)
+			return fail(why, -errno, "cannot open '%s'", path);
 		if (bpf_obj_get_info_by_fd(limiter->map_fd[i], &info, &length))
 			return fail(why, -errno, "cannot inspect '%s'", path);
 		if (info.value_size != expected_value_size(i))
 			return refuse_other_abi(limiter, why);
 	}
-	return 0;
+	return missing;
 }
 
-/* The policy map in force: a file descriptor, or -errno. */
+/* A pinned policy, if it is the one with this id: a file descriptor, or -errno. */
+static int open_policy(const struct limiter *limiter, const char *name, __u32 id)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+	char path[PATH + 64];
+	int err, fd;
+
+	pin_path(limiter, name, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -errno;
+	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
+	if (!err && info.id == id)
+		return fd;
+	close(fd);
+	return err ? err : -ESTALE;
+}
+
+/*
+ * The policy map in force: a file descriptor, or -errno. By its pin, because
+ * to open a map by id takes CAP_SYS_ADMIN. A publisher that died between the
+ * swap and the renaming has left it under its first name.
+ */
 static int policy_map(const struct limiter *limiter)
 {
 	__u32 zero = 0, id;
@@ -312,8 +350,13 @@ static int policy_map(const struct limiter *limiter)
 
 	if (bpf_map_lookup_elem(limiter->map_fd[MAP_POLICIES], &zero, &id))
 		return -errno;
-	fd = bpf_map_get_fd_by_id(id);
-	return fd < 0 ? -errno : fd;
+	fd = open_policy(limiter, POLICY_PIN, id);
+	if (fd < 0)
+		fd = open_policy(limiter, POLICY_PIN_NEW, id);
+	/* Somebody removed the pin. It is in force all the same, and may not be taken for none. */
+	if (fd < 0)
+		fd = bpf_map_get_fd_by_id(id);
+	return fd >= 0 ? fd : errno == ENOENT ? -ENODATA : -errno;
 }
 
 static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
@@ -364,6 +407,7 @@ static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
 		if (err)
 			return fail(why, err, "cannot pin '%s'", path);
 	}
+	log_note("loading the programs; maps in '%s'", limiter->pin_dir);
 	err = bwctl_bpf__load(limiter->skeleton);
 	if (!err)
 		return 0;
@@ -407,14 +451,19 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	err = open_maps(limiter, why);
 	if (!err)
 		err = check_policy_abi(limiter, why);
-	if (err == -ENOENT && access == LIMITER_CREATE)
+	/* A directory and not all of its maps: what a command left that died, or somebody who cleaned up. */
+	if (err == -ENOENT && (access == LIMITER_CREATE || access == LIMITER_REMOVE))
 		err = 0;
+	else if (err == -ENOENT)
+		err = refuse(why, -ENODATA, "the limiter in '%s' is not whole", limiter->pin_dir);
 	if (err)
 		goto out;
 	if (access == LIMITER_CREATE) {
 		err = load_programs(limiter, why);
-		if (!err)
+		if (!err) {
+			close_maps(limiter);
 			err = open_maps(limiter, why);
+		}
 	}
 out:
 	if (err && limiter->made) {
@@ -434,9 +483,7 @@ void limiter_close(struct limiter *limiter)
 	if (!limiter)
 		return;
 	bwctl_bpf__destroy(limiter->skeleton);
-	for (int i = 0; i < MAPS; i++)
-		if (limiter->map_fd[i] >= 0)
-			close(limiter->map_fd[i]);
+	close_maps(limiter);
 	if (limiter->lock_fd >= 0)
 		close(limiter->lock_fd);
 	free(limiter);
@@ -459,22 +506,54 @@ int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, cha
 	return err;
 }
 
+/* The pin that a publisher left who died: gets its name if it is in force, else goes. */
+static int settle_pins(const struct limiter *limiter)
+{
+	char new_path[PATH + 64], path[PATH + 64];
+	__u32 zero = 0, id = 0;
+	int fd;
+
+	pin_path(limiter, POLICY_PIN_NEW, new_path);
+	pin_path(limiter, POLICY_PIN, path);
+	if (bpf_map_lookup_elem(limiter->map_fd[MAP_POLICIES], &zero, &id) && errno != ENOENT)
+		return -errno;
+	fd = open_policy(limiter, POLICY_PIN_NEW, id);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd == -ESTALE)
+		return unlink(new_path) ? -errno : 0;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return rename(new_path, path) ? -errno : 0;
+}
+
 int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT])
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
+	char new_path[PATH + 64];
 	__u32 zero = 0;
-	int err = 0, fd;
+	int err, fd;
 
+	pin_path(limiter, POLICY_PIN_NEW, new_path);
+	err = settle_pins(limiter);
+	if (err)
+		return fail(why, err, "cannot name the policy in force");
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy), 1,
 			    &options);
 	if (fd < 0)
 		return fail(why, -errno, "cannot make a policy map");
-	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd))
+	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd) ||
+	    bpf_obj_pin(fd, new_path))
 		err = fail(why, -errno, "cannot write the policy");
 	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
 	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
 		err = fail(why, -errno, "cannot put the policy in force");
 	close(fd);
+	if (!err)
+		log_note("policy %llu is in force", (unsigned long long)policy->generation);
+	/* In force from here on, or not at all: what is left is only a name. */
+	settle_pins(limiter);
 	return err;
 }
 
@@ -550,7 +629,7 @@ static enum bpf_tc_attach_point tc_point(enum bwctl_direction direction)
 	return direction == BWCTL_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
-/* Whether our filter is where it was put, with a program of ours. */
+/* Whether our filter is where it was put; its handle is nobody else's. */
 static bool clsact_is_attached(const struct bwctl_interface_key *key,
 			       const struct bwctl_interface *record, enum bwctl_direction direction)
 {
@@ -558,20 +637,8 @@ static bool clsact_is_attached(const struct bwctl_interface_key *key,
 		    .attach_point = tc_point(direction));
 	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
 		    .priority = record->priority[direction]);
-	struct bpf_prog_info info = { 0 };
-	__u32 length = sizeof(info);
-	bool ours = false;
-	int fd;
 
-	if (!record->priority[direction] || bpf_tc_query(&hook, &filter))
-		return false;
-	fd = bpf_prog_get_fd_by_id(filter.prog_id);
-	if (fd < 0)
-		return false;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
-		ours = !strncmp(info.name, "bwctl_", strlen("bwctl_"));
-	close(fd);
-	return ours;
+	return record->priority[direction] && !bpf_tc_query(&hook, &filter);
 }
 
 static void look_at(struct limiter *limiter, struct limiter_interface *interface)
@@ -703,12 +770,14 @@ static int attach_tcx(const struct limiter *limiter, const struct bwctl_interfac
 		fd = bpf_obj_get(path);
 		if (fd < 0)
 			return -errno;
+		log_note("replacing the program of '%s'", path);
 		err = bpf_link_update(fd, program_fd, NULL) ? -errno : 0;
 		close(fd);
 		return err;
 	}
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
+	log_note("attaching by tcx, pinned as '%s'", path);
 	fd = bpf_link_create(program_fd, (int)key->ifindex,
 			     direction == BWCTL_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS,
 			     &options);
@@ -770,6 +839,8 @@ static int attach_clsact(const struct limiter *limiter, const struct bwctl_inter
 			    .priority = priority);
 
 		record->priority[direction] = priority;
+		log_note("attaching by clsact to the %s of interface %u, priority %u",
+			 direction == BWCTL_INGRESS ? "ingress" : "egress", key->ifindex, priority);
 		err = note_interface(limiter, key, record);
 		if (err)
 			return err;
@@ -921,12 +992,37 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 	return 0;
 }
 
+/* Links of which the notes are lost: without its pin a link goes, and its program with it. */
+static int remove_lost_links(const struct limiter *limiter)
+{
+	DIR *pins = opendir(limiter->pin_dir);
+	char path[PATH + 64];
+	struct dirent *pin;
+	int err = 0;
+
+	if (!pins)
+		return errno == ENOENT ? 0 : -errno;
+	while (!err && (pin = readdir(pins))) {
+		if (strncmp(pin->d_name, "link-", strlen("link-")))
+			continue;
+		snprintf(path, sizeof(path), "%s/%.63s", limiter->pin_dir, pin->d_name);
+		err = unlink(path) && errno != ENOENT ? -errno : 0;
+	}
+	closedir(pins);
+	return err;
+}
+
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 {
+	static const char *const policy_pins[] = { POLICY_PIN, POLICY_PIN_NEW };
 	char path[PATH + 64];
+	int err;
 
-	for (int i = 0; i < MAPS; i++) {
-		pin_path(limiter, map_names[i], path);
+	err = remove_lost_links(limiter);
+	if (err)
+		return fail(why, err, "cannot remove a link in '%s'", limiter->pin_dir);
+	for (size_t i = 0; i < MAPS + 2; i++) {
+		pin_path(limiter, i < MAPS ? map_names[i] : policy_pins[i - MAPS], path);
 		if (unlink(path) && errno != ENOENT)
 			return fail(why, -errno, "cannot remove '%s'", path);
 	}

@@ -25,6 +25,7 @@ enum limiter_access {
 	LIMITER_READ,	/* what is there; shared with other readers */
 	LIMITER_CHANGE, /* one at a time */
 	LIMITER_CREATE, /* the same, and made when it is not there: BPF file system, maps, programs */
+	LIMITER_REMOVE, /* as CHANGE, but to take away what there is: maps may be missing */
 };
 
 /* One interface that is loaded, and what the kernel says of it now. */
@@ -39,7 +40,7 @@ struct limiter_interface {
 /*
  * Opens the limiter pinned in pin_dir, and waits for its lock while another
  * command has it (-EBUSY after 30 seconds). -ENOENT when there is none, unless
- * it is to be created. Close with limiter_close().
+ * it is to be created; -ENODATA when it is not whole. Close with limiter_close().
  */
 int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter_access access,
 		 char why[LOG_TEXT]);
@@ -87,7 +88,7 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 int limiter_detach(struct limiter *limiter, const struct limiter_interface *interface,
 		   char why[LOG_TEXT]);
 
-/* Removes every pin, when no interface is loaded any more. */
+/* Removes every pin. For when no interface is loaded any more. */
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT]);
 
 #endif

@@ -134,6 +134,8 @@ int command_failed(int err, const char *why)
 		log_hint("run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
 	else if (err == -ENOENT && !strcmp(why, "nothing is loaded"))
 		log_hint("first: bwctl load IFACE");
+	else if (err == -ENODATA)
+		log_hint("bwctl load IFACE repairs it, bwctl unload removes it");
 	return EXIT_FAILED;
 }
 
