@@ -32,31 +32,42 @@ static __always_inline _Bool charge_tunnel_port(__u16 port)
 	       port == CHARGE_PORT_GENEVE;
 }
 
+/* Length of the headers that every segment of a super-packet carries. */
+struct charge_headers {
+	__u32 least; /* for the number of segments: what is not headers is payload */
+	__u32 most;  /* for their bytes */
+};
+
 /*
- * Length of the headers that every segment of a super-packet carries. Exact
- * for TCP and UDP; for a tunnel, whose inner headers are not parsed, the most
- * that they can be: the payload of all segments but the last is gso_size.
+ * Exact for TCP and UDP. The inner headers of a tunnel are not parsed: of
+ * those it is the least and the most that they can be, so that too much is
+ * charged rather than too little. All segments but the last carry gso_size.
  */
-static __always_inline __u32 charge_headers(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline struct charge_headers charge_headers(struct __sk_buff *skb,
+							    const struct packet *packet)
 {
-	__u32 full_bytes, most;
+	struct charge_headers headers = { packet->transport_offset, packet->transport_offset };
+	__u32 full_bytes;
 	__u8 words;
 
 	if (packet->protocol == IPPROTO_TCP &&
 	    !bpf_skb_load_bytes(skb, packet->transport_offset + CHARGE_TCP_WORDS, &words,
-				sizeof(words)))
-		return packet->transport_offset + (words >> 4) * 4;
+				sizeof(words))) {
+		headers.least = headers.most = packet->transport_offset + (words >> 4) * 4;
+		return headers;
+	}
 	if (packet->protocol == IPPROTO_UDP && !charge_tunnel_port(packet->source_port) &&
-	    !charge_tunnel_port(packet->destination_port))
-		return packet->transport_offset + sizeof(struct udphdr);
-
-	most = packet->transport_offset + CHARGE_TUNNEL_HEADERS;
-	if (!skb->gso_segs)
-		return most;
-	full_bytes = (skb->gso_segs - 1) * skb->gso_size;
-	if (skb->len > full_bytes && skb->len - full_bytes < most)
-		return skb->len - full_bytes;
-	return most;
+	    !charge_tunnel_port(packet->destination_port)) {
+		headers.least = headers.most = packet->transport_offset + sizeof(struct udphdr);
+		return headers;
+	}
+	headers.most += CHARGE_TUNNEL_HEADERS;
+	if (skb->gso_segs) {
+		full_bytes = (skb->gso_segs - 1) * skb->gso_size;
+		if (skb->len > full_bytes && skb->len - full_bytes < headers.most)
+			headers.most = skb->len - full_bytes;
+	}
+	return headers;
 }
 
 /*
@@ -71,16 +82,17 @@ static __always_inline struct charge charge(struct __sk_buff *skb, const struct 
 	__u32 each = overhead_bytes + (skb->vlan_present ? CHARGE_VLAN_TAG : 0);
 	struct charge charge = { .frames = 1, .bytes = skb->len };
 	__u32 size = skb->gso_size;
-	__u32 headers, payload;
+	struct charge_headers headers;
+	__u32 payload;
 
 	if (size) {
 		headers = charge_headers(skb, packet);
-		payload = skb->len > headers ? skb->len - headers : 1;
+		payload = skb->len > headers.least ? skb->len - headers.least : 1;
 		charge.frames = skb->gso_segs ? skb->gso_segs : (payload + size - 1) / size;
 		if (direction == BWCTL_EGRESS && skb->wire_len > skb->len)
 			charge.bytes = skb->wire_len;
 		else
-			charge.bytes += (charge.frames - 1) * headers;
+			charge.bytes += (charge.frames - 1) * headers.most;
 	}
 	charge.bytes += charge.frames * each;
 	return charge;

@@ -75,11 +75,9 @@ static __always_inline __u32 classify_ports(const struct bwctl_flow_table *table
 static __always_inline __u32 classify(struct __sk_buff *skb, const struct bwctl_flow_table *table,
 				      struct packet *packet, enum bwctl_direction direction)
 {
-	__u32 flow;
+	__u32 flow = packet->kind == PACKET_CONTROL ? BWCTL_FLOW_CONTROL :
+						      classify_ports(table, packet, direction);
 
-	if (packet->kind == PACKET_CONTROL)
-		return BWCTL_FLOW_CONTROL;
-	flow = classify_ports(table, packet, direction);
 	if (packet->fragment != PACKET_WHOLE)
 		flow = classify_fragment(skb, packet, direction, flow);
 	return CLASSIFY_WITHIN(flow, BWCTL_FLOWS);

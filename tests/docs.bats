@@ -1,0 +1,280 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# The documents, tried out: what README.md, the manual and the help show is run
+# as it stands there, and what they list is compared with what there is.
+#
+# A command is shown after the prompt "# ", in a "console" block of README.md or
+# in .Dl or .Bd -literal of the manual; those that begin with bwctl are run. What
+# follows it, up to the next one, is what it prints: any number stands for any
+# other, either hook for the other, and "..." for any lines. "bwctl: " begins an
+# error, and the heading says the exit status. Everything is run in a network
+# and a BPF file system of its own, where eth0 and eth1 are to be had.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+README=$ROOT/README.md
+MANUAL=$ROOT/docs/bwctl.8
+BWCTL_BUILD=$(realpath "${BWCTL_BUILD:-$ROOT/build}")
+BWCTL=$BWCTL_BUILD/bwctl
+PATH=$BWCTL_BUILD:$PATH
+export ROOT README MANUAL BWCTL_BUILD BWCTL PATH
+
+setup_file() {
+	[[ -x $BWCTL ]] || {
+		echo "'$BWCTL' is missing: run make" >&2
+		return 1
+	}
+}
+
+# ---- what is run in the network: exported to it, not run here ----
+
+# run_there COMMAND-LINE: on the appliance, as a root shell would.
+run_there() {
+	rig_in appliance bash -o pipefail -c "$1" </dev/null
+}
+
+# Numbers, hooks and blanks, as far as they may differ from one machine to the next.
+alike() {
+	sed -E 's/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//'
+}
+
+# is_like SHOWN PRINTED
+is_like() {
+	local -a expected have
+	local line at=0 any=0
+	mapfile -t expected < <(alike <<<"$1")
+	mapfile -t have < <(alike <<<"$2")
+	for line in "${expected[@]}"; do
+		if [[ $line == ... ]]; then
+			any=1
+			continue
+		fi
+		while ((any && at < ${#have[@]})) && [[ ${have[at]} != "$line" ]]; do
+			at=$((at + 1))
+		done
+		[[ ${have[at]-} == "$line" ]] || return
+		at=$((at + 1)) any=0
+	done
+	((any || at == ${#have[@]}))
+}
+
+# try COMMAND-LINE SHOWN STATUS: runs it; STATUS is that of an error, if one is shown.
+try() {
+	local command=$1 shown=${2%$'\n'} due=0 status=0 printed errors
+	[[ $shown != bwctl:* ]] || due=$3
+	printed=$(run_there "$command" 2>"$RIG_DIR/errors") || status=$?
+	errors=$(<"$RIG_DIR/errors")
+	if ((status != due)); then
+		printf '%s: exit status %s, expected %s\n%s\n' "$command" "$status" "$due" "$errors"
+		return 1
+	fi
+	if ((due)); then
+		printed=$(head -n 1 <<<"$errors")
+		[[ $printed == "$shown" ]] || {
+			printf '%s: says\n%s\nand not\n%s\n' "$command" "$printed" "$shown"
+			return 1
+		}
+	elif [[ -n $shown ]]; then
+		is_like "$shown" "$printed" || {
+			printf '%s: prints\n%s\nand not\n%s\n' "$command" "$printed" "$shown"
+			return 1
+		}
+	fi
+}
+
+# try_all: the commands of a document, as commands_of_... prints them, one after the other.
+try_all() {
+	local line command='' shown='' status=1 tried=0 failed=0
+	while IFS= read -r line; do
+		case $line in
+		'# '* | '@'*)
+			[[ -z $command ]] || try "$command" "$shown" "$status" || failed=1
+			command='' shown=''
+			;;&
+		'# bwctl'*) command=${line#'# '} tried=$((tried + 1)) ;;
+		'# '*) ;;
+		'@'*) status=${line#@} ;;
+		*) shown+=$line$'\n' ;;
+		esac
+	done < <(cat && echo '# ')
+	((tried)) || echo 'no command found'
+	((tried && !failed))
+}
+
+# try_help: the examples in the help of each command. Loaded before, or not, as each needs it.
+try_help() {
+	local command example tried=0 failed=0
+	for command in '' $(command_names); do
+		while IFS= read -r example; do
+			[[ -z $command || $command == load ]] || run_there 'bwctl load eth0 eth1' >/dev/null
+			try "$example" '' 1 || failed=1
+			run_there 'bwctl unload; bwctl -n blue unload' >/dev/null
+			tried=$((tried + 1))
+		done < <("$BWCTL" help ${command:+"$command"} | sed -n 's/^  \(bwctl .*\)$/\1/p' | sed 's/   *[^ ].*//')
+	done
+	((tried > 6 && !failed))
+}
+
+# The names in the JSON of show and flows.
+json_names() {
+	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
+		run_there 'bwctl show --json && bwctl flows --json' |
+		jq -r '.. | objects | keys[]' | sort -u
+}
+
+# "class flow" of each row of the flow table, both directions.
+flow_rows() {
+	run_there 'bwctl load eth0' >/dev/null &&
+		run_there 'bwctl flows --json' | jq -r '.flows[] | .class + "\t" + .flow' | sort -u
+}
+
+command_names() {
+	"$BWCTL" help | sed -n 's/^  \([a-z]*\)  .*/\1/p'
+}
+
+with_network() {
+	source "$ROOT/tests/net/rig.bash"
+	trap rig_destroy EXIT
+	rig_make &&
+		ip -n appliance link add eth1 type veth peer name eth1 netns inside &&
+		ip netns add blue &&
+		ip -n blue link add eth0 type veth peer name eth1 || return
+	"$@"
+}
+
+export -f run_there alike is_like try try_all try_help json_names flow_rows command_names with_network
+
+# there FUNCTION...: in the network, which goes away with it.
+there() {
+	"$ROOT/tests/net/rig.bash" bash -c 'with_network "$@"' docs "$@"
+}
+
+# ---- what the documents say ----
+
+commands_of_readme() {
+	awk '/^```/ { shown = $0 == "```console"; next } shown' "$README"
+}
+
+commands_of_manual() {
+	awk '
+		/^\.Ss .*exit status [0-9]/ { sub(/.*exit status /, "@"); print }
+		/^\.Dl # / { sub(/^\.Dl /, ""); print }
+		/^\.Ed/ { shown = 0 }
+		shown
+		/^\.Bd -literal/ { shown = 1 }
+	' "$MANUAL"
+}
+
+block_of_readme() {
+	awk -v begin="\`\`\`$1" '/^```/ { shown = $0 == begin; next } shown' "$README"
+}
+
+files_of_readme() {
+	local pattern description
+	while read -r pattern description; do
+		if [[ -z $description ]]; then
+			echo "$pattern: nothing is said of it"
+		fi
+		# A pattern such as user/log.[ch] stands for its files.
+		(cd "$ROOT" && compgen -G "$pattern") || echo "$pattern: no such file"
+	done < <(block_of_readme tree)
+}
+
+tracked_files() {
+	git -C "$ROOT" -c safe.directory="$ROOT" ls-files | while IFS= read -r file; do
+		[[ ! -e $ROOT/$file ]] || printf '%s\n' "$file"
+	done
+}
+
+all_files() {
+	tracked_files 2>/dev/null | grep . || files_of_readme
+}
+
+# ---- the tests ----
+
+@test "README.md: every bwctl command runs, and prints what is shown" {
+	commands_of_readme | there try_all
+}
+
+@test "manual: every bwctl command runs, or fails as shown" {
+	commands_of_manual | there try_all
+}
+
+@test "help: every example runs" {
+	there try_help
+}
+
+@test "every command is in the manual, in README.md, and has help" {
+	local name
+	[[ $(command_names | wc -l) -ge 6 ]]
+	for name in $(command_names); do
+		echo "command $name"
+		"$BWCTL" help "$name" | grep -q "^usage: bwctl $name"
+		grep -q "^\.Cm $name\$" "$MANUAL" # synopsis
+		grep -q "^\.It Cm $name\b" "$MANUAL"
+		grep -q "\`$name\`" "$README"
+	done
+}
+
+@test "every option is in the manual, and so is every word that set takes" {
+	local option word
+	for option in $("$BWCTL" --help | grep -o -e '--[a-z][a-z-]*') --hook; do
+		echo "option $option"
+		grep -q -- "Fl -${option#--}\b" "$MANUAL"
+	done
+	for word in $("$BWCTL" help set | sed -n '1s/usage: bwctl//p' | grep -o '\b[a-z][a-z]*\b'); do
+		echo "word $word"
+		grep -q "Cm .*\b$word\b" "$MANUAL"
+	done
+	grep -q "$("$BWCTL" --help | sed -n 's/.*(default \(.*\))/\1/p')" "$MANUAL"
+}
+
+@test "the JSON has the names that the manual describes, no others" {
+	diff <(sed -n -E 's/^\.(It )?Va //p' "$MANUAL" | grep -o '[a-z_]*' | sort -u) <(there json_names)
+}
+
+@test "the flow table of README.md and of the manual is the one that bwctl has" {
+	local class flow
+	there flow_rows >"$BATS_TEST_TMPDIR/rows"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/rows") -ge 14 ]]
+	while IFS=$'\t' read -r class flow; do
+		echo "$class: $flow"
+		grep "^| $class |" "$README" | grep -q -F -e "$flow"
+		grep "^\.It $class Ta" "$MANUAL" | grep -q -E -e "Ta $flow( Ta|\$)"
+	done <"$BATS_TEST_TMPDIR/rows"
+}
+
+@test "the tree in README.md is the tree" {
+	git -C "$ROOT" -c safe.directory="$ROOT" rev-parse >/dev/null 2>&1 ||
+		skip 'not a git checkout'
+	diff <(tracked_files | sort) <(files_of_readme | sort)
+}
+
+@test "every file that the documents name exists" {
+	local name
+	while IFS= read -r name; do
+		echo "$name"
+		[[ -e $ROOT/$name ]]
+	done < <(grep -h -o -E '\b(bpf|docs|include|tests|user)/[A-Za-z0-9_/-]+\.[a-z0-9.]*[a-z0-9]' \
+		"$README" "$MANUAL" "$ROOT/docs/DESIGN.md" | sort -u)
+}
+
+@test "README.md has what make help prints, and CHANGES begins with this version" {
+	diff <(block_of_readme make-help) <(make -s --no-print-directory -C "$ROOT" help)
+	[[ "bwctl $(head -n 1 "$ROOT/CHANGES")" == "$("$BWCTL" --version)" ]]
+}
+
+@test "the manual is in order (mandoc)" {
+	mandoc -Tlint -W warning "$MANUAL" 2>&1
+}
+
+@test "nothing in the tree speaks of where it was written" {
+	local file
+	# The brackets keep this line from finding itself.
+	while IFS= read -r file; do
+		! grep -n -i -E '/wor[k]/|/tmp/[i]ssue|[i]ssue #|[s]ession [0-9]' "$ROOT/$file" || {
+			echo "in $file"
+			return 1
+		}
+	done < <(all_files)
+}

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * user/policy.c: that r and B keep the promise for every limit, window, burst
+ * and number of CPUs, in whole numbers; that r is worth having; what is refused
+ * and how it is said; and what one policy leaves to the next. How the clock
+ * keeps to these numbers is unit_meter.c's question.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "meter.h"
+#include "policy.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define S	     1000000000ULL
+#define MS	     1000000ULL
+#define KBIT	     1000ULL
+#define MBIT	     1000000ULL
+#define GBIT	     1000000000ULL
+#define MB	     1000000ULL
+
+typedef unsigned __int128 wide;
+
+static const uint64_t limits[] = {
+	UNITS_RATE_MIN_BITS_S,
+	8001,
+	9600,
+	56 * KBIT,
+	64 * KBIT,
+	100 * KBIT,
+	605599,
+	605600,
+	605601,
+	1 * MBIT,
+	1211199,
+	1211201,
+	2 * MBIT,
+	4844799,
+	10 * MBIT,
+	20 * MBIT,
+	50 * MBIT,
+	100 * MBIT,
+	999999937,
+	GBIT,
+	2500 * MBIT,
+	10 * GBIT,
+	25 * GBIT,
+	40 * GBIT,
+	100 * GBIT,
+	200 * GBIT,
+	399999999989,
+	UNITS_RATE_MAX_BITS_S,
+};
+static const uint64_t windows[] = {0,	   POLICY_WINDOW_MIN_NS, 123456789, S / 2, S, 2 * S, 5 * S,
+				   60 * S, POLICY_WINDOW_MAX_NS};
+static const uint32_t cpu_counts[] = {1, 2, 3, 64, 1024};
+static const uint64_t bursts_ns[] = {1, 1000, MS, 10 * MS, 50 * MS, 200 * MS, S, 60 * S, 3600 * S};
+static const uint64_t bursts_bytes[] = {1, 1514, 65536, MB, 100 * MB, 1000000 * MB};
+
+struct derived {
+	struct bwctl_request request;
+	uint32_t cpus;
+	bool leases;
+	struct bwctl_meter meter;
+	struct bwctl_promise promise;
+};
+
+static bool derive(struct derived *derived)
+{
+	char why[UNITS_TEXT] = "";
+	int err = policy_derive(&derived->request, derived->cpus, derived->leases, &derived->meter,
+				&derived->promise, why);
+
+	if (err) {
+		assert_int_equal(err, -EINVAL);
+		assert_true(strlen(why) > 20);
+		assert_null(strpbrk(why, "\n%"));
+	} else {
+		assert_string_equal(why, "");
+	}
+	return !err;
+}
+
+static void fail_at(const struct derived *derived, const char *what)
+{
+	fail_msg("%s: limit %llu window %llu burst %llu ns %llu bytes cpus %u leases %d: "
+		 "r %llu B %llu",
+		 what, (unsigned long long)derived->request.limit_bits_s,
+		 (unsigned long long)derived->promise.window_ns,
+		 (unsigned long long)derived->request.burst_ns,
+		 (unsigned long long)derived->request.burst_bytes, derived->cpus, derived->leases,
+		 (unsigned long long)derived->meter.rate_bits_s,
+		 (unsigned long long)derived->promise.bound_bytes);
+}
+
+/* All there is to be passed within a time, from the numbers that the clock has: bits times 1e9. */
+static wide passed_at_most(const struct derived *derived, uint64_t time_ns)
+{
+	const struct bwctl_meter *meter = &derived->meter;
+	uint64_t lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes), headroom_ns = 0;
+	int class;
+
+	for (class = 0; class < BWCTL_CLASSES; class ++)
+		headroom_ns = meter_max(headroom_ns, meter->headroom_ns[class]);
+	return (wide)meter->rate_bits_s *
+		       (time_ns + meter->burst_ns + headroom_ns + meter->overshoot_ns) +
+	       (wide)derived->cpus * lease_bytes * 8 * S;
+}
+
+static void check_promise(const struct derived *derived)
+{
+	const struct bwctl_meter *meter = &derived->meter;
+	const struct bwctl_promise *promise = &derived->promise;
+	wide bound = (wide)promise->bound_bytes * 8 * S;
+	wide window = (wide)derived->request.limit_bits_s * promise->window_ns;
+
+	if ((wide)meter->rate_bits_s * promise->window_ns + bound > window)
+		fail_at(derived, "r * W + B is over limit * W");
+	if (passed_at_most(derived, promise->window_ns) > window)
+		fail_at(derived, "the clock passes more than limit * W");
+	if (passed_at_most(derived, 0) > bound)
+		fail_at(derived, "the clock passes more than B at once");
+	if (promise->burst_bytes > promise->bound_bytes)
+		fail_at(derived, "the burst is not in B");
+	if (meter->rate_bits_s < derived->request.limit_bits_s / 2)
+		fail_at(derived, "less than half of the limit");
+}
+
+/* What the clock needs of its numbers, whatever they are. */
+static void check_meter(const struct derived *derived)
+{
+	const struct bwctl_meter *meter = &derived->meter;
+	uint64_t full = (uint64_t)METER_MAX_BYTES + meter->lease_bytes;
+	wide multiplier = ((wide)8 * S << meter->cost_shift) / meter->rate_bits_s;
+	uint64_t debt_ns = meter->headroom_ns[BWCTL_CONTROL] + meter->overshoot_ns;
+	uint64_t largest_ns = meter_cost_ns(meter, METER_MAX_BYTES);
+
+	if (meter->cost_shift > 63 || meter->cost_multiplier - (uint64_t)multiplier > 1)
+		fail_at(derived, "wrong cost");
+	if ((wide)meter->cost_multiplier * meter->rate_bits_s < (wide)8 * S << meter->cost_shift)
+		fail_at(derived, "a cost rounded down");
+	if ((wide)full * meter->cost_multiplier + (1ULL << meter->cost_shift) > UINT64_MAX)
+		fail_at(derived, "a cost overflows");
+	if (meter->cost_multiplier < 1ULL << 40)
+		fail_at(derived, "a coarse cost");
+	/* A frame passes without waiting for idle time; a nanosecond is for rounding. */
+	if (meter_cost_ns(meter, POLICY_FRAME_BYTES) > meter->overshoot_ns + 1)
+		fail_at(derived, "a frame overshoots");
+	if (meter_cost_ns(meter, meter->lot_bytes) < 1000)
+		fail_at(derived, "a lot is too cheap to be rounded");
+	/* Where a packet can leave the clock; the largest of all when idle time lets it in. */
+	if (largest_ns > meter->burst_ns)
+		debt_ns = meter_max(debt_ns, largest_ns - meter->burst_ns);
+	if (meter->debt_ns < debt_ns)
+		fail_at(derived, "a rightful debt is forgiven");
+	if (meter->debt_ns > debt_ns + S)
+		fail_at(derived, "a debt that none can have is kept");
+	if (meter->credit_ns < derived->promise.window_ns)
+		fail_at(derived, "what fits the window starves");
+	if (!derived->leases && meter->lease_bytes)
+		fail_at(derived, "a lease where there must be none");
+	if (meter->start_ns)
+		fail_at(derived, "a start");
+	if (meter->overhead_bytes != derived->request.overhead_bytes)
+		fail_at(derived, "wrong overhead");
+}
+
+/* Each class's place in the order. */
+static void check_headroom(const struct derived *derived)
+{
+	static const int steps[BWCTL_CLASSES] = {
+		[BWCTL_UI] = 1, [BWCTL_ADMIN] = 1, [BWCTL_ICMP] = 1, [BWCTL_CONTROL] = 2};
+	uint64_t step_ns = derived->meter.headroom_ns[BWCTL_UI];
+	int class;
+
+	if (step_ns < 2 * ((wide)POLICY_FRAME_BYTES * 8 * S / derived->request.limit_bits_s))
+		fail_at(derived, "no room for two frames");
+	for (class = 0; class < BWCTL_CLASSES; class ++)
+		if (derived->meter.headroom_ns[class] != (uint64_t)steps[class] * step_ns)
+			fail_at(derived, policy_class_name(class));
+}
+
+static void test_promise(void **state)
+{
+	struct derived derived;
+	size_t limit, window, cpus, burst, good = 0, bad = 0;
+	int leases;
+
+	(void)state;
+	for (limit = 0; limit < COUNT(limits); limit++)
+		for (window = 0; window < COUNT(windows); window++)
+			for (cpus = 0; cpus < COUNT(cpu_counts); cpus++)
+				for (burst = 0; burst <= COUNT(bursts_ns) + COUNT(bursts_bytes);
+				     burst++)
+					for (leases = 0; leases < 2; leases++) {
+						memset(&derived, 0, sizeof(derived));
+						derived.request.limit_bits_s = limits[limit];
+						derived.request.window_ns = windows[window];
+						derived.request.overhead_bytes = burst;
+						derived.cpus = cpu_counts[cpus];
+						derived.leases = leases;
+						if (burst && burst <= COUNT(bursts_ns))
+							derived.request.burst_ns =
+								bursts_ns[burst - 1];
+						else if (burst)
+							derived.request.burst_bytes =
+								bursts_bytes[burst - 1 -
+									     COUNT(bursts_ns)];
+						if (!derive(&derived)) {
+							bad++;
+							continue;
+						}
+						good++;
+						check_promise(&derived);
+						check_meter(&derived);
+						check_headroom(&derived);
+					}
+	assert_in_range(good, 10000, 40000);
+	assert_in_range(bad, 1000, 40000);
+}
+
+/* With nothing but a limit given: there is always a policy, and r is worth having. */
+static void test_defaults(void **state)
+{
+	struct derived derived = {.leases = true};
+	uint64_t least, window_ns, limit;
+	size_t cpus;
+	int n;
+
+	(void)state;
+	for (cpus = 0; cpus < COUNT(cpu_counts); cpus++)
+		for (n = 0; n < 2000; n++) {
+			limit = (uint64_t)UNITS_RATE_MIN_BITS_S << n % 26;
+			limit += limit * (uint64_t)(n / 26) / 77;
+			if (limit > UNITS_RATE_MAX_BITS_S)
+				continue;
+			derived.request.limit_bits_s = limit;
+			derived.cpus = cpu_counts[cpus];
+			derived.leases = n % 3;
+			if (!derive(&derived))
+				fail_at(&derived, "refused");
+			check_promise(&derived);
+			least = limit < MBIT ? 50 : limit < 10 * MBIT ? 80 : 88;
+			if (derived.meter.rate_bits_s < limit / 100 * least)
+				fail_at(&derived, "little of the limit is left");
+			/* 2 s, or the time of a hundred full-size frames, rounded up */
+			window_ns = (uint64_t)(((wide)100 * 1514 * 8 * S + limit - 1) / limit);
+			if (window_ns < 2 * S)
+				window_ns = 2 * S;
+			assert_true(derived.promise.window_ns == window_ns);
+		}
+}
+
+static void test_known_policies(void **state)
+{
+	static const struct {
+		struct bwctl_request request;
+		uint32_t cpus;
+		uint64_t window_ns, least_permille, most_permille;
+		uint64_t burst_bytes_least, burst_bytes_most;
+	} rows[] = {
+		/* the default burst is 200 ms: r / limit is 2 / 2.21, less overshoot and leases */
+		{{.limit_bits_s = 50 * MBIT}, 2, 2 * S, 890, 905, 1110000, 1130000},
+		{{.limit_bits_s = 50 * MBIT, .burst_ns = 100 * MS},
+		 2,
+		 2 * S,
+		 930,
+		 948,
+		 570000,
+		 600000},
+		{{.limit_bits_s = 50 * MBIT, .window_ns = 5 * S},
+		 2,
+		 5 * S,
+		 945,
+		 960,
+		 1170000,
+		 1200000},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 65536}, 2, 2 * S, 975, 985, 65530, 65536},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = MB}, 2, 2 * S, 900, 915, 999990, MB},
+		{{.limit_bits_s = GBIT}, 64, 2 * S, 890, 905, 22200000, 22700000},
+		{{.limit_bits_s = 400 * GBIT}, 1024, 2 * S, 890, 905, 8900000000, 9100000000},
+		{{.limit_bits_s = 8000}, 1, 151400 * MS, 940, 960, 180, 200},
+		{{.limit_bits_s = 64000}, 2, 18925 * MS, 930, 970, 1500, 1600},
+		{{.limit_bits_s = MBIT}, 2, 2 * S, 870, 900, 21700, 22500},
+		{{.limit_bits_s = 605600}, 1, 2 * S, 840, 880, 12500, 13400},
+		{{.limit_bits_s = 605599}, 1, 2000003303, 840, 880, 12500, 13400},
+	};
+	struct derived derived;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < COUNT(rows); n++) {
+		derived = (struct derived){
+			.request = rows[n].request, .cpus = rows[n].cpus, .leases = true};
+		assert_true(derive(&derived));
+		assert_int_equal(derived.promise.window_ns, rows[n].window_ns);
+		assert_in_range(derived.meter.rate_bits_s,
+				rows[n].request.limit_bits_s / 1000 * rows[n].least_permille,
+				rows[n].request.limit_bits_s / 1000 * rows[n].most_permille);
+		assert_in_range(derived.promise.burst_bytes, rows[n].burst_bytes_least,
+				rows[n].burst_bytes_most);
+	}
+}
+
+static void test_unlimited(void **state)
+{
+	const struct bwctl_meter nothing = {.overhead_bytes = 24};
+	struct derived derived = {.request = {.overhead_bytes = 24}, .cpus = 2, .leases = true};
+
+	(void)state;
+	memset(&derived.meter, 0xff, sizeof(derived.meter));
+	memset(&derived.promise, 0xff, sizeof(derived.promise));
+	assert_true(derive(&derived));
+	assert_memory_equal(&derived.meter, &nothing, sizeof(nothing));
+	assert_int_equal(derived.promise.window_ns, POLICY_WINDOW_NS);
+	assert_int_equal(derived.promise.bound_bytes, 0);
+	assert_int_equal(derived.promise.burst_bytes, 0);
+
+	/* What would not fit a limit is kept for one that comes later. */
+	derived.request = (struct bwctl_request){.window_ns = 100 * MS, .burst_ns = 3600 * S};
+	assert_true(derive(&derived));
+	assert_int_equal(derived.promise.window_ns, 100 * MS);
+	assert_int_equal(derived.meter.rate_bits_s, 0);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		struct bwctl_request request;
+		const char *why; /* NULL: accepted */
+	} rows[] = {
+		{{.limit_bits_s = 50 * MBIT, .burst_ns = 2 * S},
+		 "a burst of 2 s does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{{.limit_bits_s = 50 * MBIT, .burst_ns = 1900 * MS}, NULL},
+		{{.limit_bits_s = 50 * MBIT, .burst_ns = 3600 * S},
+		 "a burst of 3600 s does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 12500000},
+		 "a burst of 12.5 MB does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 6300000},
+		 "a burst of 6.3 MB does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 6100000}, NULL},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 1000000 * MB},
+		 "a burst of 1 TB does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS},
+		 "a window of 100 ms is too short for this limit: "
+		 "lengthen it, or shorten the burst"},
+		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS, .burst_ns = 10 * MS}, NULL},
+		{{.limit_bits_s = 8000, .window_ns = S},
+		 "a window of 1 s is too short for this limit: "
+		 "lengthen it, or shorten the burst"},
+		{{.limit_bits_s = 8000, .window_ns = 2 * S, .burst_ns = 1000},
+		 "a burst of 1 us does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{{.limit_bits_s = 400 * GBIT, .window_ns = 3600 * S, .burst_bytes = 1000000 * MB},
+		 NULL},
+	};
+	struct bwctl_promise promise;
+	struct bwctl_meter meter;
+	char why[UNITS_TEXT];
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < COUNT(rows); n++) {
+		why[0] = '\0';
+		assert_int_equal(policy_derive(&rows[n].request, 2, true, &meter, &promise, why),
+				 rows[n].why ? -EINVAL : 0);
+		assert_string_equal(why, rows[n].why ? rows[n].why : "");
+	}
+}
+
+/* Numbers of the same request with one thing changed. */
+static struct derived changed(const struct derived *base, uint64_t limit, uint64_t window_ns,
+			      uint64_t burst_ns)
+{
+	struct derived derived = *base;
+
+	derived.request.limit_bits_s = limit;
+	derived.request.window_ns = window_ns;
+	derived.request.burst_ns = burst_ns;
+	if (!derive(&derived))
+		fail_at(&derived, "refused");
+	return derived;
+}
+
+static void test_monotonic(void **state)
+{
+	struct derived base = {.leases = true}, less, more;
+	uint64_t limit;
+	size_t cpus;
+	int n;
+
+	(void)state;
+	for (cpus = 0; cpus < COUNT(cpu_counts); cpus++)
+		for (n = 0; n < 1000; n++) {
+			base.cpus = cpu_counts[cpus];
+			limit = (uint64_t)(64 * KBIT) << n % 22;
+			limit += limit * (uint64_t)(n / 22) / 46;
+
+			/* One percent more limit is more rate. */
+			less = changed(&base, limit, 0, 0);
+			more = changed(&base, limit + limit / 100 + 1, 0, 0);
+			if (more.meter.rate_bits_s <= less.meter.rate_bits_s)
+				fail_at(&more, "a higher limit has a lower rate");
+
+			/* A longer burst leaves less of the rate, and is longer. */
+			less = changed(&base, limit, 5 * S, 100 * MS);
+			more = changed(&base, limit, 5 * S, 200 * MS);
+			if (more.meter.rate_bits_s >= less.meter.rate_bits_s ||
+			    more.promise.burst_bytes <= less.promise.burst_bytes ||
+			    more.promise.bound_bytes <= less.promise.bound_bytes)
+				fail_at(&more, "a longer burst");
+
+			/* A longer window leaves more of it. */
+			less = changed(&base, limit, 4 * S, 200 * MS);
+			more = changed(&base, limit, 8 * S, 200 * MS);
+			if (more.meter.rate_bits_s <= less.meter.rate_bits_s)
+				fail_at(&more, "a longer window has a lower rate");
+
+			/* More CPUs are more leases, never more rate. */
+			less = base;
+			less.cpus *= 2;
+			less = changed(&less, limit, 0, 0);
+			more = changed(&base, limit, 0, 0);
+			if (less.meter.rate_bits_s > more.meter.rate_bits_s + limit / 300)
+				fail_at(&less, "more CPUs have a higher rate");
+		}
+}
+
+static void derive_policy(struct bwctl_policy *policy, uint64_t ingress, uint64_t egress)
+{
+	const uint64_t both[BWCTL_DIRECTIONS] = {
+		[BWCTL_INGRESS] = ingress, [BWCTL_EGRESS] = egress};
+	struct derived derived = {.cpus = 2, .leases = true};
+	int direction;
+
+	memset(policy, 0, sizeof(*policy));
+	for (direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		derived.request.limit_bits_s = both[direction];
+		assert_true(derive(&derived));
+		policy->meter[direction] = derived.meter;
+	}
+}
+
+static void test_succeed(void **state)
+{
+	static struct bwctl_policy policies[2];
+	static const struct {
+		uint64_t ingress, egress, now_ns;
+		uint64_t ingress_start_ns, egress_start_ns;
+	} rows[] = {
+		{0, 0, 5, 0, 0},
+		{MBIT, 0, 10, 10, 0},	      /* a first limit starts now */
+		{2 * MBIT, MBIT, 20, 10, 20}, /* a later one when the first did */
+		{2 * MBIT, 50 * GBIT, 30, 10, 20},
+		{0, MBIT, 40, 0, 20},
+		{MBIT, MBIT, 50, 50, 20}, /* after none it is a first one again */
+		{MBIT, MBIT, 60, 50, 20},
+		{0, 0, 70, 0, 0},
+		{MBIT, MBIT, UINT64_MAX / 2, UINT64_MAX / 2, UINT64_MAX / 2},
+	};
+	struct bwctl_policy *previous = NULL, *next;
+	struct bwctl_meter before;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < COUNT(rows); n++) {
+		next = &policies[n % 2];
+		derive_policy(next, rows[n].ingress, rows[n].egress);
+		next->generation = 12345; /* whatever was copied there */
+		before = next->meter[BWCTL_EGRESS];
+		policy_succeed(previous, next, rows[n].now_ns);
+		assert_int_equal(next->generation, n + 1);
+		assert_int_equal(next->meter[BWCTL_INGRESS].start_ns, rows[n].ingress_start_ns);
+		assert_int_equal(next->meter[BWCTL_EGRESS].start_ns, rows[n].egress_start_ns);
+		before.start_ns = rows[n].egress_start_ns;
+		assert_memory_equal(&next->meter[BWCTL_EGRESS], &before, sizeof(before));
+		previous = next;
+	}
+}
+
+static void test_names(void **state)
+{
+	static const char *const classes[BWCTL_CLASSES] = {"ui",     "admin", "api",   "ssh",
+							   "telnet", "icmp",  "other", "control"};
+	int class;
+
+	(void)state;
+	for (class = 0; class < BWCTL_CLASSES; class ++)
+		assert_string_equal(policy_class_name(class), classes[class]);
+	assert_string_equal(policy_direction_name(BWCTL_INGRESS), "ingress");
+	assert_string_equal(policy_direction_name(BWCTL_EGRESS), "egress");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_promise),	       cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_known_policies), cmocka_unit_test(test_unlimited),
+		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_monotonic),
+		cmocka_unit_test(test_succeed),	       cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
