@@ -65,6 +65,7 @@ static __always_inline enum meter_answer meter(const struct bwctl_policy *policy
 	const struct bwctl_meter *meter = &policy->meter[direction];
 	struct bwctl_lease *lease;
 	struct bwctl_clock *clock;
+	__u64 seen_ns;
 
 	if (!meter->rate_bits_s)
 		return METER_PASS;
@@ -76,7 +77,8 @@ static __always_inline enum meter_answer meter(const struct bwctl_policy *policy
 	clock = bpf_map_lookup_elem(&clocks, &direction);
 	if (!clock)
 		return METER_OVER;
-	return meter_admit(meter, policy->generation, class, bytes, bpf_ktime_get_ns(),
+	seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
+	return meter_admit(meter, policy->generation, class, bytes, seen_ns, bpf_ktime_get_ns(),
 			   &clock->spent_until_ns, lease);
 }
 

@@ -66,11 +66,14 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
  * - Nothing less than lot_bytes is ever bought, so that rounding up to whole
  *   nanoseconds costs no more than 0.1 % of the rate; the change is kept.
  *
- * A clock farther ahead than any packet can have put it was left by a much
- * lower limit: it is brought back to the largest rightful debt.
+ * A clock farther ahead than this rate can have put it was left by a lower one:
+ * is_fresh, that is, clock_ns having been read before now_ns, it is brought
+ * back to the largest rightful debt. Not otherwise: it may then just be that
+ * others have moved it on while this CPU was held up.
  */
 static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u32 class,
-					   __u64 clock_ns, __u64 now_ns, __u64 need_bytes)
+					   __u64 clock_ns, __u64 now_ns, _Bool is_fresh,
+					   __u64 need_bytes)
 {
 	__u64 cost_ns = meter_cost_ns(meter, need_bytes);
 	__u64 excess_ns = cost_ns > meter->overshoot_ns ? cost_ns - meter->overshoot_ns : 0;
@@ -78,17 +81,18 @@ static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u3
 	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
 	__u64 idle_since_ns = meter_max(spent_ns, meter_before(now_ns, meter->credit_ns));
 	struct meter_step step = { .clock_ns = clock_ns };
-	__u64 from_ns, lease_ns;
+	__u64 from_ns, lease_bytes, lease_ns;
 
 	if (idle_since_ns + excess_ns > latest_ns) {
-		if (clock_ns > now_ns + meter->debt_ns)
+		if (is_fresh && clock_ns > now_ns + meter->debt_ns)
 			step.clock_ns = now_ns + meter->debt_ns;
 		return step;
 	}
 	from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
-	lease_ns = meter_cost_ns(meter, need_bytes + meter->lease_bytes);
+	lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
+	lease_ns = meter_cost_ns(meter, need_bytes + lease_bytes);
 	if (from_ns + lease_ns <= now_ns) {
-		step.take_bytes = need_bytes + meter->lease_bytes;
+		step.take_bytes = need_bytes + lease_bytes;
 		step.clock_ns = from_ns + lease_ns;
 	} else {
 		step.take_bytes = meter_max(need_bytes, meter->lot_bytes);
@@ -107,22 +111,23 @@ static inline _Bool meter_spend_lease(struct bwctl_lease *lease, __u64 generatio
 }
 
 /*
- * Asks the clock, which other CPUs move at the same time. A lost race reloads
- * and tries again a fixed number of times and then refuses: contention can
- * refuse a packet, never pass one too many. The caller's CPU owns the lease.
+ * Asks the clock, which other CPUs move at the same time. seen_ns is what it
+ * said before the caller looked at the time, now_ns. A lost race tries again
+ * with what was found, a fixed number of times, and then refuses: contention
+ * can refuse a packet, never pass one too many. The caller's CPU owns the lease.
  */
 static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u64 generation,
-					    __u32 class, __u64 bytes, __u64 now_ns,
+					    __u32 class, __u64 bytes, __u64 seen_ns, __u64 now_ns,
 					    __u64 *clock_ns, struct bwctl_lease *lease)
 {
 	__u64 have_bytes = lease->generation == generation ? lease->bytes : 0;
 	__u64 need_bytes = bytes > have_bytes ? bytes - have_bytes : 0;
-	__u64 seen_ns = *(volatile __u64 *)clock_ns;
 
 	if (bytes > METER_MAX_BYTES)
 		return METER_OVER;
 	for (int i = 0; i < METER_TRIES; i++) {
-		struct meter_step step = meter_step(meter, class, seen_ns, now_ns, need_bytes);
+		struct meter_step step =
+			meter_step(meter, class, seen_ns, now_ns, i == 0, need_bytes);
 		__u64 found_ns;
 
 		if (step.clock_ns == seen_ns)

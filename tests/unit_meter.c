@@ -119,7 +119,8 @@ static bool offer_at(struct run *run, uint32_t cpu, uint32_t class, uint64_t byt
 	run->offered++;
 	raced_cpu = cpu;
 	if (run->meter.rate_bits_s && !meter_spend_lease(lease, run->generation, bytes))
-		passed = meter_admit(&run->meter, run->generation, class, bytes, now_ns,
+		passed = meter_admit(&run->meter, run->generation, class, bytes,
+				     run->clock.spent_until_ns, now_ns,
 				     &run->clock.spent_until_ns, lease) == METER_PASS;
 	raced_cpu = outer_cpu;
 	if (passed) {
@@ -473,7 +474,8 @@ static void test_bound_is_used(void **state)
 		}
 		run.now_ns = end_ns;
 		offer(&run, 0, BWCTL_CONTROL, last_bytes);
-		if (check_bound(&run) < (request.limit_bits_s < 10000000 ? 0.94 : 0.99)) {
+		/* Six frames of a hundred are set aside for a lowering: see user/policy.h. */
+		if (check_bound(&run) < (request.limit_bits_s < 10000000 ? 0.91 : 0.99)) {
 			describe(&run);
 			fail_msg("worst window %.6f of the limit", check_bound(&run));
 		}
@@ -493,6 +495,9 @@ static void check_flood(struct run *run, uint64_t bytes, uint64_t times, uint32_
 
 	/* A bucket that overflows between two batches is no waste of the meter's. */
 	if (run->meter.burst_ns < 2 * apart_ns + meter_cost_ns(&run->meter, bytes))
+		return;
+	/* Where a CPU may hold nothing, each packet's cost is rounded up by itself. */
+	if (!run->meter.lot_bytes && meter_cost_ns(&run->meter, bytes) < 1000)
 		return;
 	while (run->count < 40000) {
 		run->now_ns = run->begin_ns + (uint64_t)(apart * rounds++ / run->meter.rate_bits_s);
@@ -624,12 +629,13 @@ static void test_priority(void **state)
 		run.cpus = 1;
 		assert_true(refused_percent(&run, BWCTL_SSH, plain, COUNT(plain), 600) > 50);
 
-		/* Super-packets block for their length, at most; not for ever. */
+		/* Nor does a flood of super-packets, as large as pass without waiting, keep them out. */
 		begin(&run, &request);
 		run.cpus = 1;
 		run.largest_bytes = clip(window_bytes(&run) / 200, 1514, 65536);
-		assert_true(refused_percent(&run, BWCTL_UI, plain, COUNT(plain),
-					    run.largest_bytes) < 90);
+		assert_int_equal(refused_percent(&run, BWCTL_UI, plain, COUNT(plain),
+						 run.largest_bytes),
+				 0);
 	}
 }
 
@@ -678,6 +684,9 @@ static void check_no_gap(struct run *run)
 		debt_ns = run->clock.spent_until_ns - run->now_ns;
 	if (debt_ns > run->meter.debt_ns)
 		debt_ns = run->meter.debt_ns;
+	/* A shortened burst has to be worked off. */
+	if (run->meter.start_ns > run->now_ns + debt_ns)
+		debt_ns = run->meter.start_ns - run->now_ns;
 	deadline_ns = run->now_ns + debt_ns + 4 * frame_ns + 10 * MS;
 	while (!offer(run, (uint32_t)random_below(run->cpus), BWCTL_OTHER, 1514)) {
 		run->now_ns += frame_ns / 4 + 1;
@@ -918,8 +927,8 @@ static void test_generation_voids_leases(void **state)
 
 	/* The next packet pays in full, and what is kept is of the new generation. */
 	before_ns = run.now_ns - run.meter.burst_ns;
-	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_OTHER, 3000, run.now_ns,
-				     &run.clock.spent_until_ns, &lease),
+	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_OTHER, 3000, run.clock.spent_until_ns,
+				     run.now_ns, &run.clock.spent_until_ns, &lease),
 			 METER_PASS);
 	assert_int_equal(lease.generation, 8);
 	assert_int_equal(lease.bytes, run.meter.lease_bytes);
@@ -929,8 +938,8 @@ static void test_generation_voids_leases(void **state)
 	/* Refused, it leaves even a void lease alone. */
 	lease = (struct bwctl_lease){.generation = 7, .bytes = 5000};
 	run.clock.spent_until_ns = run.now_ns + 5 * MS;
-	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_OTHER, 3000, run.now_ns,
-				     &run.clock.spent_until_ns, &lease),
+	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_OTHER, 3000, run.clock.spent_until_ns,
+				     run.now_ns, &run.clock.spent_until_ns, &lease),
 			 METER_OVER);
 	assert_int_equal(lease.generation, 7);
 	assert_int_equal(run.clock.spent_until_ns, run.now_ns + 5 * MS);
@@ -961,12 +970,14 @@ static void test_debt_is_limited(void **state)
 }
 
 /*
- * A CPU that looked at the time and was then held up (a hypervisor may do that
- * for long) brings an old now to a clock that has gone on. That refunds nobody.
+ * A CPU that looked at the clock and at the time and was then held up (a
+ * hypervisor may do that for long) brings both to a clock that has gone on, at
+ * every distance. That refunds nobody.
  */
 static void test_late_now_refunds_nothing(void **state)
 {
-	uint64_t before_ns, late_ns;
+	uint64_t seen_ns, late_ns, before_ns;
+	struct bwctl_lease lease;
 	struct run run;
 	int n;
 
@@ -974,11 +985,14 @@ static void test_late_now_refunds_nothing(void **state)
 	for (n = 0; n < 1000; n++) {
 		begin(&run, NULL);
 		run.now_ns += 2 * run.promise.window_ns;
-		play_greedy(&run, 100, BWCTL_OTHER, UINT64_MAX);
+		play_greedy(&run, 1 + (uint32_t)random_below(100), BWCTL_OTHER, UINT64_MAX);
+		seen_ns = run.clock.spent_until_ns;
+		late_ns = run.now_ns;
+		play_greedy(&run, 1 + (uint32_t)random_below(100), BWCTL_OTHER, UINT64_MAX);
 		before_ns = run.clock.spent_until_ns;
-		late_ns = clip(random_below(S), 0, run.now_ns - run.begin_ns);
-		offer_at(&run, 0, (uint32_t)random_below(BWCTL_CLASSES), 1514,
-			 run.now_ns - late_ns);
+		lease = (struct bwctl_lease){0};
+		meter_admit(&run.meter, run.generation, (uint32_t)random_below(BWCTL_CLASSES), 1514,
+			    seen_ns, late_ns, &run.clock.spent_until_ns, &lease);
 		if (run.clock.spent_until_ns < before_ns) {
 			describe(&run);
 			fail_msg("the clock goes back by %llu ns",
@@ -1002,8 +1016,8 @@ static void test_contention_refuses(void **state)
 		run.clock.spent_until_ns = run.begin_ns;
 		lease.bytes = 100;
 		restless = tries;
-		assert_int_equal(meter_admit(&run.meter, 1, BWCTL_OTHER, 1514, run.now_ns,
-					     &run.clock.spent_until_ns, &lease),
+		assert_int_equal(meter_admit(&run.meter, 1, BWCTL_OTHER, 1514, run.begin_ns,
+					     run.now_ns, &run.clock.spent_until_ns, &lease),
 				 tries < METER_TRIES ? METER_PASS : METER_CONTENDED);
 		if (tries < METER_TRIES)
 			continue;
@@ -1032,18 +1046,19 @@ static void *hammer(void *argument)
 	struct hammer *self = argument;
 	struct run *run = self->run;
 	struct bwctl_lease lease = {0};
-	uint64_t now_ns;
+	uint64_t seen_ns, now_ns;
 
 	for (;;) {
 		enum meter_answer answer = METER_PASS;
 
+		seen_ns = *(volatile __u64 *)&run->clock.spent_until_ns;
 		now_ns = monotonic_ns();
 		if (now_ns > self->until_ns)
 			return NULL;
 		if (!meter_spend_lease(&lease, run->generation, self->bytes))
 			answer = meter_admit(&run->meter, run->generation,
 					     self->cpu % 2 ? BWCTL_UI : BWCTL_OTHER, self->bytes,
-					     now_ns, &run->clock.spent_until_ns, &lease);
+					     seen_ns, now_ns, &run->clock.spent_until_ns, &lease);
 		self->passed_bytes += answer == METER_PASS ? self->bytes : 0;
 		self->contended += answer == METER_CONTENDED;
 	}

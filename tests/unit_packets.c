@@ -1598,7 +1598,7 @@ static void check_super_packet(struct fixture *fixture, const struct parcel *sup
 	sleep_ns(300 * MS);
 	assert_true(offer(fixture, super));
 	assert_false(offer(fixture, super));
-	for (until_ns = now_ns() + 1000 * MS; now_ns() < until_ns;)
+	for (until_ns = now_ns() + 1400 * MS; now_ns() < until_ns;)
 		passed += offer(fixture, super);
 	assert_true(passed >= 2);
 	for (until_ns = now_ns() + 600 * MS; now_ns() < until_ns;) {

@@ -11,9 +11,6 @@
 
 #define NS_PER_S 1000000000ULL
 
-/* Everything a super-packet of 64 KiB can come to, its segments' headers included. */
-#define LARGEST_PACKET_BYTES (65536 + 65536 / 1000 * 100)
-
 /* The clock counts whole nanoseconds: what is bought at once costs at least this many. */
 #define LOT_NS		     1024
 
@@ -36,6 +33,14 @@ static const uint32_t class_headroom_steps[BWCTL_CLASSES] = {
 };
 
 #define HEADROOM_STEPS_MAX 2
+
+/*
+ * Overshoot and a step of headroom are the same time at every limit, but two
+ * frames at the least: below about 2.4 Mbit/s that is more time. When a limit
+ * is lowered to there, so much may still pass for which the higher one has no room.
+ */
+#define LEAST_FRAMES   2
+#define LOWERING_BYTES ((1 + HEADROOM_STEPS_MAX) * LEAST_FRAMES * POLICY_FRAME_BYTES)
 
 const char *policy_class_name(enum bwctl_class class)
 {
@@ -117,8 +122,8 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 		  char ret_why[UNITS_TEXT])
 {
 	uint64_t limit = request->limit_bits_s;
-	uint64_t window_ns, window_bytes, burst_ns, step_ns, headroom_ns, largest_ns;
-	uint64_t overshoot_bytes, lease_bytes, lot_bytes, reserved_bytes, rate;
+	uint64_t window_ns, window_bytes, burst_ns, overshoot_ns, step_ns, headroom_ns;
+	uint64_t lease_bytes, held_bytes, lot_bytes, reserved_bytes, rate;
 
 	*ret_meter = (struct bwctl_meter){ .overhead_bytes = request->overhead_bytes };
 	*ret_promise = (struct bwctl_promise){ .window_ns = request->window_ns };
@@ -133,21 +138,25 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	burst_ns = request->burst_ns ? request->burst_ns : POLICY_BURST_NS;
 	if (request->burst_bytes)
 		burst_ns = 0;
-	step_ns = at_least(POLICY_HEADROOM_NS, bytes_to_ns(2 * POLICY_FRAME_BYTES, limit));
+	/* Where a CPU's programs may interrupt each other it must hold nothing: each packet rounds up. */
+	lot_bytes = leases ? ns_to_bytes(LOT_NS, limit) + 1 : 0;
+	overshoot_ns = at_least(window_ns / 200,
+				bytes_to_ns(LEAST_FRAMES * POLICY_FRAME_BYTES, limit));
+	/* When a packet of a lower class has just run over by all it may, a higher one still passes. */
+	step_ns = at_least(POLICY_HEADROOM_NS, overshoot_ns);
 	headroom_ns = HEADROOM_STEPS_MAX * step_ns;
-
-	lot_bytes = ns_to_bytes(LOT_NS, limit) + 1;
-	overshoot_bytes = at_most(window_bytes / 200, LARGEST_PACKET_BYTES);
-	overshoot_bytes = at_least(at_least(overshoot_bytes, POLICY_FRAME_BYTES), lot_bytes);
 	lease_bytes = leases ? at_most(window_bytes / 400 / cpus, LEASE_MAX_BYTES) : 0;
 	if (lease_bytes < 2 * POLICY_FRAME_BYTES)
 		lease_bytes = 0;
-	reserved_bytes = overshoot_bytes + cpus * at_least(lease_bytes, lot_bytes) +
-			 request->burst_bytes + 2; /* for what is rounded below */
+	/* The share of leases is set apart even where there are none, so that r grows with the limit. */
+	held_bytes = at_least(cpus * at_least(lease_bytes, lot_bytes),
+			      at_most(window_bytes / 400, cpus * LEASE_MAX_BYTES));
+	reserved_bytes = held_bytes + LOWERING_BYTES + request->burst_bytes +
+			 2; /* for what is rounded below */
 	if (reserved_bytes >= window_bytes)
 		return too_large(request, window_ns, ret_why);
 	rate = (uint64_t)((wide)(window_bytes - reserved_bytes) * 8 * NS_PER_S /
-			  (window_ns + burst_ns + headroom_ns));
+			  (window_ns + burst_ns + headroom_ns + overshoot_ns));
 	if (rate < limit / 2)
 		return too_large(request, window_ns, ret_why);
 	if (request->burst_bytes)
@@ -156,14 +165,11 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	ret_meter->rate_bits_s = rate;
 	derive_cost(rate, ret_meter);
 	ret_meter->burst_ns = burst_ns;
-	ret_meter->overshoot_ns = (uint64_t)((wide)overshoot_bytes * 8 * NS_PER_S / rate);
+	ret_meter->overshoot_ns = overshoot_ns;
 	ret_meter->credit_ns = window_ns + burst_ns;
-	/* Where a packet within the overshoot can leave the clock; or one that idle time let in. */
-	ret_meter->debt_ns = headroom_ns + ret_meter->overshoot_ns;
-	largest_ns = bytes_to_ns(METER_MAX_BYTES, rate);
-	if (largest_ns > burst_ns)
-		ret_meter->debt_ns = at_least(ret_meter->debt_ns, largest_ns - burst_ns);
-	ret_meter->debt_ns += NS_PER_S / 1000; /* clocks of CPUs need not agree to the nanosecond */
+	/* What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a bit. */
+	ret_meter->debt_ns = headroom_ns + overshoot_ns +
+			     bytes_to_ns(METER_MAX_BYTES, rate) + NS_PER_S / 1000;
 	for (int class = 0; class < BWCTL_CLASSES; class++)
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * step_ns;
 	ret_meter->lease_bytes = lease_bytes;
@@ -172,9 +178,15 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	ret_promise->window_ns = window_ns;
 	ret_promise->burst_bytes = ns_to_bytes(burst_ns, rate);
 	/* As the programs enforce it, rounded up: r * W + B is then limit * W, or a little less. */
-	ret_promise->bound_bytes = ns_to_bytes(burst_ns + headroom_ns, rate) + 1 +
-				   overshoot_bytes + cpus * at_least(lease_bytes, lot_bytes);
+	ret_promise->bound_bytes =
+		ns_to_bytes(burst_ns + headroom_ns + overshoot_ns, rate) + 1 + held_bytes;
 	return 0;
+}
+
+/* All that may pass at once after a pause, as time. */
+static uint64_t reach_ns(const struct bwctl_meter *meter)
+{
+	return meter->burst_ns + meter->headroom_ns[BWCTL_CONTROL] + meter->overshoot_ns;
 }
 
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next, uint64_t now_ns)
@@ -182,11 +194,18 @@ void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *ne
 	next->generation = previous ? previous->generation + 1 : 1;
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		struct bwctl_meter *meter = &next->meter[direction];
+		const struct bwctl_meter *before;
 
 		if (!meter->rate_bits_s)
 			continue;
-		meter->start_ns = previous && previous->meter[direction].rate_bits_s ?
-					  previous->meter[direction].start_ns :
-					  now_ns;
+		before = previous ? &previous->meter[direction] : NULL;
+		if (!before || !before->rate_bits_s) {
+			meter->start_ns = now_ns;
+			continue;
+		}
+		meter->start_ns = before->start_ns;
+		if (before->burst_ns > meter->burst_ns)
+			meter->start_ns = at_least(meter->start_ns,
+						   now_ns + reach_ns(before) - meter->burst_ns);
 	}
 }

@@ -29,16 +29,19 @@ const char *policy_direction_name(enum bwctl_direction direction);
 /*
  * Derives meter and promise of one direction from its request.
  *
- * cpus is the number of possible CPUs (each may hold a lease), leases says
- * whether CPUs may hold any beyond the least purchase. The overshoot is half a percent of
- * what the window may carry, but one frame at least and the largest GSO packet at
- * most; the leases of all CPUs together a quarter percent. Then, with h the
- * headroom of the most favoured class and all in bits and seconds,
+ * cpus is the number of possible CPUs, leases whether each may hold bytes that
+ * it has paid for and not spent. The overshoot o is half a percent of the
+ * window, but two frames at least; so is each of the two steps of the headroom
+ * h (or 5 ms); the leases of all CPUs together are a quarter percent of what the
+ * window may carry. Then
  *
- *   B = r * (burst + h) + overshoot + cpus * lease       and   r = limit - B / W
- *   so r = (limit * W - overshoot - cpus * lease) / (W + burst + h)
+ *   B = r * (burst + h + o) + leases
+ *   r = limit - (B + lowering) / W
+ *     = (limit * W - leases - lowering) / (W + burst + h + o)
  *
- * (with burst given in bytes it moves from the denominator to the numerator).
+ * where lowering is six frames set aside for a change to a limit so low that
+ * h and o are longer there. A burst given in bytes is subtracted above instead
+ * of added below.
  *
  * start_ns in meter is left 0: when the limit began is the caller's to say.
  * Returns 0, or -EINVAL with ret_why set when burst and window leave less than
@@ -49,9 +52,12 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 		  char ret_why[UNITS_TEXT]);
 
 /*
- * Moves from one policy to the next at the moment now_ns: a direction that gets its
- * first limit starts with an empty bucket, one that had a limit keeps what it has
- * on its clock. next's meters are already derived; sets start_ns and generation.
+ * Moves from one policy to the next at the moment now_ns (CLOCK_MONOTONIC):
+ * sets generation and start_ns of next, whose meters are already derived. A
+ * direction that gets its first limit starts with an empty bucket; one that
+ * had a limit keeps what it has on its clock. A shorter burst comes with a
+ * higher r, which must not meet what the longer one let through a moment ago:
+ * it starts as late as that takes to be worked off. docs/DESIGN.md has the proof.
  */
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next,
 		    uint64_t now_ns);
