@@ -56,12 +56,16 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 	printf(", " REPORT_MODE "\n");
 }
 
-static void print_hook(enum bwctl_hook hook)
+static void print_hook(enum bwctl_hook hook, int width)
 {
-	if (hook == BWCTL_HOOK_NONE)
-		printf(" %s%-16s%s", look(RED), "not attached", look(NORMAL));
+	const char *name = report_hook_name(hook);
+	char text[32];
+
+	if (name)
+		snprintf(text, sizeof(text), "%-6s %s", name, REPORT_MODE);
 	else
-		printf(" %-6s %-9s", report_hook_name(hook), REPORT_MODE);
+		snprintf(text, sizeof(text), "not attached");
+	printf(" %s%-*s%s", name ? "" : look(RED), width, text, name ? "" : look(NORMAL));
 }
 
 static void print_interfaces(const struct report *report)
@@ -72,8 +76,8 @@ static void print_interfaces(const struct report *report)
 		const struct limiter_interface *interface = &report->interfaces[i];
 
 		printf("%-16s %5u ", interface->name, interface->key.ifindex);
-		print_hook(interface->hook[BWCTL_INGRESS]);
-		print_hook(interface->hook[BWCTL_EGRESS]);
+		print_hook(interface->hook[BWCTL_INGRESS], 16);
+		print_hook(interface->hook[BWCTL_EGRESS], 0);
 		printf("%s\n", interface->here ? "" : "  (another network namespace)");
 	}
 }

@@ -21,36 +21,39 @@ struct command {
 	const char *summary;
 	int (*run)(const struct options *options, int count, char *words[]);
 	int least, most; /* words after the name; most -1: any number */
+	bool has_json;
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{ "load", "[--hook tcx|clsact] IFACE...", "attach to ingress and egress of interfaces",
-	  cmd_load, 1, -1,
+	{ "load", "[--hook tcx|clsact|auto] IFACE...", "attach to ingress and egress of interfaces",
+	  cmd_load, 1, -1, false,
 	  "Attaches to both directions of each interface, beside whatever else is attached there.\n"
 	  "All interfaces that are loaded share one limiter. If a limit is already set it holds\n"
 	  "from the first packet on; else packets are only counted. An interface that is loaded\n"
 	  "already gets the programs of this bwctl in place of those it has.\n"
 	  "\n"
-	  "--hook chooses how to attach; otherwise tcx where the kernel has it (6.6), else clsact.\n"
+	  "--hook chooses how to attach; auto, the default, is tcx where the kernel has it (6.6),\n"
+	  "else clsact.\n"
 	  "\n"
 	  "  bwctl load eth0                  on one interface\n"
 	  "  bwctl -n blue load eth0 eth1     on two of network namespace blue\n" },
-	{ "unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1,
+	{ "unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1, false,
 	  "Detaches from the interfaces named, or from all in this network namespace. What others\n"
 	  "attached stays. With the last one, the limit and the counters go too.\n"
 	  "\n"
 	  "  bwctl unload eth1                from one, the limit stays on the others\n"
 	  "  bwctl unload                     from all\n" },
-	{ "set", "RATE | [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]",
-	  "change the limit", cmd_set, 0, -1,
+	{ "set", "[RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]",
+	  "change the limit", cmd_set, 0, -1, true,
 	  "Takes effect at once, on all interfaces that are loaded; connections and counters stay,\n"
 	  "and what is not named stays as it is. Prints what is in force afterwards.\n"
 	  "\n"
 	  "  RATE      a number and bit, kbit, mbit, gbit or tbit (powers of 1000) or kibit, mibit\n"
-	  "            or gibit (of 1024) per second, 8kbit to 400gbit; or unlimited: count only\n"
+	  "            gibit or tibit (of 1024) per second, 8kbit to 400gbit; or unlimited: count\n"
+	  "            only. RATE alone is for both directions\n"
 	  "  window    the shortest time over which the limit is promised; default 2s\n"
-	  "  burst     how much may pass at once after a pause, as time at the limit or as size;\n"
+	  "  burst     how much may pass at once after a pause, as time at the rate r or as size;\n"
 	  "            default 200ms\n"
 	  "  overhead  bytes to add to every frame: 24 for preamble, FCS and gap of Ethernet\n"
 	  "\n"
@@ -61,21 +64,21 @@ static const struct command commands[] = {
 	  "  bwctl set ingress 1.5gbit egress unlimited\n"
 	  "  bwctl set burst 64kb window 5s\n"
 	  "  bwctl set unlimited                       count only\n" },
-	{ "show", "", "limits, hooks, and counters by class and direction", cmd_show, 0, 0,
+	{ "show", "", "limits, hooks, and counters by class and direction", cmd_show, 0, 0, true,
 	  "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
-	  "clock runs at, the burst, the bound B and the window (passed(T) <= r * T + B for every\n"
-	  "time T, hence no more than the limit in any window), and what each class passed and\n"
-	  "lost. With --json for programs; the names are stable.\n"
+	  "clock runs at, the burst, the bound B and the window W (passed(T) <= r * T + B, hence no\n"
+	  "more than the limit in any window of W or longer), and what each class passed and lost.\n"
+	  "With --json for programs; the names are stable.\n"
 	  "\n"
 	  "  bwctl show\n"
 	  "  bwctl show --json\n" },
-	{ "flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0,
+	{ "flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0, true,
 	  "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
 	  "has been seen of it.\n"
 	  "\n"
 	  "  bwctl flows\n"
 	  "  bwctl flows --json\n" },
-	{ "help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1,
+	{ "help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1, false,
 	  "  bwctl help set\n" },
 };
 
@@ -200,11 +203,16 @@ static int run(const struct options *options, int count, char *words[])
 		else
 			log_error("%s: '%s' is one word too many", command->name,
 				  words[command->most + 1]);
-		log_hint("usage: bwctl %s %s", command->name, command->arguments);
+		log_hint("usage: bwctl %s%s%s", command->name, *command->arguments ? " " : "",
+			 command->arguments);
 		return EXIT_MISUSE;
 	}
 	if (options->hook != BWCTL_HOOK_NONE && command->run != cmd_load) {
 		log_error("--hook is for load alone");
+		return EXIT_MISUSE;
+	}
+	if (options->json && !command->has_json) {
+		log_error("%s has no --json: expected show, flows or set", command->name);
 		return EXIT_MISUSE;
 	}
 	if (options->netns && command->run != cmd_help) {
