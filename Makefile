@@ -131,16 +131,16 @@ demo: deps ## show the ceiling on real traffic, in network namespaces (as root)
 check: deps ## all tests that need no virtual machine (as root)
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP \
-		tests/net/rig.bash $(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)
+		$(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)
 
 check-fast: tests ## those that take seconds
-	$(Q)BWCTL_BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(wildcard tests/*.bats)
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(wildcard tests/*.bats)
 
 bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/demo/run .ci/run
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run .ci/run
 	$(Q)mandoc -Tlint -W warning docs/bwctl.8
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all

@@ -5,7 +5,6 @@
  * kernel took and what it refused, and prints one line of JSON. It knows
  * nothing of bwctl.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <err.h>
 #include <getopt.h>

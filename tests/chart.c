@@ -5,7 +5,6 @@
  * promise is about; the samples behind it are 100 ms each. It draws, it does
  * not judge: the verdict is conform's.
  */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <err.h>
 #include <getopt.h>

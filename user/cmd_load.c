@@ -91,17 +91,16 @@ out:
 static bool is_named(const struct limiter_interface *interface, int count, char *words[],
 		     bool *found)
 {
+	bool named = false;
+
 	if (!interface->here)
 		return false;
 	if (!count)
 		return true;
 	for (int i = 0; i < count; i++)
-		if (!strcmp(words[i], interface->name) ||
-		    !strcmp(words[i], interface->record.name)) {
-			found[i] = true;
-			return true;
-		}
-	return false;
+		if (!strcmp(words[i], interface->name))
+			found[i] = named = true;
+	return named;
 }
 
 int cmd_unload(const struct options *options, int count, char *words[])

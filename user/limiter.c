@@ -161,30 +161,69 @@ static bool is_bpffs(const char *path)
 /*
  * A process in a mount namespace of its own (as under "ip netns exec", which
  * also hides the real /sys/fs/bpf) would take a BPF file system mounted here
- * with it when it ends, and the limit too.
+ * with it when it ends, and the limit too. Where the first process cannot be
+ * looked at, what ip(8) makes is told by its /sys: the source is the namespace's name.
  */
 static bool mount_would_vanish(void)
 {
+	char line[4096], point[PATH], type[64], source[PATH];
 	struct stat own, first;
+	bool vanishes = false;
+	const char *rest;
+	FILE *mounts;
 
-	return !stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &first) &&
-	       own.st_ino != first.st_ino;
+	if (!stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &first))
+		return own.st_ino != first.st_ino;
+	mounts = fopen("/proc/self/mountinfo", "re");
+	if (!mounts)
+		return true;
+	while (fgets(line, sizeof(line), mounts)) {
+		rest = strstr(line, " - ");
+		if (rest && sscanf(line, "%*d %*d %*s %*s %511s", point) == 1 &&
+		    !strcmp(point, "/sys") && sscanf(rest, " - %63s %511s", type, source) == 2)
+			vanishes = strcmp(source, "sysfs") && strcmp(source, "none");
+	}
+	fclose(mounts);
+	return vanishes;
 }
 
-static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
+/*
+ * Takes the name of the pin directory, if it can be one: a directory of its own in a BPF file
+ * system. The file system may be missing yet at its usual place.
+ */
+static int take_pin_dir(struct limiter *limiter, const char *pin_dir, char why[LOG_TEXT])
 {
-	const char *pin_dir = limiter->pin_dir;
 	char parent[PATH];
+	size_t length = strlen(pin_dir);
 	char *slash;
 
-	snprintf(parent, sizeof(parent), "%s", pin_dir);
+	if (length >= sizeof(limiter->pin_dir))
+		return refuse(why, -EINVAL, "the pin directory's name is too long");
+	strcpy(limiter->pin_dir, pin_dir);
+	while (length > 1 && limiter->pin_dir[length - 1] == '/')
+		limiter->pin_dir[--length] = '\0';
+	strcpy(parent, limiter->pin_dir);
 	slash = strrchr(parent, '/');
 	if (!slash || slash == parent)
 		return refuse(why, -EINVAL,
 			      "'%s' cannot be a pin directory: expected a path below " BPFFS_ROOT,
 			      pin_dir);
+	if (strchr(slash, '.'))
+		return refuse(why, -EINVAL,
+			      "'%s' cannot be a pin directory: a BPF file system takes no dot in a name",
+			      pin_dir);
 	*slash = '\0';
-	if (!strcmp(parent, BPFFS_ROOT) && !is_bpffs(parent)) {
+	if (!is_bpffs(parent) && strcmp(parent, BPFFS_ROOT))
+		return refuse(why, -EINVAL,
+			      "'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
+			      pin_dir);
+	return 0;
+}
+
+static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
+{
+	if (!strncmp(limiter->pin_dir, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/")) &&
+	    !is_bpffs(BPFFS_ROOT)) {
 		if (mount_would_vanish())
 			return refuse(why, -EINVAL,
 				      "no BPF file system on " BPFFS_ROOT
@@ -193,14 +232,10 @@ static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
 		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
 			return fail(why, -errno, "cannot mount the BPF file system on " BPFFS_ROOT);
 	}
-	if (!is_bpffs(parent))
-		return refuse(why, -EINVAL,
-			      "'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
-			      pin_dir);
-	if (!mkdir(pin_dir, 0700))
+	if (!mkdir(limiter->pin_dir, 0700))
 		limiter->made = true;
 	else if (errno != EEXIST)
-		return fail(why, -errno, "cannot make '%s'", pin_dir);
+		return fail(why, -errno, "cannot make '%s'", limiter->pin_dir);
 	return 0;
 }
 
@@ -434,11 +469,9 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	for (int i = 0; i < MAPS; i++)
 		limiter->map_fd[i] = -1;
 	libbpf_set_print(libbpf_message);
-	if (strlen(pin_dir) >= sizeof(limiter->pin_dir)) {
-		err = refuse(why, -ENAMETOOLONG, "the pin directory's name is too long");
+	err = take_pin_dir(limiter, pin_dir, why);
+	if (err)
 		goto out;
-	}
-	strcpy(limiter->pin_dir, pin_dir);
 	if (stat("/proc/self/ns/net", &netns)) {
 		err = fail(why, -errno, "cannot tell the network namespace");
 		goto out;
@@ -644,7 +677,7 @@ static bool clsact_is_attached(const struct bwctl_interface_key *key,
 static void look_at(struct limiter *limiter, struct limiter_interface *interface)
 {
 	const struct bwctl_interface_key *key = &interface->key;
-	bool own;
+	bool own, dead = false;
 
 	memcpy(interface->name, interface->record.name, sizeof(interface->name));
 	own = key->netns_inode == limiter->netns_inode;
@@ -658,11 +691,14 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 		link_path(limiter, key, direction, path);
 		if (link_ifindex(path) == key->ifindex)
 			interface->hook[direction] = BWCTL_HOOK_TCX;
+		else if (!access(path, F_OK))
+			dead = true; /* its device is gone, and maybe the namespace with it */
 		/* Filters can only be asked for in their own namespace: elsewhere the record stands. */
 		else if (own ? clsact_is_attached(key, &interface->record, direction) :
 			       !interface->here && interface->record.priority[direction])
 			interface->hook[direction] = BWCTL_HOOK_CLSACT;
 	}
+	interface->here = interface->here || dead;
 }
 
 static int by_index(const void *a, const void *b)
@@ -898,16 +934,28 @@ static int attach_hook(const struct limiter *limiter, const struct bwctl_interfa
 {
 	LIBBPF_OPTS(bpf_tc_hook, clsact, .ifindex = (int)key->ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	bool create = false;
 	int err;
 
 	if (hook == BWCTL_HOOK_CLSACT) {
-		err = bpf_tc_hook_create(&clsact);
-		if (!err)
-			record->clsact_created = 1;
-		else if (err != -EEXIST)
+		err = queue_clsact_kind(key->ifindex);
+		if (err < 0)
 			return err;
+		if (err == QUEUE_INGRESS)
+			return -EBUSY;
+		create = err == QUEUE_NOTHING;
+		if (create)
+			record->clsact_created = 1;
 	}
 	err = note_interface(limiter, key, record);
+	if (!err && create) {
+		err = bpf_tc_hook_create(&clsact);
+		/* Somebody was faster: it is theirs. */
+		if (err == -EEXIST) {
+			record->clsact_created = 0;
+			err = note_interface(limiter, key, record);
+		}
+	}
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
 		int program_fd = program_for(limiter, ethernet, direction);
 
@@ -957,8 +1005,13 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 		err = attach_hook(limiter, key, ethernet, chosen, &record);
 	}
 	if (err) {
-		fail(why, err, "cannot attach to '%s' by %s", name,
-		     chosen == BWCTL_HOOK_TCX ? "tcx" : "clsact");
+		if (err == -EBUSY && chosen == BWCTL_HOOK_CLSACT)
+			refuse(why, err,
+			       "cannot attach to '%s' by clsact: it has an ingress qdisc, which leaves no place for egress",
+			       name);
+		else
+			fail(why, err, "cannot attach to '%s' by %s", name,
+			     chosen == BWCTL_HOOK_TCX ? "tcx" : "clsact");
 		/* What was there before is there still; what was not goes again. */
 		if (before.hook[BWCTL_INGRESS] != chosen && before.hook[BWCTL_EGRESS] != chosen)
 			detach_hook(limiter, key, chosen, &record);
@@ -996,14 +1049,17 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 static int remove_lost_links(const struct limiter *limiter)
 {
 	DIR *pins = opendir(limiter->pin_dir);
-	char path[PATH + 64];
+	char path[PATH + 64], side[8];
+	unsigned long long inode;
+	unsigned int ifindex;
 	struct dirent *pin;
 	int err = 0;
 
 	if (!pins)
 		return errno == ENOENT ? 0 : -errno;
 	while (!err && (pin = readdir(pins))) {
-		if (strncmp(pin->d_name, "link-", strlen("link-")))
+		if (sscanf(pin->d_name, "link-%llu-%u-%7s", &inode, &ifindex, side) != 3 ||
+		    (strcmp(side, "ingress") && strcmp(side, "egress")))
 			continue;
 		snprintf(path, sizeof(path), "%s/%.63s", limiter->pin_dir, pin->d_name);
 		err = unlink(path) && errno != ENOENT ? -errno : 0;

@@ -15,9 +15,11 @@ void log_verbosity(int level)
 
 static void log_line(const char *prefix, const char *format, va_list arguments)
 {
-	fputs(prefix, stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
+	char text[LOG_TEXT];
+
+	/* In one piece, so that the lines of several commands do not mix. */
+	vsnprintf(text, sizeof(text), format, arguments);
+	fprintf(stderr, "%s%s\n", prefix, text);
 }
 
 void log_error(const char *format, ...)

@@ -181,7 +181,7 @@ static int bad_option(int answer, char *words[])
 
 	if (answer == ':')
 		log_error("'%s' needs a value", word);
-	else if (optopt && optopt < 256 && isdigit(optopt))
+	else if (optopt && optopt < 256 && (isdigit(optopt) || optopt == '.'))
 		log_error("'-%c...': a rate, time or size is a positive number", optopt);
 	else if (optopt && optopt < 256)
 		log_error("unknown option '-%c' (bwctl --help)", optopt);
@@ -239,7 +239,7 @@ int main(int argc, char *argv[])
 	};
 	struct options options = { .pin_dir = LIMITER_PIN_DIR };
 	int answer, verbosity = 0, code;
-	bool help = false;
+	bool help = false, version = false;
 
 	while ((answer = getopt_long(argc, argv, ":n:vh", long_options, NULL)) != -1) {
 		switch (answer) {
@@ -265,13 +265,15 @@ int main(int argc, char *argv[])
 			}
 			break;
 		case OPTION_VERSION:
-			printf("bwctl " BWCTL_VERSION "\n");
-			return EXIT_DONE;
+			version = true;
+			break;
 		default:
 			return bad_option(answer, argv);
 		}
 	}
-	if (help)
+	if (version)
+		code = printf("bwctl " BWCTL_VERSION "\n") < 0 ? EXIT_FAILED : EXIT_DONE;
+	else if (help)
 		code = cmd_help(&options, optind < argc, argv + optind);
 	else if (optind == argc) {
 		print_usage(stderr);

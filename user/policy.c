@@ -176,7 +176,8 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	ret_meter->lot_bytes = lot_bytes;
 
 	ret_promise->window_ns = window_ns;
-	ret_promise->burst_bytes = ns_to_bytes(burst_ns, rate);
+	ret_promise->burst_bytes = request->burst_bytes ? request->burst_bytes :
+							  ns_to_bytes(burst_ns, rate);
 	/* As the programs enforce it, rounded up: r * W + B is then limit * W, or a little less. */
 	ret_promise->bound_bytes =
 		ns_to_bytes(burst_ns + headroom_ns + overshoot_ns, rate) + 1 + held_bytes;
