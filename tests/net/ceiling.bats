@@ -126,7 +126,7 @@ tcp_flow() {
 	rig_flow_wait bulk 40
 	goodput=$(rig_flow_goodput bulk 1)
 	# 0.83 of what 1448 bytes of payload in frames of 1514 can be at most.
-	least=$((50000000 * 1448 / 1514 * 83 / 100))
+	least=$((50000000 * 1448 * 83 / 1514 / 100))
 	echo "# $1 $2: goodput $goodput bit/s, at least $least" >&3
 	[[ $goodput -ge $least ]]
 }

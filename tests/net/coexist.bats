@@ -263,13 +263,13 @@ held() {
 		neighbour tcx eth0 "$direction" "$PINS/late-$direction-first" first
 		neighbour clsact eth0 "$direction" "$PINS/late-$direction-clsact" 9
 	done
-	rig_bwctl set 100mbit
+	rig_bwctl set 2gbit
 	rig_bwctl load eth0
 	rig_bwctl load --hook clsact eth0
 	rig_bwctl set ingress unlimited
 	rig_bwctl load --hook clsact eth0
 	rig_bwctl load --hook tcx eth0
-	rig_bwctl set 50mbit
+	rig_bwctl set 1gbit
 	rig_bwctl unload
 	rig_bwctl load --hook clsact eth0
 	rig_bwctl unload
