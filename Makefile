@@ -26,8 +26,8 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 # Debian packages, by what they are for. "make deps" installs those that are missing.
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
 	      libjansson-dev libmnl-dev bpftool
-DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iperf3 tcpdump ethtool mandoc \
-	      openssh-client openssh-server netcat-openbsd shellcheck util-linux procps
+DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
+	      mandoc shellcheck strace util-linux procps git
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
 LIBRARIES = libbpf jansson libmnl libelf zlib
@@ -61,9 +61,12 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
+# Root: namespaces, BPF, and packages where some are missing.
+as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit 1; }
+
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-fast bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-fast bench install uninstall clean tests lint
 
 all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
 
@@ -81,16 +84,21 @@ deps: ## install the Debian packages that are missing (as root)
 		dpkg-query -W -f '$${Status}\n' $$package 2>/dev/null | grep -q ' installed$$' || \
 		missing="$$missing $$package"; \
 	done; \
-	if [ -n "$$missing" ]; then \
-		echo "installing:$$missing"; \
-		export DEBIAN_FRONTEND=noninteractive; \
-		apt-get -qq update && apt-get -qq -y --no-install-recommends install $$missing \
-			>$${TMPDIR:-/tmp}/bwctl-deps.log 2>&1 </dev/null || \
-			{ cat $${TMPDIR:-/tmp}/bwctl-deps.log; exit 1; }; \
-	fi
+	[ -n "$$missing" ] || exit 0; \
+	[ $$(id -u) = 0 ] || { echo "to be installed by root:$$missing" >&2; exit 1; }; \
+	echo "installing:$$missing"; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get -qq update && apt-get -qq -y --no-install-recommends install $$missing; } \
+		>"$$log" 2>&1 </dev/null || { cat "$$log" >&2; exit 1; }
 
 $(BUILD)/obj $(BUILD)/tests:
 	$(Q)mkdir -p $@
+
+# Other flags or another compiler: everything again.
+$(BUILD)/flags: FORCE | $(BUILD)/obj
+	$(Q)$(file >$@.new,$(CC) $(BW_CFLAGS) $(CFLAGS) $(BW_LDFLAGS) $(LDFLAGS)) \
+		cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+FORCE:
 
 $(BUILD)/bwctl.bpf.o: bpf/bwctl.bpf.c Makefile | $(BUILD)/obj
 	$(call say,BPF,$@)
@@ -100,7 +108,7 @@ $(BUILD)/bwctl.skel.h: $(BUILD)/bwctl.bpf.o
 	$(call say,SKELETON,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name bwctl_bpf >$@
 
-$(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/bwctl.skel.h | $(BUILD)/obj
+$(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(BUILD)/bwctl.skel.h | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
 
@@ -117,18 +125,22 @@ $(BUILD)/tests/empty.skel.h: $(BUILD)/tests/empty.bpf.o
 
 $(BUILD)/tests/bench: $(BUILD)/tests/empty.skel.h
 
-$(BUILD)/tests/%: tests/%.c Makefile $(PARTS) | $(BUILD)/tests
+$(BUILD)/tests/%: tests/%.c Makefile $(BUILD)/flags $(PARTS) | $(BUILD)/tests
 	$(call say,TEST,$@)
 	$(Q)$(link) -I$(BUILD)/tests -MMD -MP -MF $@.d $< $(PARTS) -o $@ \
 		$(shell pkg-config --libs $(LIBRARIES)) -lcmocka -lpcap -lpthread
 
 tests: $(BUILD)/bwctl $(UNIT_TESTS) $(TEST_TOOLS) ## build what the tests need
 
-demo: deps ## show the ceiling on real traffic, in network namespaces (as root)
+demo: ## show the ceiling on real traffic, in network namespaces (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)tests/demo/run
 
-check: deps ## all tests that need no virtual machine (as root)
+check: ## all tests that need no virtual machine (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP \
 		$(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)

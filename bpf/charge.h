@@ -89,10 +89,11 @@ static __always_inline struct charge charge(struct __sk_buff *skb, const struct 
 		headers = charge_headers(skb, packet);
 		payload = skb->len > headers.least ? skb->len - headers.least : 1;
 		charge.frames = skb->gso_segs ? skb->gso_segs : (payload + size - 1) / size;
-		if (direction == BWCTL_EGRESS && skb->wire_len > skb->len)
+		charge.bytes += (charge.frames - 1) * headers.most;
+		/* Of a tunnel older kernels count the outer headers alone: whichever is more. */
+		if (direction == BWCTL_EGRESS && skb->wire_len > skb->len &&
+		    (headers.least == headers.most || skb->wire_len > charge.bytes))
 			charge.bytes = skb->wire_len;
-		else
-			charge.bytes += (charge.frames - 1) * headers.most;
 	}
 	charge.bytes += charge.frames * each;
 	return charge;

@@ -45,12 +45,17 @@ static inline __u64 meter_before(__u64 moment_ns, __u64 by_ns)
 	return moment_ns > by_ns ? moment_ns - by_ns : 0;
 }
 
-/* What bytes (at most METER_MAX_BYTES) cost, rounded up. */
-static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
+static inline __u64 meter_scale(const struct bwctl_meter *meter, __u64 bytes, __u64 multiplier)
 {
 	__u64 round_up = (1ULL << (meter->cost_shift & 63)) - 1;
 
-	return (bytes * meter->cost_multiplier + round_up) >> (meter->cost_shift & 63);
+	return (bytes * multiplier + round_up) >> (meter->cost_shift & 63);
+}
+
+/* What bytes (at most METER_MAX_BYTES) cost at the rate r, rounded up. */
+static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
+{
+	return meter_scale(meter, bytes, meter->cost_multiplier);
 }
 
 /*
@@ -75,7 +80,9 @@ static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u3
 					   __u64 clock_ns, __u64 now_ns, _Bool is_fresh,
 					   __u64 need_bytes)
 {
-	__u64 cost_ns = meter_cost_ns(meter, need_bytes);
+	__u64 multiplier = now_ns < meter->slow_until_ns ? meter->slow_multiplier :
+							   meter->cost_multiplier;
+	__u64 cost_ns = meter_scale(meter, need_bytes, multiplier);
 	__u64 excess_ns = cost_ns > meter->overshoot_ns ? cost_ns - meter->overshoot_ns : 0;
 	__u64 latest_ns = now_ns + meter->headroom_ns[class];
 	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
@@ -90,13 +97,13 @@ static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u3
 	}
 	from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
 	lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
-	lease_ns = meter_cost_ns(meter, need_bytes + lease_bytes);
+	lease_ns = meter_scale(meter, need_bytes + lease_bytes, multiplier);
 	if (from_ns + lease_ns <= now_ns) {
 		step.take_bytes = need_bytes + lease_bytes;
 		step.clock_ns = from_ns + lease_ns;
 	} else {
 		step.take_bytes = meter_max(need_bytes, meter->lot_bytes);
-		step.clock_ns = from_ns + meter_cost_ns(meter, step.take_bytes);
+		step.clock_ns = from_ns + meter_scale(meter, step.take_bytes, multiplier);
 	}
 	return step;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The map ABI: what the BPF programs and the command share. Keys, values,
- * enums and their sizes, nothing else. A change here that is not a pure
- * addition at the end raises BWCTL_ABI.
+ * enums and their sizes, nothing else. A change here raises BWCTL_ABI.
  *
  * Three kinds of state live in three kinds of map, by who may write them:
  * policy (user space only), clock and lease (BPF only), counters (BPF only).
@@ -78,6 +77,8 @@ struct bwctl_meter {
 	__u64 credit_ns;	/* longest idle time a larger packet may count on */
 	__u64 debt_ns;		/* farthest the clock can rightly be ahead of now */
 	__u64 start_ns;		/* CLOCK_MONOTONIC, no credit from before this moment */
+	__u64 slow_multiplier;	/* of cost, as long as what a former policy let pass counts */
+	__u64 slow_until_ns;	/* CLOCK_MONOTONIC */
 	__u64 headroom_ns[BWCTL_CLASSES]; /* how far ahead of now the clock may be for a class to pass */
 	__u32 cost_shift;
 	__u32 lease_bytes;	/* what a CPU takes in advance while there is no backlog */
@@ -177,7 +178,7 @@ struct bwctl_interface {
 };
 
 _Static_assert(sizeof(struct bwctl_flow) == 12, "map ABI");
-_Static_assert(sizeof(struct bwctl_meter) == 8 * 15 + 16, "map ABI");
+_Static_assert(sizeof(struct bwctl_meter) == 8 * 17 + 16, "map ABI");
 _Static_assert(sizeof(struct bwctl_clock) == 128, "map ABI");
 _Static_assert(sizeof(struct bwctl_fragment_key) == 40, "map ABI");
 _Static_assert(sizeof(struct bwctl_counters) == 32 * BWCTL_FLOWS + 16, "map ABI");

@@ -5,8 +5,8 @@
  * kernel took and what it refused, and prints one line of JSON. It knows
  * nothing of bwctl.
  */
-#include <errno.h>
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <netdb.h>
@@ -110,7 +110,7 @@ static void pin_to(uint64_t cpu)
 /* A socket connected to the load's destination; one per flow, as each gets a port of its own. */
 static int open_flow(const struct load *load)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST };
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST};
 	struct addrinfo *destination;
 	int error, fd, buffer_bytes = 4 << 20;
 
@@ -166,13 +166,13 @@ static int blast_send(const struct load *load)
 	static struct mmsghdr messages[BATCH];
 	static int fds[FLOWS_MAX];
 	static char payload[DATAGRAM_MAX];
-	struct iovec iov = { .iov_base = payload, .iov_len = load->size_bytes * load->segments };
+	struct iovec iov = {.iov_base = payload, .iov_len = load->size_bytes * load->segments};
 	uint64_t message_bits = iov.iov_len * 8, offered = 0, flow = 0, start_ns, elapsed_ns = 0;
-	struct tally tally = { 0 };
+	struct tally tally = {0};
 	double seconds;
 
 	for (int i = 0; i < BATCH; i++)
-		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov, .msg_iovlen = 1};
 	for (uint64_t i = 0; i < load->flows; i++)
 		fds[i] = open_flow(load);
 
@@ -197,7 +197,7 @@ static int blast_send(const struct load *load)
 				break;
 		}
 		next_ns = start_ns + (elapsed_ns / STEP_NS + 1) * STEP_NS;
-		next = (struct timespec){ next_ns / NS_PER_S, next_ns % NS_PER_S };
+		next = (struct timespec){next_ns / NS_PER_S, next_ns % NS_PER_S};
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
 		elapsed_ns = now_ns() - start_ns;
 	}
@@ -210,7 +210,7 @@ static int blast_send(const struct load *load)
 
 static int open_sink(uint64_t port)
 {
-	struct sockaddr_in6 here = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	int fd, off = 0, buffer_bytes = 16 << 20;
 
 	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -226,14 +226,14 @@ static int blast_sink(uint64_t port, uint64_t duration_ns)
 {
 	static struct mmsghdr messages[BATCH];
 	static char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
 	uint64_t start_ns = now_ns(), first_ns = 0, last_ns = 0;
-	struct pollfd readable = { .fd = open_sink(port), .events = POLLIN };
-	struct tally tally = { 0 };
+	struct pollfd readable = {.fd = open_sink(port), .events = POLLIN};
+	struct tally tally = {0};
 	int n;
 
 	for (int i = 0; i < BATCH; i++)
-		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov, .msg_iovlen = 1};
 
 	while (!stopped && (!duration_ns || now_ns() - start_ns < duration_ns)) {
 		/* MSG_TRUNC: tell the whole length, copy the one byte there is room for. */
@@ -252,26 +252,35 @@ static int blast_sink(uint64_t port, uint64_t duration_ns)
 		for (int i = 0; i < n; i++)
 			tally.bytes += messages[i].msg_len;
 	}
-	printf("{\"received_packets\":%" PRIu64 ",\"received_bytes\":%" PRIu64 ",\"seconds\":%.3f}\n",
+	printf("{\"received_packets\":%" PRIu64 ",\"received_bytes\":%" PRIu64
+	       ",\"seconds\":%.3f}\n",
 	       tally.packets, tally.bytes, (double)(last_ns - first_ns) / NS_PER_S);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	enum { RATE = 1, SIZE, SECONDS, GSO, CPU, FLOWS, HELP };
-	static const struct option options[] = {
-		{ "rate", required_argument, NULL, RATE },
-		{ "size", required_argument, NULL, SIZE },
-		{ "seconds", required_argument, NULL, SECONDS },
-		{ "gso", required_argument, NULL, GSO },
-		{ "cpu", required_argument, NULL, CPU },
-		{ "flows", required_argument, NULL, FLOWS },
-		{ "help", no_argument, NULL, HELP },
-		{ 0 },
+	enum {
+		RATE = 1,
+		SIZE,
+		SECONDS,
+		GSO,
+		CPU,
+		FLOWS,
+		HELP
 	};
-	struct load load = { .segments = 1, .flows = 1 };
-	struct sigaction on_signal = { .sa_handler = stop };
+	static const struct option options[] = {
+		{"rate", required_argument, NULL, RATE},
+		{"size", required_argument, NULL, SIZE},
+		{"seconds", required_argument, NULL, SECONDS},
+		{"gso", required_argument, NULL, GSO},
+		{"cpu", required_argument, NULL, CPU},
+		{"flows", required_argument, NULL, FLOWS},
+		{"help", no_argument, NULL, HELP},
+		{0},
+	};
+	struct load load = {.segments = 1, .flows = 1};
+	struct sigaction on_signal = {.sa_handler = stop};
 	char why[UNITS_TEXT];
 	int option;
 

@@ -103,8 +103,8 @@ static void load_limits(struct chart *chart, const char *path)
 static void load_capture(struct series *series, const char *path)
 {
 	char why[PCAP_ERRBUF_SIZE];
-	pcap_t *capture = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO,
-								  why);
+	pcap_t *capture =
+		pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
 	struct pcap_pkthdr *header;
 	const u_char *data;
 	size_t room = 0;
@@ -118,7 +118,8 @@ static void load_capture(struct series *series, const char *path)
 
 		if (n == room) {
 			room = room ? room * 2 : 4096;
-			series->time_ns = reallocarray(series->time_ns, room, sizeof(*series->time_ns));
+			series->time_ns =
+				reallocarray(series->time_ns, room, sizeof(*series->time_ns));
 			series->sum_bytes =
 				reallocarray(series->sum_bytes, room, sizeof(*series->sum_bytes));
 			if (!series->time_ns || !series->sum_bytes)
@@ -252,8 +253,8 @@ static bool is_multiple(double value, double step)
  */
 static void choose_scale(struct chart *chart)
 {
-	static const double steps[] = { 1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 8, 10 };
-	static const double label_steps[] = { 1, 2, 2.5, 5, 10 };
+	static const double steps[] = {1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 8, 10};
+	static const double label_steps[] = {1, 2, 2.5, 5, 10};
 	double ceiling = 0, sample = 0, needed = 0, best = 0;
 
 	for (int i = 0; i < chart->limit_count; i++)
@@ -261,7 +262,8 @@ static void choose_scale(struct chart *chart)
 	for (int i = 0; i < chart->series_count; i++) {
 		const struct series *series = &chart->series[i];
 
-		needed = max_of(needed, highest_average(chart, series, chart->start_ns, chart->end_ns));
+		needed = max_of(needed,
+				highest_average(chart, series, chart->start_ns, chart->end_ns));
 		for (int64_t at = chart->start_ns + SAMPLE_NS; at <= chart->end_ns; at += SAMPLE_NS)
 			sample = max_of(sample, average_bits_s(series, at, SAMPLE_NS));
 	}
@@ -308,7 +310,7 @@ static void choose_scale(struct chart *chart)
 /* Seconds between marks of the time axis, for about count of them. */
 static int choose_seconds(const struct chart *chart, int count)
 {
-	static const int steps[] = { 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600 };
+	static const int steps[] = {1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600};
 	double length_s = (double)(chart->end_ns - chart->start_ns) / NS_PER_S;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
@@ -325,8 +327,8 @@ static void describe(const struct chart *chart, const struct series *series, cha
 	const char *separator = "";
 	size_t used;
 
-	used = snprintf(text, size, "highest %s average: ",
-			units_format_time(chart->window_ns, window));
+	used = snprintf(text, size,
+			"highest %s average: ", units_format_time(chart->window_ns, window));
 	for (int i = -1; i < chart->limit_count; i++) {
 		int64_t from_ns = i < 0 ? chart->start_ns : chart->limits[i].since_ns;
 		int64_t to_ns = i + 1 < chart->limit_count ? chart->limits[i + 1].since_ns :
@@ -372,12 +374,20 @@ struct screen {
 
 static bool colours;
 
-enum colour { PLAIN, TITLE, AXIS, LINE, CEILING, SAMPLE };
+enum colour {
+	PLAIN,
+	TITLE,
+	AXIS,
+	LINE,
+	CEILING,
+	SAMPLE
+};
 
 static void paint(enum colour colour, const char *format, ...)
 {
 	static const char *const codes[] = {
-		[PLAIN] = "0", [TITLE] = "1", [AXIS] = "90", [LINE] = "1;36", [CEILING] = "91", [SAMPLE] = "90",
+		[PLAIN] = "0",	 [TITLE] = "1",	   [AXIS] = "90",
+		[LINE] = "1;36", [CEILING] = "91", [SAMPLE] = "90",
 	};
 	va_list arguments;
 
@@ -407,7 +417,7 @@ static int terminal_columns(void)
 static uint8_t braille_dot(int half_column, int quarter_row)
 {
 	/* Bits of the block at U+2800, by column and by row from below. */
-	static const uint8_t bits[2][4] = { { 0x40, 0x04, 0x02, 0x01 }, { 0x80, 0x20, 0x10, 0x08 } };
+	static const uint8_t bits[2][4] = {{0x40, 0x04, 0x02, 0x01}, {0x80, 0x20, 0x10, 0x08}};
 
 	return bits[half_column & 1][quarter_row & 3];
 }
@@ -432,7 +442,8 @@ static void plot_samples(const struct chart *chart, const struct series *series,
 	int64_t length_ns = chart->end_ns - chart->start_ns;
 
 	for (int64_t at = chart->start_ns + SAMPLE_NS; at <= chart->end_ns; at += SAMPLE_NS) {
-		int x = (double)(at - SAMPLE_NS / 2 - chart->start_ns) / length_ns * screen->columns * 2;
+		int x = (double)(at - SAMPLE_NS / 2 - chart->start_ns) / length_ns *
+			screen->columns * 2;
 		int y = quarter_row(chart, average_bits_s(series, at, SAMPLE_NS));
 
 		if (y >= chart->rows * 4)
@@ -483,7 +494,8 @@ static void plot_ceiling(const struct chart *chart, struct screen *screen)
 	char text[UNITS_TEXT];
 
 	for (int x = 0; x < screen->columns; x++) {
-		uint64_t rate_bits_s = limit_at(chart, chart->start_ns + length_ns * x / screen->columns);
+		uint64_t rate_bits_s =
+			limit_at(chart, chart->start_ns + length_ns * x / screen->columns);
 		const char *glyph, *unused;
 		int row, other;
 
@@ -494,12 +506,14 @@ static void plot_ceiling(const struct chart *chart, struct screen *screen)
 		row = ceiling_row(chart, rate_bits_s, &glyph);
 		if (rate_bits_s != before_bits_s) {
 			units_format_rate(rate_bits_s, text);
-			for (int i = 0; text[i] && x + 1 + i < screen->columns && row + 1 < chart->rows; i++)
+			for (int i = 0;
+			     text[i] && x + 1 + i < screen->columns && row + 1 < chart->rows; i++)
 				screen->cells[row + 1][x + 1 + i].label = text[i];
 		}
 		if (before_bits_s && rate_bits_s != before_bits_s) {
 			other = ceiling_row(chart, before_bits_s, &unused);
-			for (int r = row < other ? row : other; r < (row < other ? other : row); r++)
+			for (int r = row < other ? row : other; r < (row < other ? other : row);
+			     r++)
 				screen->cells[r][x].ceiling = "│";
 			if (row > other)
 				screen->cells[row][x].ceiling = glyph;
@@ -540,7 +554,7 @@ static void print_time_axis(const struct chart *chart, int columns)
 {
 	double length_s = (double)(chart->end_ns - chart->start_ns) / NS_PER_S;
 	int step_s = choose_seconds(chart, columns / 8), at = 0;
-	char marks[COLUMNS_MAX] = { 0 };
+	char marks[COLUMNS_MAX] = {0};
 
 	for (int s = 0; s <= length_s; s += step_s)
 		if ((int)(s / length_s * columns) < columns)
@@ -678,15 +692,15 @@ static void svg_axes(FILE *svg, const struct chart *chart)
 
 		fprintf(svg, "<line class=\"%s\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>\n",
 			row ? "grid" : "axis", SVG_LEFT, y, SVG_LEFT + SVG_PLOT, y);
-		fprintf(svg, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n", SVG_LEFT - 8,
-			y + 4, rate_bits_s / 1e6);
+		fprintf(svg, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n",
+			SVG_LEFT - 8, y + 4, rate_bits_s / 1e6);
 	}
 	fprintf(svg, "<text x=\"%d\" y=\"-8\" text-anchor=\"end\">Mbit/s</text>\n", SVG_LEFT - 8);
 	for (int s = 0; s * NS_PER_S <= chart->end_ns - chart->start_ns; s += step_s) {
 		double x = svg_x(chart, chart->start_ns + s * NS_PER_S);
 
-		fprintf(svg, "<line class=\"axis\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", x,
-			SVG_HEIGHT, x, SVG_HEIGHT + 5);
+		fprintf(svg, "<line class=\"axis\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n",
+			x, SVG_HEIGHT, x, SVG_HEIGHT + 5);
 		fprintf(svg, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d%s</text>\n", x,
 			SVG_HEIGHT + 19, s, s ? "" : " s");
 	}
@@ -730,8 +744,8 @@ static void svg_gaps(FILE *svg, const struct chart *chart)
 			continue;
 		if (since_ns > gap_end_ns) {
 			fprintf(svg,
-				"<rect class=\"gap\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%d\"/>\n", x,
-				svg_x(chart, gap_end_ns) - x, SVG_HEIGHT);
+				"<rect class=\"gap\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%d\"/>\n",
+				x, svg_x(chart, gap_end_ns) - x, SVG_HEIGHT);
 			gap_start_ns = since_ns;
 		}
 		if (since_ns >= chart->end_ns)
@@ -771,7 +785,8 @@ static void svg_ceiling(FILE *svg, const struct chart *chart)
 		if (!limit->rate_bits_s || svg_x(chart, until_ns) - x < 70)
 			continue;
 		fprintf(svg, "<text class=\"limit halo\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x + 6,
-			svg_y(chart, limit->rate_bits_s) - 7, units_format_rate(limit->rate_bits_s, text));
+			svg_y(chart, limit->rate_bits_s) - 7,
+			units_format_rate(limit->rate_bits_s, text));
 	}
 }
 
@@ -824,7 +839,8 @@ static void draw_svg(const struct chart *chart, const char *path)
 		"role=\"img\" aria-labelledby=\"title desc\">\n<title id=\"title\">",
 		SVG_WIDTH, height, SVG_WIDTH, height);
 	svg_text(svg, chart->title);
-	fputs("</title>\n<desc id=\"desc\">Rates in Mbit/s over seconds, against the ceiling.", svg);
+	fputs("</title>\n<desc id=\"desc\">Rates in Mbit/s over seconds, against the ceiling.",
+	      svg);
 	for (int i = 0; i < chart->series_count; i++) {
 		describe(chart, &chart->series[i], text, sizeof(text));
 		fputc(' ', svg);
@@ -839,7 +855,8 @@ static void draw_svg(const struct chart *chart, const char *path)
 	      "patternTransform=\"rotate(45)\"><line class=\"hatch\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\"/>"
 	      "</pattern></defs>\n",
 	      svg);
-	fprintf(svg, "<rect class=\"page\" width=\"%d\" height=\"%d\" rx=\"8\"/>\n", SVG_WIDTH, height);
+	fprintf(svg, "<rect class=\"page\" width=\"%d\" height=\"%d\" rx=\"8\"/>\n", SVG_WIDTH,
+		height);
 	fprintf(svg, "<text class=\"title\" x=\"%d\" y=\"42\">", SVG_LEFT);
 	svg_text(svg, chart->title);
 	fputs("</text>\n", svg);
@@ -880,16 +897,22 @@ static void usage(FILE *stream)
 
 int main(int argc, char **argv)
 {
-	enum { WINDOW = 1, LIMITS, SVG, TITLE_OPTION, HELP };
-	static const struct option options[] = {
-		{ "window", required_argument, NULL, WINDOW },
-		{ "limits", required_argument, NULL, LIMITS },
-		{ "svg", required_argument, NULL, SVG },
-		{ "title", required_argument, NULL, TITLE_OPTION },
-		{ "help", no_argument, NULL, HELP },
-		{ 0 },
+	enum {
+		WINDOW = 1,
+		LIMITS,
+		SVG,
+		TITLE_OPTION,
+		HELP
 	};
-	static struct chart chart = { .title = "What came out, against the ceiling" };
+	static const struct option options[] = {
+		{"window", required_argument, NULL, WINDOW},
+		{"limits", required_argument, NULL, LIMITS},
+		{"svg", required_argument, NULL, SVG},
+		{"title", required_argument, NULL, TITLE_OPTION},
+		{"help", no_argument, NULL, HELP},
+		{0},
+	};
+	static struct chart chart = {.title = "What came out, against the ceiling"};
 	const char *limits = NULL, *svg = NULL;
 	int option;
 	char *end;

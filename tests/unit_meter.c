@@ -684,9 +684,6 @@ static void check_no_gap(struct run *run)
 		debt_ns = run->clock.spent_until_ns - run->now_ns;
 	if (debt_ns > run->meter.debt_ns)
 		debt_ns = run->meter.debt_ns;
-	/* A shortened burst has to be worked off. */
-	if (run->meter.start_ns > run->now_ns + debt_ns)
-		debt_ns = run->meter.start_ns - run->now_ns;
 	deadline_ns = run->now_ns + debt_ns + 4 * frame_ns + 10 * MS;
 	while (!offer(run, (uint32_t)random_below(run->cpus), BWCTL_OTHER, 1514)) {
 		run->now_ns += frame_ns / 4 + 1;

@@ -1014,7 +1014,8 @@ static int check_row(struct fixture *fixture, const struct row *row, const struc
 	__u32 bytes = wire + each * row->frames;
 	bool estimated = row->bytes_above && !row->gso_segs;
 	__u32 most_frames = row->frames + estimated;
-	__u32 most = bytes + (estimated ? each : 0) + (wire_known ? 0 : row->bytes_above);
+	/* Of a tunnel even the kernel's own sum is not believed when it is the smaller one. */
+	__u32 most = bytes + (estimated ? each : 0) + row->bytes_above;
 	struct outcome outcome;
 	struct frame frame;
 

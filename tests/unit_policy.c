@@ -451,6 +451,8 @@ static void derive_policy(struct bwctl_policy *policy, uint64_t ingress, uint64_
 		derived.request.limit_bits_s = both[direction];
 		assert_true(derive(&derived));
 		policy->meter[direction] = derived.meter;
+		policy->request[direction] = derived.request;
+		policy->promise[direction] = derived.promise;
 	}
 }
 
@@ -486,9 +488,51 @@ static void test_succeed(void **state)
 		assert_int_equal(next->meter[BWCTL_INGRESS].start_ns, rows[n].ingress_start_ns);
 		assert_int_equal(next->meter[BWCTL_EGRESS].start_ns, rows[n].egress_start_ns);
 		before.start_ns = rows[n].egress_start_ns;
+		before.slow_multiplier = next->meter[BWCTL_EGRESS].slow_multiplier;
+		before.slow_until_ns = next->meter[BWCTL_EGRESS].slow_until_ns;
 		assert_memory_equal(&next->meter[BWCTL_EGRESS], &before, sizeof(before));
 		previous = next;
 	}
+}
+
+/* A larger part of the limit waits for the former window, and only that. */
+static void test_held_back(void **state)
+{
+	static struct bwctl_policy before, after, last;
+	struct derived derived = {.cpus = 2, .leases = true};
+	struct bwctl_meter *meter = &after.meter[BWCTL_EGRESS];
+	double part;
+
+	(void)state;
+	derive_policy(&before, 0, 50 * MBIT);
+	before.request[BWCTL_EGRESS].burst_ns = derived.request.burst_ns = S;
+	derived.request.limit_bits_s = 50 * MBIT;
+	assert_true(derive(&derived));
+	before.meter[BWCTL_EGRESS] = derived.meter;
+	part = (double)derived.meter.rate_bits_s / 50e6;
+	derive_policy(&after, 0, 20 * MBIT);
+	policy_succeed(&before, &after, 7 * S);
+	assert_int_equal(meter->slow_until_ns, 9 * S);
+	assert_in_range((double)meter->rate_bits_s * (double)meter->cost_multiplier /
+				(double)meter->slow_multiplier,
+			part * 20e6 - 20, part * 20e6 + 1);
+
+	/* The next one inherits it, though its own predecessor would ask for nothing. */
+	derive_policy(&last, 0, 50 * MBIT);
+	policy_succeed(&after, &last, 8 * S);
+	meter = &last.meter[BWCTL_EGRESS];
+	assert_int_equal(meter->slow_until_ns, 10 * S);
+	assert_in_range((double)meter->rate_bits_s * (double)meter->cost_multiplier /
+				(double)meter->slow_multiplier,
+			part * 50e6 - 100, part * 50e6 + 1);
+
+	/* Over when it is over; and a longer burst holds back nothing. */
+	derive_policy(&last, 0, 20 * MBIT);
+	policy_succeed(&after, &last, 9 * S);
+	assert_int_equal(last.meter[BWCTL_EGRESS].slow_until_ns, 0);
+	derive_policy(&after, 0, 50 * MBIT);
+	policy_succeed(&after, &before, 20 * S);
+	assert_int_equal(before.meter[BWCTL_EGRESS].slow_until_ns, 0);
 }
 
 static void test_names(void **state)
@@ -510,7 +554,8 @@ int main(void)
 		cmocka_unit_test(test_promise),	       cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_known_policies), cmocka_unit_test(test_unlimited),
 		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_monotonic),
-		cmocka_unit_test(test_succeed),	       cmocka_unit_test(test_names),
+		cmocka_unit_test(test_succeed),	       cmocka_unit_test(test_held_back),
+		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

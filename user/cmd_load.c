@@ -28,6 +28,12 @@ static int ensure_policy(struct limiter *limiter, struct bwctl_policy *policy, c
 
 	if (err != -ENOENT)
 		return err;
+	/* In doubt the limit stays: what was in force when the map was lost comes back. */
+	err = limiter_former_policy(limiter, policy);
+	if (!err) {
+		policy->generation++;
+		return limiter_publish(limiter, policy, why);
+	}
 	memset(policy, 0, sizeof(*policy));
 	policy->abi = BWCTL_ABI;
 	policy->possible_cpus = (__u32)limiter_possible_cpus();
@@ -48,7 +54,7 @@ int cmd_load(const struct options *options, int count, char *words[])
 	struct bwctl_policy *policy = malloc(sizeof(*policy));
 	struct limiter *limiter = NULL;
 	char why[LOG_TEXT] = "out of memory";
-	enum bwctl_hook hook;
+	struct limiter_interface loaded;
 	int err = policy ? 0 : -ENOMEM, code = EXIT_DONE;
 
 	if (!err)
@@ -61,11 +67,18 @@ int cmd_load(const struct options *options, int count, char *words[])
 	}
 	/* Each stands for itself: one that cannot be loaded does not unload the others. */
 	for (int i = 0; i < count; i++) {
-		err = limiter_attach(limiter, words[i], options->hook, &hook, why);
-		if (err)
+		err = limiter_attach(limiter, words[i], options->hook, &loaded, why);
+		if (err) {
 			code = command_failed(err, why);
-		else
-			printf("loaded on %s (%s, ingress and egress)\n", words[i], report_hook_name(hook));
+			continue;
+		}
+		printf("loaded on %s (%s, ingress and egress)\n", words[i],
+		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			if (loaded.record.priority[direction] > 1)
+				log_hint("filters before preference %u on the %s of '%s' run first, and what they let pass at once is not limited",
+					 loaded.record.priority[direction],
+					 policy_direction_name(direction), words[i]);
 	}
 	if (code == EXIT_DONE && is_unlimited(policy)) {
 		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
@@ -74,12 +87,12 @@ int cmd_load(const struct options *options, int count, char *words[])
 			command_print_limit(policy, direction);
 	}
 out:
-	if (limiter && code != EXIT_DONE) {
+	if (limiter && code != EXIT_DONE && limiter_is_fresh(limiter)) {
 		struct limiter_interface *interfaces = NULL;
-		size_t loaded = 0;
+		size_t left = 0;
 
 		/* A first load that failed leaves nothing behind. */
-		if (!limiter_interfaces(limiter, &interfaces, &loaded, why) && !loaded)
+		if (!limiter_interfaces(limiter, &interfaces, &left, why) && !left)
 			limiter_remove(limiter, why);
 		free(interfaces);
 	}

@@ -5,20 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "command.h"
 #include "config.h"
 #include "limiter.h"
 #include "policy.h"
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
 
 static int derive(struct bwctl_policy *policy, char why[LOG_TEXT])
 {
@@ -39,12 +30,19 @@ static int derive(struct bwctl_policy *policy, char why[LOG_TEXT])
 /* A limit that holds nowhere is worse than none: the operator believes in it. */
 static void warn_of_detached(const struct limiter_interface *interfaces, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			if (interfaces[i].hook[direction] == BWCTL_HOOK_NONE)
-				log_hint("nothing is attached to the %s of '%s': bwctl load %s",
-					 policy_direction_name(direction), interfaces[i].name,
-					 interfaces[i].name);
+	for (size_t i = 0; i < count; i++) {
+		const struct limiter_interface *interface = &interfaces[i];
+
+		if (interface->hook[BWCTL_INGRESS] != BWCTL_HOOK_NONE &&
+		    interface->hook[BWCTL_EGRESS] != BWCTL_HOOK_NONE)
+			continue;
+		if (interface->exists)
+			log_hint("'%s' is not limited, something is not attached: bwctl load %s",
+				 interface->name, interface->name);
+		else
+			log_hint("'%s' is gone, and not limited if it comes back: load it then",
+				 interface->name);
+	}
 }
 
 int cmd_set(const struct options *options, int count, char *words[])
@@ -80,7 +78,7 @@ int cmd_set(const struct options *options, int count, char *words[])
 		err = derive(policy, why);
 	}
 	if (!err) {
-		policy_succeed(previous, policy, monotonic_ns());
+		policy_succeed(previous, policy, limiter_now_ns());
 		err = limiter_publish(limiter, policy, why);
 	}
 	if (err) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "limiter.h"
 #include "policy.h"
 #include "report.h"
 #include "units.h"
@@ -37,6 +38,7 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 	const struct bwctl_promise *promise = &policy->promise[direction];
 	char limit[UNITS_TEXT], limit_bytes[UNITS_TEXT], window[UNITS_TEXT], rate[UNITS_TEXT];
 	char burst[UNITS_TEXT], bound[UNITS_TEXT], burst_time[UNITS_TEXT];
+	uint64_t held_rate, held_until_ns;
 
 	if (!meter->rate_bits_s) {
 		printf("%-8s unlimited (counting only)\n", policy_direction_name(direction));
@@ -54,6 +56,12 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 	if (meter->overhead_bytes)
 		printf(", overhead %u B per frame", meter->overhead_bytes);
 	printf(", " REPORT_MODE "\n");
+	held_rate = policy_held_rate(meter, limiter_now_ns(), &held_until_ns);
+	/* A few percent for a few seconds are not worth a line. */
+	if (held_until_ns && held_rate < meter->rate_bits_s / 10 * 9)
+		printf("         r is held back to %s for %s by the longer burst that was in force\n",
+		       units_format_rate(rounded(held_rate), rate),
+		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
 }
 
 static void print_hook(enum bwctl_hook hook, int width)
@@ -97,6 +105,7 @@ static void print_counters(const char *name, const struct bwctl_flow_counters *c
 static void print_direction(const struct report *report, enum bwctl_direction direction)
 {
 	struct bwctl_flow_counters sum;
+	char packets[UNITS_TEXT];
 
 	printf("\n");
 	command_print_limit(&report->policy, direction);
@@ -108,6 +117,9 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	}
 	sum = report_total(report, direction);
 	print_counters("total", &sum);
+	if (report->counters[direction].contended.packets)
+		printf("  %s packets of those dropped because CPUs contended for the clock\n",
+		       units_format_count(report->counters[direction].contended.packets, packets));
 }
 
 int cmd_show(const struct options *options, int count, char *words[])

@@ -70,7 +70,7 @@ static const char *const map_names[MAPS] = {
 struct limiter {
 	char pin_dir[PATH];
 	int lock_fd;
-	bool made; /* by this process: to be removed again if it comes to nothing */
+	bool fresh; /* nothing was pinned when we got the lock: to be removed if it comes to nothing */
 	int map_fd[MAPS];
 	struct bwctl_bpf *skeleton; /* only when it was opened to create */
 	uint64_t netns_inode;
@@ -232,9 +232,7 @@ static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
 		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
 			return fail(why, -errno, "cannot mount the BPF file system on " BPFFS_ROOT);
 	}
-	if (!mkdir(limiter->pin_dir, 0700))
-		limiter->made = true;
-	else if (errno != EEXIST)
+	if (mkdir(limiter->pin_dir, 0700) && errno != EEXIST)
 		return fail(why, -errno, "cannot make '%s'", limiter->pin_dir);
 	return 0;
 }
@@ -301,7 +299,7 @@ static int open_and_lock(struct limiter *limiter, enum limiter_access access, ch
 static int refuse_other_abi(const struct limiter *limiter, char why[LOG_TEXT])
 {
 	return refuse(why, -EPROTO,
-		      "the limiter in '%s' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload' by that version",
+		      "the limiter in '%s' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload'",
 		      limiter->pin_dir);
 }
 
@@ -394,6 +392,18 @@ static int policy_map(const struct limiter *limiter)
 	return fd >= 0 ? fd : errno == ENOENT ? -ENODATA : -errno;
 }
 
+/* 0 when it cannot be read. */
+static __u32 policy_abi(int fd)
+{
+	struct bwctl_policy *policy = calloc(1, sizeof(*policy));
+	__u32 zero = 0, abi = 0;
+
+	if (policy && !bpf_map_lookup_elem(fd, &zero, policy))
+		abi = policy->abi;
+	free(policy);
+	return abi;
+}
+
 static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
 {
 	struct bpf_map_info info = { 0 };
@@ -407,6 +417,8 @@ static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		err = fail(why, -errno, "cannot inspect the policy in force");
 	else if (info.value_size != sizeof(struct bwctl_policy))
+		err = refuse_other_abi(limiter, why);
+	else if (!err && policy_abi(fd) != BWCTL_ABI)
 		err = refuse_other_abi(limiter, why);
 	close(fd);
 	return err;
@@ -456,6 +468,84 @@ static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
 	return fail(why, err, "cannot load the BPF programs");
 }
 
+static bool is_empty(const char *directory)
+{
+	DIR *entries = opendir(directory);
+	const struct dirent *entry;
+	bool empty = entries != NULL;
+
+	while (entries && (entry = readdir(entries)))
+		if (entry->d_name[0] != '.')
+			empty = false;
+	if (entries)
+		closedir(entries);
+	return empty;
+}
+
+/* Whether a program uses the counters that are pinned here. */
+static bool is_program_of(const struct limiter *limiter, __u32 program_id)
+{
+	struct bpf_map_info counters = { 0 };
+	__u32 maps[64], length = sizeof(counters);
+	struct bpf_prog_info program = { .nr_map_ids = 64, .map_ids = (__u64)(uintptr_t)maps };
+	bool found = false;
+	int fd;
+
+	if (bpf_obj_get_info_by_fd(limiter->map_fd[MAP_COUNTERS], &counters, &length))
+		return false;
+	fd = bpf_prog_get_fd_by_id(program_id);
+	if (fd < 0)
+		return false;
+	length = sizeof(program);
+	if (!bpf_obj_get_info_by_fd(fd, &program, &length))
+		for (__u32 i = 0; i < program.nr_map_ids && i < 64; i++)
+			found = found || maps[i] == counters.id;
+	close(fd);
+	return found;
+}
+
+/*
+ * Filters of a limiter whose notes cannot be read: looked for on every
+ * interface of this network namespace. Its links go with their pins.
+ */
+static int detach_unknown(const struct limiter *limiter, char why[LOG_TEXT])
+{
+	struct if_nameindex *all = if_nameindex(), *each;
+	int err = 0;
+
+	for (each = all; each && each->if_index && !err; each++)
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			for (__u32 priority = 1; priority <= CLSACT_PRIORITIES; priority++) {
+				LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)each->if_index,
+					    .attach_point = direction == BWCTL_INGRESS ?
+								    BPF_TC_INGRESS :
+								    BPF_TC_EGRESS);
+				LIBBPF_OPTS(bpf_tc_opts, seen, .handle = CLSACT_HANDLE,
+					    .priority = priority);
+				LIBBPF_OPTS(bpf_tc_opts, ours, .handle = CLSACT_HANDLE,
+					    .priority = priority);
+
+				if (bpf_tc_query(&hook, &seen) ||
+				    !is_program_of(limiter, seen.prog_id))
+					continue;
+				err = bpf_tc_detach(&hook, &ours);
+				if (err)
+					fail(why, err, "cannot detach from '%s'", each->if_name);
+			}
+	if (all)
+		if_freenameindex(all);
+	return err;
+}
+
+/* A limiter that this process began to make and could not finish leaves nothing. */
+static void limiter_abandon(struct limiter *limiter)
+{
+	char ignored[LOG_TEXT];
+
+	if (limiter->fresh && limiter->lock_fd >= 0)
+		limiter_remove(limiter, ignored);
+}
+
 int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter_access access,
 		 char why[LOG_TEXT])
 {
@@ -481,9 +571,16 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	err = open_and_lock(limiter, access, why);
 	if (err)
 		goto out;
+	limiter->fresh = access == LIMITER_CREATE && is_empty(limiter->pin_dir);
 	err = open_maps(limiter, why);
 	if (!err)
 		err = check_policy_abi(limiter, why);
+	/* Detaching and unpinning need to know nothing of what the maps hold. */
+	if (err == -EPROTO && access == LIMITER_REMOVE) {
+		err = detach_unknown(limiter, why);
+		if (!err)
+			close_maps(limiter);
+	}
 	/* A directory and not all of its maps: what a command left that died, or somebody who cleaned up. */
 	if (err == -ENOENT && (access == LIMITER_CREATE || access == LIMITER_REMOVE))
 		err = 0;
@@ -499,15 +596,12 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 		}
 	}
 out:
-	if (err && limiter->made) {
-		char ignored[LOG_TEXT];
-
-		limiter_remove(limiter, ignored);
-	}
-	if (err)
+	if (err) {
+		limiter_abandon(limiter);
 		limiter_close(limiter);
-	else
+	} else {
 		*ret_limiter = limiter;
+	}
 	return err;
 }
 
@@ -523,6 +617,26 @@ void limiter_close(struct limiter *limiter)
 }
 
 /* ---- policy and counters ---- */
+
+int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info), zero = 0;
+	char path[PATH + 64];
+	int err, fd;
+
+	pin_path(limiter, POLICY_PIN, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -errno;
+	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
+	if (!err && info.value_size != sizeof(*ret_policy))
+		err = -EPROTO;
+	if (!err && bpf_map_lookup_elem(fd, &zero, ret_policy))
+		err = -errno;
+	close(fd);
+	return err;
+}
 
 int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, char why[LOG_TEXT])
 {
@@ -597,7 +711,27 @@ int limiter_possible_cpus(void)
 
 bool limiter_leases_are_safe(void)
 {
-	return access("/sys/kernel/realtime", F_OK) != 0;
+	struct utsname kernel;
+
+	return access("/sys/kernel/realtime", F_OK) && !uname(&kernel) &&
+	       !strstr(kernel.version, "PREEMPT_RT");
+}
+
+uint64_t limiter_now_ns(void)
+{
+	long long seconds, nanoseconds, offset_ns = 0;
+	struct timespec now;
+	FILE *offsets;
+	char line[128];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	offsets = fopen("/proc/self/timens_offsets", "re");
+	while (offsets && fgets(line, sizeof(line), offsets))
+		if (sscanf(line, "monotonic %lld %lld", &seconds, &nanoseconds) == 2)
+			offset_ns = seconds * 1000000000LL + nanoseconds;
+	if (offsets)
+		fclose(offsets);
+	return (uint64_t)((long long)now.tv_sec * 1000000000LL + now.tv_nsec - offset_ns);
 }
 
 static void add_tally(struct bwctl_tally *sum, const struct bwctl_tally *tally)
@@ -682,7 +816,8 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 	memcpy(interface->name, interface->record.name, sizeof(interface->name));
 	own = key->netns_inode == limiter->netns_inode;
 	interface->here = own || !netns_exists(key->netns_inode);
-	if (own && !if_indextoname(key->ifindex, interface->name))
+	interface->exists = own && if_indextoname(key->ifindex, interface->name);
+	if (!interface->exists)
 		memcpy(interface->name, interface->record.name, sizeof(interface->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		char path[PATH + 64];
@@ -977,7 +1112,7 @@ static int detach_hook(const struct limiter *limiter, const struct bwctl_interfa
 }
 
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
-		   enum bwctl_hook *ret_hook, char why[LOG_TEXT])
+		   struct limiter_interface *ret_interface, char why[LOG_TEXT])
 {
 	struct limiter_interface before = { .key.netns_inode = limiter->netns_inode };
 	const struct bwctl_interface_key *key = &before.key;
@@ -1024,7 +1159,8 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 	err = detach_hook(limiter, key, other, &record);
 	if (err)
 		return fail(why, err, "cannot remove the former programs from '%s'", name);
-	*ret_hook = chosen;
+	*ret_interface = (struct limiter_interface){ .key = *key, .record = record };
+	look_at(limiter, ret_interface);
 	return 0;
 }
 
@@ -1066,6 +1202,11 @@ static int remove_lost_links(const struct limiter *limiter)
 	}
 	closedir(pins);
 	return err;
+}
+
+bool limiter_is_fresh(const struct limiter *limiter)
+{
+	return limiter->fresh;
 }
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])

@@ -33,6 +33,7 @@ struct limiter_interface {
 	struct bwctl_interface_key key;
 	struct bwctl_interface record;
 	bool here;	       /* in this network namespace, or in one that is gone */
+	bool exists;	       /* in this network namespace, now */
 	char name[16];	       /* its name now; as it was loaded when it is gone or elsewhere */
 	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */
 };
@@ -51,6 +52,12 @@ void limiter_close(struct limiter *limiter);
  * when none has been put in place yet.
  */
 int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, char why[LOG_TEXT]);
+
+/*
+ * The policy that was in force, when limiter_policy() finds none because a map
+ * was lost. -ENOENT when there was none.
+ */
+int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy);
 
 /*
  * Puts a policy in place of the one in force: one pointer swap. When it
@@ -72,6 +79,9 @@ int limiter_possible_cpus(void);
  */
 bool limiter_leases_are_safe(void);
 
+/* CLOCK_MONOTONIC as the programs have it, whatever time namespace this process is in. */
+uint64_t limiter_now_ns(void);
+
 /* The interfaces that are loaded, in the order of their index. free() the array. */
 int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_interfaces,
 		       size_t *ret_count, char why[LOG_TEXT]);
@@ -79,14 +89,17 @@ int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_i
 /*
  * Attaches to both directions of an interface, or replaces the programs that
  * are there, in place. BWCTL_HOOK_NONE chooses tcx where the kernel has it. A limiter
- * opened with LIMITER_CREATE; a policy must be in force. ret_hook is what it became.
+ * opened with LIMITER_CREATE; a policy must be in force. ret_interface is what it became.
  */
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
-		   enum bwctl_hook *ret_hook, char why[LOG_TEXT]);
+		   struct limiter_interface *ret_interface, char why[LOG_TEXT]);
 
 /* Detaches from an interface of this network namespace; one that is gone is forgotten. */
 int limiter_detach(struct limiter *limiter, const struct limiter_interface *interface,
 		   char why[LOG_TEXT]);
+
+/* Whether it was opened to be created, and nothing was there. */
+bool limiter_is_fresh(const struct limiter *limiter);
 
 /* Removes every pin. For when no interface is loaded any more. */
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT]);

@@ -14,6 +14,9 @@
 /* The clock counts whole nanoseconds: what is bought at once costs at least this many. */
 #define LOT_NS		     1024
 
+/* In a long window there is no need for more, and it is how long one class can keep another out. */
+#define OVERSHOOT_MAX_NS     100000000ULL
+
 #define LEASE_MAX_BYTES	     65536
 
 typedef unsigned __int128 wide;
@@ -140,7 +143,7 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 		burst_ns = 0;
 	/* Where a CPU's programs may interrupt each other it must hold nothing: each packet rounds up. */
 	lot_bytes = leases ? ns_to_bytes(LOT_NS, limit) + 1 : 0;
-	overshoot_ns = at_least(window_ns / 200,
+	overshoot_ns = at_least(at_most(window_ns / 200, OVERSHOOT_MAX_NS),
 				bytes_to_ns(LEAST_FRAMES * POLICY_FRAME_BYTES, limit));
 	/* When a packet of a lower class has just run over by all it may, a higher one still passes. */
 	step_ns = at_least(POLICY_HEADROOM_NS, overshoot_ns);
@@ -184,10 +187,40 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	return 0;
 }
 
-/* All that may pass at once after a pause, as time. */
-static uint64_t reach_ns(const struct bwctl_meter *meter)
+uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns, uint64_t *ret_until_ns)
 {
-	return meter->burst_ns + meter->headroom_ns[BWCTL_CONTROL] + meter->overshoot_ns;
+	*ret_until_ns = 0;
+	if (now_ns >= meter->slow_until_ns)
+		return meter->rate_bits_s;
+	*ret_until_ns = meter->slow_until_ns;
+	return (uint64_t)((wide)meter->rate_bits_s * meter->cost_multiplier /
+			  meter->slow_multiplier);
+}
+
+/*
+ * A policy whose r is a larger part of its limit than the former's was must not
+ * meet the longer burst of a moment ago: it keeps to the former's part for as
+ * long as the former's window.
+ */
+static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *next, int direction,
+		      uint64_t now_ns)
+{
+	uint64_t limit = next->request[direction].limit_bits_s;
+	uint64_t limit_before = previous->request[direction].limit_bits_s;
+	struct bwctl_meter *meter = &next->meter[direction];
+	uint64_t until_ns, before;
+	wide rate;
+
+	if (!limit_before)
+		return;
+	before = policy_held_rate(&previous->meter[direction], now_ns, &until_ns);
+	rate = (wide)before * limit / limit_before;
+	if (rate >= meter->rate_bits_s)
+		return;
+	meter->slow_until_ns =
+		at_least(until_ns, now_ns + previous->promise[direction].window_ns);
+	meter->slow_multiplier = (uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s +
+					     rate - 1) / rate);
 }
 
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next, uint64_t now_ns)
@@ -195,18 +228,13 @@ void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *ne
 	next->generation = previous ? previous->generation + 1 : 1;
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		struct bwctl_meter *meter = &next->meter[direction];
-		const struct bwctl_meter *before;
 
 		if (!meter->rate_bits_s)
 			continue;
-		before = previous ? &previous->meter[direction] : NULL;
-		if (!before || !before->rate_bits_s) {
-			meter->start_ns = now_ns;
+		meter->start_ns = now_ns;
+		if (!previous || !previous->meter[direction].rate_bits_s)
 			continue;
-		}
-		meter->start_ns = before->start_ns;
-		if (before->burst_ns > meter->burst_ns)
-			meter->start_ns = at_least(meter->start_ns,
-						   now_ns + reach_ns(before) - meter->burst_ns);
+		meter->start_ns = previous->meter[direction].start_ns;
+		hold_back(previous, next, direction, now_ns);
 	}
 }

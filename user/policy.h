@@ -31,7 +31,7 @@ const char *policy_direction_name(enum bwctl_direction direction);
  *
  * cpus is the number of possible CPUs, leases whether each may hold bytes that
  * it has paid for and not spent. The overshoot o is half a percent of the
- * window, but two frames at least; so is each of the two steps of the headroom
+ * window, at most 100 ms, but two frames at least; so is each of the two steps of the headroom
  * h (or 5 ms); the leases of all CPUs together are a quarter percent of what the
  * window may carry. Then
  *
@@ -57,9 +57,16 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
  * direction that gets its first limit starts with an empty bucket; one that
  * had a limit keeps what it has on its clock. A shorter burst comes with a
  * higher r, which must not meet what the longer one let through a moment ago:
- * it starts as late as that takes to be worked off. docs/DESIGN.md has the proof.
+ * it is kept back for as long as the former window. docs/DESIGN.md has the proof.
  */
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next,
 		    uint64_t now_ns);
+
+/*
+ * The rate that a meter runs at, at the moment now_ns: r, or less while its
+ * predecessors hold it back, until *ret_until_ns (0 when they do not).
+ */
+uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns,
+			  uint64_t *ret_until_ns);
 
 #endif

@@ -119,7 +119,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 				    json_pack("{s:o, s:o}", "passed", tally_json(&sum.passed),
 					      "dropped", tally_json(&sum.dropped)));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:o, s:o, s:o, s:o}",
 			 "limit_bits_per_second",
 			 integer_or_null(policy->request[direction].limit_bits_s, unlimited),
 			 "rate_bits_per_second", integer_or_null(meter->rate_bits_s, unlimited),
@@ -128,6 +128,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 			 "window_seconds", (double)promise->window_ns / 1e9, "overhead_bytes",
 			 (json_int_t)meter->overhead_bytes, "mode", REPORT_MODE, "passed",
 			 tally_json(&total.passed), "dropped", tally_json(&total.dropped),
+			 "contended", tally_json(&report->counters[direction].contended),
 			 "classes", classes);
 }
 
