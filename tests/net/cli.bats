@@ -348,10 +348,10 @@ refuse_settings() {
 		[.ingress, .egress] | all(
 			keys == ([\"limit_bits_per_second\", \"rate_bits_per_second\", \"burst_bytes\",
 				\"bound_bytes\", \"window_seconds\", \"overhead_bytes\", \"mode\", \"passed\",
-				\"dropped\", \"classes\"] | sort)
+				\"dropped\", \"contended\", \"classes\"] | sort)
 			and .limit_bits_per_second == 50000000 and .window_seconds == 2
 			and .overhead_bytes == 24 and .mode == \"police\"
-			and (.passed | tally) and (.dropped | tally)
+			and (.passed | tally) and (.dropped | tally) and (.contended | tally)
 			and (.classes | keys == ([\"ui\", \"admin\", \"api\", \"ssh\", \"telnet\", \"icmp\",
 				\"other\", \"control\"] | sort) and all(.[]; pair)))
 	" "$BATS_TEST_TMPDIR/json"
