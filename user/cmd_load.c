@@ -131,6 +131,12 @@ int cmd_unload(const struct options *options, int count, char *words[])
 		printf("nothing was loaded\n");
 		goto out;
 	}
+	if (err == -ENOENT) {
+		/* Here there is nothing to be hinted at. */
+		log_error("%s", why);
+		code = EXIT_FAILED;
+		goto out;
+	}
 	if (!err)
 		err = limiter_interfaces(limiter, &interfaces, &loaded, why);
 	if (err) {

@@ -109,7 +109,16 @@ static const struct command *find_command(const char *name)
 
 static int unknown_command(const char *name)
 {
-	log_error("unknown command '%s': expected load, unload, set, show, flows or help", name);
+	char expected[LOG_TEXT] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < COMMANDS && length < sizeof(expected); i++)
+		length += (size_t)snprintf(expected + length, sizeof(expected) - length, "%s%s",
+					   !i		     ? "" :
+					   i == COMMANDS - 1 ? " or " :
+							       ", ",
+					   commands[i].name);
+	log_error("unknown command '%.60s': expected %s", name, expected);
 	return EXIT_MISUSE;
 }
 
