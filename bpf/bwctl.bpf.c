@@ -5,19 +5,21 @@
  * step that fails lets a packet by: without a policy nothing passes.
  */
 #include "bwctl.h"
-#include <linux/pkt_cls.h>
-#include "parse.h"
-#include "classify.h"
 #include "charge.h"
-#include "meter.h"
+#include "classify.h"
 #include "count.h"
+#include "meter.h"
+#include "parse.h"
+
+#include <linux/pkt_cls.h>
 
 /* The policy in force; replaced whole, with the pointer. */
 struct bwctl_policy_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_RDONLY_PROG);
-	__uint(key_size, sizeof(__u32)); /* by size: clang leaves out the BTF of a nested map's value */
+	__uint(key_size,
+	       sizeof(__u32)); /* by size: clang leaves out the BTF of a nested map's value */
 	__uint(value_size, sizeof(struct bwctl_policy));
 };
 
@@ -59,8 +61,8 @@ static __always_inline const struct bwctl_policy *policy_in_force(void)
 	return policy ? bpf_map_lookup_elem(policy, &zero) : NULL;
 }
 
-static __always_inline enum meter_answer meter(const struct bwctl_policy *policy,
-					       __u32 direction, __u32 class, __u32 bytes)
+static __always_inline enum meter_answer meter(const struct bwctl_policy *policy, __u32 direction,
+					       __u32 class, __u32 bytes)
 {
 	const struct bwctl_meter *meter = &policy->meter[direction];
 	struct bwctl_lease *lease;

@@ -10,7 +10,7 @@
 #include "bwctl.h"
 #include "parse.h"
 
-#define CHARGE_VLAN_TAG 4
+#define CHARGE_VLAN_TAG	 4
 #define CHARGE_TCP_WORDS 12 /* where the TCP header has its length */
 
 /* More than any stack of headers before the payload of an encapsulated segment. */
@@ -46,7 +46,7 @@ struct charge_headers {
 static __always_inline struct charge_headers charge_headers(struct __sk_buff *skb,
 							    const struct packet *packet)
 {
-	struct charge_headers headers = { packet->transport_offset, packet->transport_offset };
+	struct charge_headers headers = {packet->transport_offset, packet->transport_offset};
 	__u32 full_bytes;
 	__u8 words;
 
@@ -80,7 +80,7 @@ static __always_inline struct charge charge(struct __sk_buff *skb, const struct 
 					    enum bwctl_direction direction, __u32 overhead_bytes)
 {
 	__u32 each = overhead_bytes + (skb->vlan_present ? CHARGE_VLAN_TAG : 0);
-	struct charge charge = { .frames = 1, .bytes = skb->len };
+	struct charge charge = {.frames = 1, .bytes = skb->len};
 	__u32 size = skb->gso_size;
 	struct charge_headers headers;
 	__u32 payload;

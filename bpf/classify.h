@@ -18,7 +18,7 @@ struct {
 } fragments SEC(".maps");
 
 /* Masks that the verifier can follow; the table's own values are always within. */
-#define CLASSIFY_WITHIN(value, size) ((value) & ((size) - 1))
+#define CLASSIFY_WITHIN(value, size) ((value) & ((size)-1))
 
 static __always_inline _Bool classify_fragment_key(struct __sk_buff *skb,
 						   const struct packet *packet, __u32 direction,
@@ -66,9 +66,8 @@ static __always_inline __u32 classify_ports(const struct bwctl_flow_table *table
 	__u32 local_group = table->local_group[local];
 	__u32 remote_group = table->remote_group[remote];
 
-	return table->flow[CLASSIFY_WITHIN(protocol_group, BWCTL_PROTO_GROUPS)]
-			  [CLASSIFY_WITHIN(local_group, BWCTL_PORT_GROUPS)]
-			  [CLASSIFY_WITHIN(remote_group, BWCTL_PORT_GROUPS)];
+	return table->flow[CLASSIFY_WITHIN(protocol_group, BWCTL_PROTO_GROUPS)][CLASSIFY_WITHIN(
+		local_group, BWCTL_PORT_GROUPS)][CLASSIFY_WITHIN(remote_group, BWCTL_PORT_GROUPS)];
 }
 
 /* The row that a packet belongs to, below BWCTL_FLOWS. */

@@ -18,7 +18,7 @@
 #include "bwctl.h"
 
 /* Losing the clock to another CPU this often in a row refuses the packet. */
-#define METER_TRIES	16
+#define METER_TRIES 16
 
 /* A larger packet is refused: BIG TCP ends at 512 KiB, and its segments' headers fit as well. */
 #define METER_MAX_BYTES (1U << 20)
@@ -87,7 +87,7 @@ static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u3
 	__u64 latest_ns = now_ns + meter->headroom_ns[class];
 	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
 	__u64 idle_since_ns = meter_max(spent_ns, meter_before(now_ns, meter->credit_ns));
-	struct meter_step step = { .clock_ns = clock_ns };
+	struct meter_step step = {.clock_ns = clock_ns};
 	__u64 from_ns, lease_bytes, lease_ns;
 
 	if (idle_since_ns + excess_ns > latest_ns) {

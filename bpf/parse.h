@@ -9,14 +9,16 @@
 #define PARSE_H
 
 #include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <linux/icmpv6.h>
+#include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+
+/* After the types of linux/bpf.h, which they need. */
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -27,16 +29,16 @@
 #define PARSE_HIP	 139  /* RFC 7401 */
 #define PARSE_SHIM6	 140  /* RFC 5533 */
 
-#define PARSE_FRAGMENT_OFFSET 0x1fff
-#define PARSE_FRAGMENT_MORE   0x2000
+#define PARSE_FRAGMENT_OFFSET  0x1fff
+#define PARSE_FRAGMENT_MORE    0x2000
 #define PARSE_FRAGMENT6_OFFSET 0xfff8
 #define PARSE_FRAGMENT6_MORE   0x0001
 
 /* ICMPv6 types of multicast listener and neighbour discovery, RFC 2710, 3810, 4861. */
-#define PARSE_MLD_FIRST 130
-#define PARSE_MLD_LAST	132
-#define PARSE_ND_FIRST	133
-#define PARSE_ND_LAST	137
+#define PARSE_MLD_FIRST	  130
+#define PARSE_MLD_LAST	  132
+#define PARSE_ND_FIRST	  133
+#define PARSE_ND_LAST	  137
 #define PARSE_MLD2_REPORT 143
 
 enum packet_kind {
@@ -199,7 +201,8 @@ __noinline int parse_any(struct __sk_buff *skb, struct packet *packet, __u32 eth
 			return 0;
 		offset = sizeof(struct ethhdr);
 		for (int i = 0; i < PARSE_VLAN_TAGS; i++) {
-			if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
+			if (protocol != bpf_htons(ETH_P_8021Q) &&
+			    protocol != bpf_htons(ETH_P_8021AD))
 				break;
 			if (bpf_skb_load_bytes(skb, offset, &vlan, sizeof(vlan)))
 				return 0;

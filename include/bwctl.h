@@ -62,7 +62,8 @@ struct bwctl_flow_table {
 	__u8 protocol_group[256];
 	__u8 local_group[65536];
 	__u8 remote_group[65536];
-	__u8 flow[BWCTL_PROTO_GROUPS][BWCTL_PORT_GROUPS][BWCTL_PORT_GROUPS]; /* [protocol][local][remote] */
+	/* By group of protocol, of local port and of remote port. */
+	__u8 flow[BWCTL_PROTO_GROUPS][BWCTL_PORT_GROUPS][BWCTL_PORT_GROUPS];
 };
 
 /*
@@ -70,27 +71,27 @@ struct bwctl_flow_table {
  * derivation is; bpf/meter.h says how each is used.
  */
 struct bwctl_meter {
-	__u64 rate_bits_s;	/* r, 0 when there is no limit */
-	__u64 cost_multiplier;	/* nanoseconds = bytes * multiplier >> shift, rounded up */
-	__u64 burst_ns;		/* how far the clock may lag behind now */
-	__u64 overshoot_ns;	/* part of a packet's cost that may run over the threshold */
-	__u64 credit_ns;	/* longest idle time a larger packet may count on */
-	__u64 debt_ns;		/* farthest the clock can rightly be ahead of now */
-	__u64 start_ns;		/* CLOCK_MONOTONIC, no credit from before this moment */
-	__u64 slow_multiplier;	/* of cost, as long as what a former policy let pass counts */
-	__u64 slow_until_ns;	/* CLOCK_MONOTONIC */
-	__u64 headroom_ns[BWCTL_CLASSES]; /* how far ahead of now the clock may be for a class to pass */
+	__u64 rate_bits_s;     /* r, 0 when there is no limit */
+	__u64 cost_multiplier; /* nanoseconds = bytes * multiplier >> shift, rounded up */
+	__u64 burst_ns;	       /* how far the clock may lag behind now */
+	__u64 overshoot_ns;    /* part of a packet's cost that may run over the threshold */
+	__u64 credit_ns;       /* longest idle time a larger packet may count on */
+	__u64 debt_ns;	       /* farthest the clock can rightly be ahead of now */
+	__u64 start_ns;	       /* CLOCK_MONOTONIC, no credit from before this moment */
+	__u64 slow_multiplier; /* of cost, as long as what a former policy let pass counts */
+	__u64 slow_until_ns;   /* CLOCK_MONOTONIC */
+	__u64 headroom_ns[BWCTL_CLASSES]; /* how far the clock may be ahead of now for a class */
 	__u32 cost_shift;
-	__u32 lease_bytes;	/* what a CPU takes in advance while there is no backlog */
-	__u32 lot_bytes;	/* the least that is ever taken, about 1 microsecond's worth */
-	__u32 overhead_bytes;	/* added to every frame; kept here so that a policy is one whole */
+	__u32 lease_bytes;    /* what a CPU takes in advance while there is no backlog */
+	__u32 lot_bytes;      /* the least that is ever taken, about 1 microsecond's worth */
+	__u32 overhead_bytes; /* added to every frame; kept here so that a policy is one whole */
 };
 
 /* What the operator asked for, so that a later change keeps the rest. 0 = default. */
 struct bwctl_request {
 	__u64 limit_bits_s; /* 0 = unlimited */
 	__u64 window_ns;
-	__u64 burst_ns;	   /* at most one of burst_ns and burst_bytes is set */
+	__u64 burst_ns; /* at most one of burst_ns and burst_bytes is set */
 	__u64 burst_bytes;
 	__u64 overhead_bytes;
 };

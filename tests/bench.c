@@ -75,7 +75,7 @@ static int measure(struct bwctl_bpf *programs, struct empty_bpf *empty, const st
 	int ours = bpf_program__fd(direction == BWCTL_INGRESS ? programs->progs.bwctl_eth_in :
 								programs->progs.bwctl_eth_out);
 	int theirs = bpf_program__fd(empty->progs.empty);
-	struct bwctl_request requests[BWCTL_DIRECTIONS] = { 0 };
+	struct bwctl_request requests[BWCTL_DIRECTIONS] = {0};
 	__u32 ns[ROUNDS], floor_ns[ROUNDS];
 	struct bwctl_policy *policy;
 	int err;
@@ -88,8 +88,8 @@ static int measure(struct bwctl_bpf *programs, struct empty_bpf *empty, const st
 		err = programs_run(theirs, sample->packet, sample->length, NULL, REPEAT, NULL,
 				   &floor_ns[round]);
 		if (!err)
-			err = programs_run(ours, sample->packet, sample->length, NULL, REPEAT,
-					   NULL, &ns[round]);
+			err = programs_run(ours, sample->packet, sample->length, NULL, REPEAT, NULL,
+					   &ns[round]);
 	}
 	if (err) {
 		fprintf(stderr, "bench: %s: %s\n", sample->name, strerror(-err));
@@ -106,13 +106,13 @@ static int measure(struct bwctl_bpf *programs, struct empty_bpf *empty, const st
 int main(void)
 {
 	static const struct sample samples[] = {
-		{ "1514 B IPv4 TCP, no limit", tcp4, sizeof(tcp4), 0 },
-		{ "1514 B IPv4 TCP, limit not reached", tcp4, sizeof(tcp4), UNITS_RATE_MAX_BITS_S },
-		{ "60 B IPv4 TCP, limit not reached", small4, sizeof(small4), UNITS_RATE_MAX_BITS_S },
-		{ "1514 B IPv6 TCP, limit not reached", tcp6, sizeof(tcp6), UNITS_RATE_MAX_BITS_S },
-		{ "1518 B VLAN IPv4 TCP, limit not reached", vlan4, sizeof(vlan4),
-		  UNITS_RATE_MAX_BITS_S },
-		{ "1514 B IPv4 TCP, 50 Mbit/s, far over it", tcp4, sizeof(tcp4), 50000000 },
+		{"1514 B IPv4 TCP, no limit", tcp4, sizeof(tcp4), 0},
+		{"1514 B IPv4 TCP, limit not reached", tcp4, sizeof(tcp4), UNITS_RATE_MAX_BITS_S},
+		{"60 B IPv4 TCP, limit not reached", small4, sizeof(small4), UNITS_RATE_MAX_BITS_S},
+		{"1514 B IPv6 TCP, limit not reached", tcp6, sizeof(tcp6), UNITS_RATE_MAX_BITS_S},
+		{"1518 B VLAN IPv4 TCP, limit not reached", vlan4, sizeof(vlan4),
+		 UNITS_RATE_MAX_BITS_S},
+		{"1514 B IPv4 TCP, 50 Mbit/s, far over it", tcp4, sizeof(tcp4), 50000000},
 	};
 	struct empty_bpf *empty = empty_bpf__open_and_load();
 	struct bwctl_bpf *programs = programs_load();

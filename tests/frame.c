@@ -37,7 +37,7 @@ static int parse_hex(const char *hex, unsigned char frame[FRAME_MAX])
 
 int main(int argc, char *argv[])
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_halen = ETH_ALEN };
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = ETH_ALEN};
 	unsigned char frame[FRAME_MAX];
 	int length, count, fd;
 
@@ -53,7 +53,8 @@ int main(int argc, char *argv[])
 		return 1;
 	}
 	for (int i = 0; i < count; i++)
-		if (sendto(fd, frame, (size_t)length, 0, (struct sockaddr *)&to, sizeof(to)) != length) {
+		if (sendto(fd, frame, (size_t)length, 0, (struct sockaddr *)&to, sizeof(to)) !=
+		    length) {
 			fprintf(stderr, "frame: %s: %s\n", argv[1], strerror(errno));
 			return 1;
 		}

@@ -62,8 +62,8 @@ static inline int programs_publish(struct bwctl_bpf *programs, const struct bwct
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
 	__u32 zero = 0;
-	int err, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy),
-				     1, &options);
+	int err, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy), 1,
+				     &options);
 
 	if (fd < 0)
 		return -errno;
@@ -80,7 +80,7 @@ static inline struct bwctl_counters programs_counters(struct bwctl_bpf *programs
 						      enum bwctl_direction direction)
 {
 	int cpus = libbpf_num_possible_cpus();
-	struct bwctl_counters sum = { 0 }, *each = calloc((size_t)cpus, sizeof(*each));
+	struct bwctl_counters sum = {0}, *each = calloc((size_t)cpus, sizeof(*each));
 	__u32 key = direction;
 
 	if (!bpf_map_lookup_elem(bpf_map__fd(programs->maps.counters), &key, each))

@@ -39,10 +39,8 @@ static int ensure_policy(struct limiter *limiter, struct bwctl_policy *policy, c
 	policy->possible_cpus = (__u32)limiter_possible_cpus();
 	flow_table_default(&policy->table);
 	err = flow_table_build(&policy->table);
-	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
-		err = policy_derive(&policy->request[direction], policy->possible_cpus,
-				    limiter_leases_are_safe(), &policy->meter[direction],
-				    &policy->promise[direction], why);
+	if (!err)
+		err = policy_build(policy, limiter_leases_are_safe(), why);
 	if (err)
 		return err;
 	policy_succeed(NULL, policy, 0);
@@ -76,9 +74,10 @@ int cmd_load(const struct options *options, int count, char *words[])
 		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			if (loaded.record.priority[direction] > 1)
-				log_hint("filters before preference %u on the %s of '%s' run first, and what they let pass at once is not limited",
-					 loaded.record.priority[direction],
-					 policy_direction_name(direction), words[i]);
+				log_hint(
+					"filters before preference %u on the %s of '%s' run first, and what they let pass at once is not limited",
+					loaded.record.priority[direction],
+					policy_direction_name(direction), words[i]);
 	}
 	if (code == EXIT_DONE && is_unlimited(policy)) {
 		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");

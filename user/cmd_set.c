@@ -11,22 +11,6 @@
 #include "limiter.h"
 #include "policy.h"
 
-static int derive(struct bwctl_policy *policy, char why[LOG_TEXT])
-{
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		char problem[UNITS_TEXT];
-		int err = policy_derive(&policy->request[direction], policy->possible_cpus,
-					limiter_leases_are_safe(), &policy->meter[direction],
-					&policy->promise[direction], problem);
-
-		if (err) {
-			snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction), problem);
-			return err;
-		}
-	}
-	return 0;
-}
-
 /* A limit that holds nowhere is worse than none: the operator believes in it. */
 static void warn_of_detached(const struct limiter_interface *interfaces, size_t count)
 {
@@ -75,7 +59,7 @@ int cmd_set(const struct options *options, int count, char *words[])
 	if (!err) {
 		*policy = *previous;
 		config_apply(&change, policy->request);
-		err = derive(policy, why);
+		err = policy_build(policy, limiter_leases_are_safe(), why);
 	}
 	if (!err) {
 		policy_succeed(previous, policy, limiter_now_ns());

@@ -111,7 +111,7 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	command_print_limit(&report->policy, direction);
 	printf("  %s%-8s %15s %19s %15s %19s%s\n", look(BOLD), "class", "packets passed", "bytes",
 	       "packets dropped", "bytes", look(NORMAL));
-	for (int class = 0; class < BWCTL_CLASSES; class++) {
+	for (int class = 0; class < BWCTL_CLASSES; class ++) {
 		sum = report_class(report, direction, class);
 		print_counters(policy_class_name(class), &sum);
 	}

@@ -19,7 +19,7 @@ enum exit_code {
 };
 
 struct options {
-	const char *netns;   /* NULL: the one we are in */
+	const char *netns; /* NULL: the one we are in */
 	const char *pin_dir;
 	enum bwctl_hook hook; /* of load; BWCTL_HOOK_NONE chooses */
 	bool json;

@@ -64,7 +64,8 @@ static int parse_burst(const char *text, struct config_change *change, char why[
 {
 	char not_a_time[UNITS_TEXT], not_a_size[UNITS_TEXT];
 
-	if (!strcasecmp(text, "default") || !units_parse_time(text, &change->burst_ns, not_a_time) ||
+	if (!strcasecmp(text, "default") ||
+	    !units_parse_time(text, &change->burst_ns, not_a_time) ||
 	    !units_parse_size(text, &change->burst_bytes, not_a_size))
 		return 0;
 	if (strchr(text, 's') || strchr(text, 'S'))
@@ -95,16 +96,15 @@ static int parse_keyword(const char *word, const char *value, struct config_chan
 		return err ? err : parse_window(value, change, why);
 	}
 	err = once(&change->overhead_given, word, why);
-	if (!err && units_parse_integer(value, 0, POLICY_OVERHEAD_MAX, &change->overhead_bytes,
-					problem))
+	if (!err &&
+	    units_parse_integer(value, 0, POLICY_OVERHEAD_MAX, &change->overhead_bytes, problem))
 		err = refuse(why, "overhead: %s", problem);
 	return err;
 }
 
 static bool is_keyword(const char *word)
 {
-	static const char *const keywords[] = { "ingress", "egress", "burst", "window",
-						"overhead" };
+	static const char *const keywords[] = {"ingress", "egress", "burst", "window", "overhead"};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
 		if (!strcmp(word, keywords[i]))
@@ -115,9 +115,10 @@ static bool is_keyword(const char *word)
 int config_parse_set(int count, char *const words[], struct config_change *ret_change,
 		     char why[LOG_TEXT])
 {
-	*ret_change = (struct config_change){ 0 };
+	*ret_change = (struct config_change){0};
 	if (!count)
-		return refuse(why, "set what? expected a rate such as 50mbit, unlimited, or " SET_WORDS);
+		return refuse(why,
+			      "set what? expected a rate such as 50mbit, unlimited, or " SET_WORDS);
 
 	for (int i = 0; i < count; i++) {
 		uint64_t limit;
@@ -136,14 +137,16 @@ int config_parse_set(int count, char *const words[], struct config_change *ret_c
 		if (err) {
 			/* Not a number at all: rather a word misspelt than a rate. */
 			if (!strpbrk(words[i], "0123456789"))
-				return refuse(why, "'%.60s': expected a rate such as 50mbit, unlimited, or " SET_WORDS,
-					      words[i]);
+				return refuse(
+					why,
+					"'%.60s': expected a rate such as 50mbit, unlimited, or " SET_WORDS,
+					words[i]);
 			return err;
 		}
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			if (ret_change->limit_given[direction])
-				return refuse(why, "'%.60s': a limit for %s is given already", words[i],
-					      policy_direction_name(direction));
+				return refuse(why, "'%.60s': a limit for %s is given already",
+					      words[i], policy_direction_name(direction));
 			ret_change->limit_given[direction] = true;
 			ret_change->limit_bits_s[direction] = limit;
 		}

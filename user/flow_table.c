@@ -20,13 +20,13 @@
 
 /* { in use, protocol, class, pad, local ports, remote ports } */
 static const struct bwctl_flow default_flows[] = {
-	{ 1, IPPROTO_TCP, BWCTL_UI, 0, PORT(443), HIGH_PORT },
-	{ 1, IPPROTO_TCP, BWCTL_ADMIN, 0, PORT(8443), HIGH_PORT },
-	{ 1, IPPROTO_TCP, BWCTL_API, 0, HIGH_PORT, PORT(443) },
-	{ 1, IPPROTO_TCP, BWCTL_SSH, 0, HIGH_PORT, PORT(22) },
-	{ 1, IPPROTO_TCP, BWCTL_TELNET, 0, HIGH_PORT, PORT(23) },
-	{ 1, IPPROTO_ICMP, BWCTL_ICMP, 0, ANY_PORT, ANY_PORT },
-	{ 1, IPPROTO_ICMPV6, BWCTL_ICMP, 0, ANY_PORT, ANY_PORT },
+	{1, IPPROTO_TCP, BWCTL_UI, 0, PORT(443), HIGH_PORT},
+	{1, IPPROTO_TCP, BWCTL_ADMIN, 0, PORT(8443), HIGH_PORT},
+	{1, IPPROTO_TCP, BWCTL_API, 0, HIGH_PORT, PORT(443)},
+	{1, IPPROTO_TCP, BWCTL_SSH, 0, HIGH_PORT, PORT(22)},
+	{1, IPPROTO_TCP, BWCTL_TELNET, 0, HIGH_PORT, PORT(23)},
+	{1, IPPROTO_ICMP, BWCTL_ICMP, 0, ANY_PORT, ANY_PORT},
+	{1, IPPROTO_ICMPV6, BWCTL_ICMP, 0, ANY_PORT, ANY_PORT},
 };
 
 /* Which rows a port or protocol fits: one bit each. */
@@ -89,7 +89,7 @@ static row_set rows_with_protocol(const struct bwctl_flow_table *table, uint32_t
 
 int flow_table_build(struct bwctl_flow_table *table)
 {
-	struct groups protocols = { .count = 0 }, locals = { .count = 0 }, remotes = { .count = 0 };
+	struct groups protocols = {.count = 0}, locals = {.count = 0}, remotes = {.count = 0};
 
 	for (uint32_t protocol = 0; protocol < PROTOCOLS; protocol++) {
 		int group = group_of(&protocols, BWCTL_PROTO_GROUPS,
@@ -101,8 +101,8 @@ int flow_table_build(struct bwctl_flow_table *table)
 	}
 	for (uint32_t port = 0; port < PORTS; port++) {
 		int local = group_of(&locals, BWCTL_PORT_GROUPS, rows_with_port(table, port, true));
-		int remote = group_of(&remotes, BWCTL_PORT_GROUPS,
-				      rows_with_port(table, port, false));
+		int remote =
+			group_of(&remotes, BWCTL_PORT_GROUPS, rows_with_port(table, port, false));
 
 		if (local < 0 || remote < 0)
 			return -E2BIG;

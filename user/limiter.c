@@ -41,17 +41,18 @@
 #define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
 #define ATTACH_BEFORE	   (1U << 3) /* BPF_F_BEFORE; beside nothing: before all others */
 
-#define LOCK_STEP_NS	   20000000L
-#define LOCK_WAIT_NS	   30000000000LL
-#define LOCK_SAY_NS	   1000000000LL
+#define LOCK_STEP_NS 20000000L
+#define LOCK_WAIT_NS 30000000000LL
+#define LOCK_SAY_NS  1000000000LL
 
-#define CLSACT_PRIORITIES  8
-#define CLSACT_HANDLE	   0x6277 /* ours at whatever priority, so that a crash leaves no filter unknown */
-#define POLICY_PIN	   "policy"
-#define POLICY_PIN_NEW	   "policy-new"
-#define BPFFS_ROOT	   "/sys/fs/bpf"
-#define WARNINGS	   65536
-#define PATH		   512
+#define CLSACT_PRIORITIES 8
+#define CLSACT_HANDLE \
+	0x6277 /* ours at whatever priority, so that a crash leaves no filter unknown */
+#define POLICY_PIN     "policy"
+#define POLICY_PIN_NEW "policy-new"
+#define BPFFS_ROOT     "/sys/fs/bpf"
+#define WARNINGS       65536
+#define PATH	       512
 
 enum pinned_map {
 	MAP_POLICIES,
@@ -209,9 +210,10 @@ static int take_pin_dir(struct limiter *limiter, const char *pin_dir, char why[L
 			      "'%s' cannot be a pin directory: expected a path below " BPFFS_ROOT,
 			      pin_dir);
 	if (strchr(slash, '.'))
-		return refuse(why, -EINVAL,
-			      "'%s' cannot be a pin directory: a BPF file system takes no dot in a name",
-			      pin_dir);
+		return refuse(
+			why, -EINVAL,
+			"'%s' cannot be a pin directory: a BPF file system takes no dot in a name",
+			pin_dir);
 	*slash = '\0';
 	if (!is_bpffs(parent) && strcmp(parent, BPFFS_ROOT))
 		return refuse(why, -EINVAL,
@@ -225,9 +227,10 @@ static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
 	if (!strncmp(limiter->pin_dir, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/")) &&
 	    !is_bpffs(BPFFS_ROOT)) {
 		if (mount_would_vanish())
-			return refuse(why, -EINVAL,
-				      "no BPF file system on " BPFFS_ROOT
-				      " in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
+			return refuse(
+				why, -EINVAL,
+				"no BPF file system on " BPFFS_ROOT
+				" in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
 		log_note("mounting the BPF file system on " BPFFS_ROOT);
 		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
 			return fail(why, -errno, "cannot mount the BPF file system on " BPFFS_ROOT);
@@ -239,7 +242,7 @@ static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
 
 static int lock_with_patience(int fd, int operation)
 {
-	struct timespec step = { .tv_nsec = LOCK_STEP_NS };
+	struct timespec step = {.tv_nsec = LOCK_STEP_NS};
 	long long waited_ns = 0;
 
 	while (flock(fd, operation | LOCK_NB)) {
@@ -298,9 +301,10 @@ static int open_and_lock(struct limiter *limiter, enum limiter_access access, ch
 
 static int refuse_other_abi(const struct limiter *limiter, char why[LOG_TEXT])
 {
-	return refuse(why, -EPROTO,
-		      "the limiter in '%s' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload'",
-		      limiter->pin_dir);
+	return refuse(
+		why, -EPROTO,
+		"the limiter in '%s' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload'",
+		limiter->pin_dir);
 }
 
 static uint32_t expected_value_size(enum pinned_map map)
@@ -332,7 +336,7 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 	int missing = 0;
 
 	for (int i = 0; i < MAPS; i++) {
-		struct bpf_map_info info = { 0 };
+		struct bpf_map_info info = {0};
 		__u32 length = sizeof(info);
 		char path[PATH + 64];
 
@@ -355,7 +359,7 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 /* A pinned policy, if it is the one with this id: a file descriptor, or -errno. */
 static int open_policy(const struct limiter *limiter, const char *name, __u32 id)
 {
-	struct bpf_map_info info = { 0 };
+	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
 	char path[PATH + 64];
 	int err, fd;
@@ -406,7 +410,7 @@ static __u32 policy_abi(int fd)
 
 static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
 {
-	struct bpf_map_info info = { 0 };
+	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
 	int err = 0, fd = policy_map(limiter);
 
@@ -462,8 +466,10 @@ static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
 		return fail(why, err, "cannot load the BPF programs");
 	/* The clock needs compare-and-swap in BPF (commit 5ffa25502b5a, Linux 5.12). */
 	if (kernel_is_older_than(5, 12, &kernel))
-		return refuse(why, err, "cannot load the BPF programs: Linux 5.12 or newer is needed, this is %s",
-			      kernel.release);
+		return refuse(
+			why, err,
+			"cannot load the BPF programs: Linux 5.12 or newer is needed, this is %s",
+			kernel.release);
 	log_verbatim(warnings);
 	return fail(why, err, "cannot load the BPF programs");
 }
@@ -485,9 +491,9 @@ static bool is_empty(const char *directory)
 /* Whether a program uses the counters that are pinned here. */
 static bool is_program_of(const struct limiter *limiter, __u32 program_id)
 {
-	struct bpf_map_info counters = { 0 };
+	struct bpf_map_info counters = {0};
 	__u32 maps[64], length = sizeof(counters);
-	struct bpf_prog_info program = { .nr_map_ids = 64, .map_ids = (__u64)(uintptr_t)maps };
+	struct bpf_prog_info program = {.nr_map_ids = 64, .map_ids = (__u64)(uintptr_t)maps};
 	bool found = false;
 	int fd;
 
@@ -620,7 +626,7 @@ void limiter_close(struct limiter *limiter)
 
 int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy)
 {
-	struct bpf_map_info info = { 0 };
+	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info), zero = 0;
 	char path[PATH + 64];
 	int err, fd;
@@ -777,7 +783,7 @@ int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters
 /* The interface a link is attached to; 0 when it is gone from there, or there is no such link. */
 static uint32_t link_ifindex(const char *path)
 {
-	struct bpf_link_info info = { 0 };
+	struct bpf_link_info info = {0};
 	__u32 length = sizeof(info);
 	int fd = bpf_obj_get(path);
 	uint32_t ifindex = 0;
@@ -884,7 +890,7 @@ int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_i
 static int has_ethernet_header(const char *name, char why[LOG_TEXT])
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = { 0 };
+	struct ifreq request = {0};
 	int err;
 
 	if (fd < 0)
@@ -909,8 +915,8 @@ static int has_ethernet_header(const char *name, char why[LOG_TEXT])
 		return 0;
 	}
 	return refuse(why, -EOPNOTSUPP,
-		      "'%s' has link type %d: expected Ethernet, or a device for bare IP packets", name,
-		      request.ifr_hwaddr.sa_family);
+		      "'%s' has link type %d: expected Ethernet, or a device for bare IP packets",
+		      name, request.ifr_hwaddr.sa_family);
 }
 
 static int program_for(const struct limiter *limiter, bool ethernet, enum bwctl_direction direction)
@@ -983,7 +989,7 @@ static int note_interface(const struct limiter *limiter, const struct bwctl_inte
 			  const struct bwctl_interface *record)
 {
 	return bpf_map_update_elem(limiter->map_fd[MAP_INTERFACES], key, record, BPF_ANY) ? -errno :
-											     0;
+											    0;
 }
 
 /*
@@ -1034,7 +1040,8 @@ static int detach_clsact(const struct bwctl_interface_key *key, struct bwctl_int
 		LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
 			    .priority = record->priority[direction]);
 
-		err = clsact_is_attached(key, record, direction) ? bpf_tc_detach(&hook, &filter) : 0;
+		err = clsact_is_attached(key, record, direction) ? bpf_tc_detach(&hook, &filter) :
+								   0;
 		if (!err)
 			record->priority[direction] = 0;
 		first = first ? first : err;
@@ -1114,7 +1121,7 @@ static int detach_hook(const struct limiter *limiter, const struct bwctl_interfa
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
 		   struct limiter_interface *ret_interface, char why[LOG_TEXT])
 {
-	struct limiter_interface before = { .key.netns_inode = limiter->netns_inode };
+	struct limiter_interface before = {.key.netns_inode = limiter->netns_inode};
 	const struct bwctl_interface_key *key = &before.key;
 	enum bwctl_hook chosen = hook == BWCTL_HOOK_NONE ? BWCTL_HOOK_TCX : hook;
 	enum bwctl_hook other;
@@ -1159,7 +1166,7 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 	err = detach_hook(limiter, key, other, &record);
 	if (err)
 		return fail(why, err, "cannot remove the former programs from '%s'", name);
-	*ret_interface = (struct limiter_interface){ .key = *key, .record = record };
+	*ret_interface = (struct limiter_interface){.key = *key, .record = record};
 	look_at(limiter, ret_interface);
 	return 0;
 }
@@ -1211,7 +1218,7 @@ bool limiter_is_fresh(const struct limiter *limiter)
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 {
-	static const char *const policy_pins[] = { POLICY_PIN, POLICY_PIN_NEW };
+	static const char *const policy_pins[] = {POLICY_PIN, POLICY_PIN_NEW};
 	char path[PATH + 64];
 	int err;
 

@@ -32,9 +32,9 @@ enum limiter_access {
 struct limiter_interface {
 	struct bwctl_interface_key key;
 	struct bwctl_interface record;
-	bool here;	       /* in this network namespace, or in one that is gone */
-	bool exists;	       /* in this network namespace, now */
-	char name[16];	       /* its name now; as it was loaded when it is gone or elsewhere */
+	bool here;     /* in this network namespace, or in one that is gone */
+	bool exists;   /* in this network namespace, now */
+	char name[16]; /* its name now; as it was loaded when it is gone or elsewhere */
 	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */
 };
 
@@ -63,8 +63,7 @@ int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_poli
  * Puts a policy in place of the one in force: one pointer swap. When it
  * returns, no program uses the former one any more.
  */
-int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy,
-		    char why[LOG_TEXT]);
+int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT]);
 
 /* Counters since the limiter was made, summed over CPUs, [direction]. */
 int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],

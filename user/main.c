@@ -26,60 +26,61 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "load", "[--hook tcx|clsact|auto] IFACE...", "attach to ingress and egress of interfaces",
-	  cmd_load, 1, -1, false,
-	  "Attaches to both directions of each interface, beside whatever else is attached there.\n"
-	  "All interfaces that are loaded share one limiter. If a limit is already set it holds\n"
-	  "from the first packet on; else packets are only counted. An interface that is loaded\n"
-	  "already gets the programs of this bwctl in place of those it has.\n"
-	  "\n"
-	  "--hook chooses how to attach; auto, the default, is tcx where the kernel has it (6.6),\n"
-	  "else clsact.\n"
-	  "\n"
-	  "  bwctl load eth0                  on one interface\n"
-	  "  bwctl -n blue load eth0 eth1     on two of network namespace blue\n" },
-	{ "unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1, false,
-	  "Detaches from the interfaces named, or from all in this network namespace. What others\n"
-	  "attached stays. With the last one, the limit and the counters go too.\n"
-	  "\n"
-	  "  bwctl unload eth1                from one, the limit stays on the others\n"
-	  "  bwctl unload                     from all\n" },
-	{ "set", "[RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]",
-	  "change the limit", cmd_set, 0, -1, true,
-	  "Takes effect at once, on all interfaces that are loaded; connections and counters stay,\n"
-	  "and what is not named stays as it is. Prints what is in force afterwards.\n"
-	  "\n"
-	  "  RATE      a number and bit, kbit, mbit, gbit or tbit (powers of 1000) or kibit, mibit\n"
-	  "            gibit or tibit (of 1024) per second, 8kbit to 400gbit; or unlimited: count\n"
-	  "            only. RATE alone is for both directions\n"
-	  "  window    the shortest time over which the limit is promised; default 2s\n"
-	  "  burst     how much may pass at once after a pause, as time at the rate r or as size;\n"
-	  "            default 200ms\n"
-	  "  overhead  bytes to add to every frame: 24 for preamble, FCS and gap of Ethernet\n"
-	  "\n"
-	  "burst and window also take the word default.\n"
-	  "\n"
-	  "  bwctl set 50mbit                          both directions\n"
-	  "  bwctl set egress 20mbit                   one, the other stays\n"
-	  "  bwctl set ingress 1.5gbit egress unlimited\n"
-	  "  bwctl set burst 64kb window 5s\n"
-	  "  bwctl set unlimited                       count only\n" },
-	{ "show", "", "limits, hooks, and counters by class and direction", cmd_show, 0, 0, true,
-	  "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
-	  "clock runs at, the burst, the bound B and the window W (passed(T) <= r * T + B, hence no\n"
-	  "more than the limit in any window of W or longer), and what each class passed and lost.\n"
-	  "With --json for programs; the names are stable.\n"
-	  "\n"
-	  "  bwctl show\n"
-	  "  bwctl show --json\n" },
-	{ "flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0, true,
-	  "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
-	  "has been seen of it.\n"
-	  "\n"
-	  "  bwctl flows\n"
-	  "  bwctl flows --json\n" },
-	{ "help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1, false,
-	  "  bwctl help set\n" },
+	{"load", "[--hook tcx|clsact|auto] IFACE...", "attach to ingress and egress of interfaces",
+	 cmd_load, 1, -1, false,
+	 "Attaches to both directions of each interface, beside whatever else is attached there.\n"
+	 "All interfaces that are loaded share one limiter. If a limit is already set it holds\n"
+	 "from the first packet on; else packets are only counted. An interface that is loaded\n"
+	 "already gets the programs of this bwctl in place of those it has.\n"
+	 "\n"
+	 "--hook chooses how to attach; auto, the default, is tcx where the kernel has it (6.6),\n"
+	 "else clsact.\n"
+	 "\n"
+	 "  bwctl load eth0                  on one interface\n"
+	 "  bwctl -n blue load eth0 eth1     on two of network namespace blue\n"},
+	{"unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1, false,
+	 "Detaches from the interfaces named, or from all in this network namespace. What others\n"
+	 "attached stays. With the last one, the limit and the counters go too.\n"
+	 "\n"
+	 "  bwctl unload eth1                from one, the limit stays on the others\n"
+	 "  bwctl unload                     from all\n"},
+	{"set",
+	 "[RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]",
+	 "change the limit", cmd_set, 0, -1, true,
+	 "Takes effect at once, on all interfaces that are loaded; connections and counters stay,\n"
+	 "and what is not named stays as it is. Prints what is in force afterwards.\n"
+	 "\n"
+	 "  RATE      a number and bit, kbit, mbit, gbit or tbit (powers of 1000) or kibit, mibit\n"
+	 "            gibit or tibit (of 1024) per second, 8kbit to 400gbit; or unlimited: count\n"
+	 "            only. RATE alone is for both directions\n"
+	 "  window    the shortest time over which the limit is promised; default 2s\n"
+	 "  burst     how much may pass at once after a pause, as time at the rate r or as size;\n"
+	 "            default 200ms\n"
+	 "  overhead  bytes to add to every frame: 24 for preamble, FCS and gap of Ethernet\n"
+	 "\n"
+	 "burst and window also take the word default.\n"
+	 "\n"
+	 "  bwctl set 50mbit                          both directions\n"
+	 "  bwctl set egress 20mbit                   one, the other stays\n"
+	 "  bwctl set ingress 1.5gbit egress unlimited\n"
+	 "  bwctl set burst 64kb window 5s\n"
+	 "  bwctl set unlimited                       count only\n"},
+	{"show", "", "limits, hooks, and counters by class and direction", cmd_show, 0, 0, true,
+	 "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
+	 "clock runs at, the burst, the bound B and the window W (passed(T) <= r * T + B, hence no\n"
+	 "more than the limit in any window of W or longer), and what each class passed and lost.\n"
+	 "With --json for programs; the names are stable.\n"
+	 "\n"
+	 "  bwctl show\n"
+	 "  bwctl show --json\n"},
+	{"flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0, true,
+	 "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
+	 "has been seen of it.\n"
+	 "\n"
+	 "  bwctl flows\n"
+	 "  bwctl flows --json\n"},
+	{"help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1, false,
+	 "  bwctl help set\n"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -205,8 +206,7 @@ static int run(const struct options *options, int count, char *words[])
 
 	if (!command)
 		return unknown_command(words[0]);
-	if (count - 1 < command->least ||
-	    (command->most >= 0 && count - 1 > command->most)) {
+	if (count - 1 < command->least || (command->most >= 0 && count - 1 > command->most)) {
 		if (count - 1 < command->least)
 			log_error("%s: an interface is missing", command->name);
 		else
@@ -237,16 +237,16 @@ static int run(const struct options *options, int count, char *words[])
 int main(int argc, char *argv[])
 {
 	static const struct option long_options[] = {
-		{ "netns", required_argument, NULL, 'n' },
-		{ "pin-dir", required_argument, NULL, OPTION_PIN_DIR },
-		{ "json", no_argument, NULL, OPTION_JSON },
-		{ "hook", required_argument, NULL, OPTION_HOOK },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "version", no_argument, NULL, OPTION_VERSION },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"netns", required_argument, NULL, 'n'},
+		{"pin-dir", required_argument, NULL, OPTION_PIN_DIR},
+		{"json", no_argument, NULL, OPTION_JSON},
+		{"hook", required_argument, NULL, OPTION_HOOK},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, OPTION_VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
-	struct options options = { .pin_dir = LIMITER_PIN_DIR };
+	struct options options = {.pin_dir = LIMITER_PIN_DIR};
 	int answer, verbosity = 0, code;
 	bool help = false, version = false;
 
@@ -269,7 +269,8 @@ int main(int argc, char *argv[])
 			break;
 		case OPTION_HOOK:
 			if (parse_hook(optarg, &options.hook)) {
-				log_error("unknown hook '%s': expected tcx, clsact or auto", optarg);
+				log_error("unknown hook '%s': expected tcx, clsact or auto",
+					  optarg);
 				return EXIT_MISUSE;
 			}
 			break;

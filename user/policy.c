@@ -12,18 +12,18 @@
 #define NS_PER_S 1000000000ULL
 
 /* The clock counts whole nanoseconds: what is bought at once costs at least this many. */
-#define LOT_NS		     1024
+#define LOT_NS 1024
 
 /* In a long window there is no need for more, and it is how long one class can keep another out. */
-#define OVERSHOOT_MAX_NS     100000000ULL
+#define OVERSHOOT_MAX_NS 100000000ULL
 
-#define LEASE_MAX_BYTES	     65536
+#define LEASE_MAX_BYTES 65536
 
 typedef unsigned __int128 wide;
 
 static const char *const class_names[BWCTL_CLASSES] = {
-	[BWCTL_UI] = "ui",	   [BWCTL_ADMIN] = "admin", [BWCTL_API] = "api",
-	[BWCTL_SSH] = "ssh",	   [BWCTL_TELNET] = "telnet", [BWCTL_ICMP] = "icmp",
+	[BWCTL_UI] = "ui",	 [BWCTL_ADMIN] = "admin",     [BWCTL_API] = "api",
+	[BWCTL_SSH] = "ssh",	 [BWCTL_TELNET] = "telnet",   [BWCTL_ICMP] = "icmp",
 	[BWCTL_OTHER] = "other", [BWCTL_CONTROL] = "control",
 };
 
@@ -32,7 +32,10 @@ static const char *const class_names[BWCTL_CLASSES] = {
  * own classes pass when a flood of others is refused, control when even they are.
  */
 static const uint32_t class_headroom_steps[BWCTL_CLASSES] = {
-	[BWCTL_UI] = 1, [BWCTL_ADMIN] = 1, [BWCTL_ICMP] = 1, [BWCTL_CONTROL] = 2,
+	[BWCTL_UI] = 1,
+	[BWCTL_ADMIN] = 1,
+	[BWCTL_ICMP] = 1,
+	[BWCTL_CONTROL] = 2,
 };
 
 #define HEADROOM_STEPS_MAX 2
@@ -110,13 +113,15 @@ static int too_large(const struct bwctl_request *request, uint64_t window_ns,
 	else
 		units_format_time(request->burst_ns, burst);
 	if (request->burst_bytes || request->burst_ns)
-		snprintf(ret_why, UNITS_TEXT,
-			 "a burst of %.40s does not fit a window of %.40s: shorten it or lengthen the window",
-			 burst, window);
+		snprintf(
+			ret_why, UNITS_TEXT,
+			"a burst of %.40s does not fit a window of %.40s: shorten it or lengthen the window",
+			burst, window);
 	else
-		snprintf(ret_why, UNITS_TEXT,
-			 "a window of %.40s is too short for this limit: lengthen it, or shorten the burst",
-			 window);
+		snprintf(
+			ret_why, UNITS_TEXT,
+			"a window of %.40s is too short for this limit: lengthen it, or shorten the burst",
+			window);
 	return -EINVAL;
 }
 
@@ -128,8 +133,8 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	uint64_t window_ns, window_bytes, burst_ns, overshoot_ns, step_ns, headroom_ns;
 	uint64_t lease_bytes, held_bytes, lot_bytes, reserved_bytes, rate;
 
-	*ret_meter = (struct bwctl_meter){ .overhead_bytes = request->overhead_bytes };
-	*ret_promise = (struct bwctl_promise){ .window_ns = request->window_ns };
+	*ret_meter = (struct bwctl_meter){.overhead_bytes = request->overhead_bytes};
+	*ret_promise = (struct bwctl_promise){.window_ns = request->window_ns};
 	if (!limit) {
 		if (!request->window_ns)
 			ret_promise->window_ns = POLICY_WINDOW_NS;
@@ -171,9 +176,9 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	ret_meter->overshoot_ns = overshoot_ns;
 	ret_meter->credit_ns = window_ns + burst_ns;
 	/* What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a bit. */
-	ret_meter->debt_ns = headroom_ns + overshoot_ns +
-			     bytes_to_ns(METER_MAX_BYTES, rate) + NS_PER_S / 1000;
-	for (int class = 0; class < BWCTL_CLASSES; class++)
+	ret_meter->debt_ns =
+		headroom_ns + overshoot_ns + bytes_to_ns(METER_MAX_BYTES, rate) + NS_PER_S / 1000;
+	for (int class = 0; class < BWCTL_CLASSES; class ++)
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * step_ns;
 	ret_meter->lease_bytes = lease_bytes;
 	ret_meter->lot_bytes = lot_bytes;
@@ -184,6 +189,24 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	/* As the programs enforce it, rounded up: r * W + B is then limit * W, or a little less. */
 	ret_promise->bound_bytes =
 		ns_to_bytes(burst_ns + headroom_ns + overshoot_ns, rate) + 1 + held_bytes;
+	return 0;
+}
+
+int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
+{
+	char problem[UNITS_TEXT];
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		int err = policy_derive(&policy->request[direction], policy->possible_cpus, leases,
+					&policy->meter[direction], &policy->promise[direction],
+					problem);
+
+		if (err) {
+			snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction),
+				 problem);
+			return err;
+		}
+	}
 	return 0;
 }
 
@@ -217,10 +240,9 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 	rate = (wide)before * limit / limit_before;
 	if (rate >= meter->rate_bits_s)
 		return;
-	meter->slow_until_ns =
-		at_least(until_ns, now_ns + previous->promise[direction].window_ns);
-	meter->slow_multiplier = (uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s +
-					     rate - 1) / rate);
+	meter->slow_until_ns = at_least(until_ns, now_ns + previous->promise[direction].window_ns);
+	meter->slow_multiplier =
+		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);
 }
 
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next, uint64_t now_ns)

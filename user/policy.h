@@ -11,16 +11,17 @@
 #include <stdint.h>
 
 #include "bwctl.h"
+#include "log.h"
 #include "units.h"
 
-#define POLICY_WINDOW_MIN_NS   100000000ULL    /* 100 ms */
-#define POLICY_WINDOW_MAX_NS   3600000000000ULL /* an hour */
-#define POLICY_OVERHEAD_MAX    256
+#define POLICY_WINDOW_MIN_NS 100000000ULL     /* 100 ms */
+#define POLICY_WINDOW_MAX_NS 3600000000000ULL /* an hour */
+#define POLICY_OVERHEAD_MAX  256
 
-#define POLICY_WINDOW_NS       2000000000ULL /* default W when policing */
-#define POLICY_BURST_NS	       200000000ULL  /* default burst when policing: TCP's smallest timeout */
-#define POLICY_HEADROOM_NS     5000000ULL
-#define POLICY_FRAME_BYTES     1514 /* a full-size Ethernet frame */
+#define POLICY_WINDOW_NS   2000000000ULL /* default W when policing */
+#define POLICY_BURST_NS	   200000000ULL	 /* default burst when policing: TCP's smallest timeout */
+#define POLICY_HEADROOM_NS 5000000ULL
+#define POLICY_FRAME_BYTES 1514 /* a full-size Ethernet frame */
 
 /* What one direction is given, as derived; for display and for tests. */
 const char *policy_class_name(enum bwctl_class class);
@@ -52,6 +53,12 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 		  char ret_why[UNITS_TEXT]);
 
 /*
+ * Derives both directions of a policy from its requests. Errors as above, with
+ * the direction in front.
+ */
+int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT]);
+
+/*
  * Moves from one policy to the next at the moment now_ns (CLOCK_MONOTONIC):
  * sets generation and start_ns of next, whose meters are already derived. A
  * direction that gets its first limit starts with an empty bucket; one that
@@ -66,7 +73,6 @@ void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *ne
  * The rate that a meter runs at, at the moment now_ns: r, or less while its
  * predecessors hold it back, until *ret_until_ns (0 when they do not).
  */
-uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns,
-			  uint64_t *ret_until_ns);
+uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns, uint64_t *ret_until_ns);
 
 #endif

@@ -71,7 +71,7 @@ static int note_kind(const struct nlmsghdr *header, void *data)
 
 int queue_clsact_kind(unsigned int ifindex)
 {
-	struct kind_search search = { .ifindex = (int)ifindex, .kind = QUEUE_NOTHING };
+	struct kind_search search = {.ifindex = (int)ifindex, .kind = QUEUE_NOTHING};
 	int err = dump(RTM_GETQDISC, ifindex, 0, note_kind, &search);
 
 	return err ? err : search.kind;
@@ -88,7 +88,7 @@ static int count_filter(const struct nlmsghdr *header, void *data)
 
 int queue_clsact_in_use(unsigned int ifindex)
 {
-	static const uint32_t sides[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+	static const uint32_t sides[] = {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS};
 	unsigned int filters = 0;
 
 	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {

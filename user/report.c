@@ -59,10 +59,10 @@ static void add(struct bwctl_flow_counters *sum, const struct bwctl_flow_counter
 	sum->dropped.bytes += counters->dropped.bytes;
 }
 
-struct bwctl_flow_counters report_class(const struct report *report,
-					enum bwctl_direction direction, enum bwctl_class class)
+struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_direction direction,
+					enum bwctl_class class)
 {
-	struct bwctl_flow_counters sum = { 0 };
+	struct bwctl_flow_counters sum = {0};
 
 	for (int row = 0; row < BWCTL_FLOWS; row++)
 		if (report->policy.table.class[row] == class)
@@ -70,10 +70,9 @@ struct bwctl_flow_counters report_class(const struct report *report,
 	return sum;
 }
 
-struct bwctl_flow_counters report_total(const struct report *report,
-					enum bwctl_direction direction)
+struct bwctl_flow_counters report_total(const struct report *report, enum bwctl_direction direction)
 {
-	struct bwctl_flow_counters sum = { 0 };
+	struct bwctl_flow_counters sum = {0};
 
 	for (int row = 0; row < BWCTL_FLOWS; row++)
 		add(&sum, &report->counters[direction].flows[row]);
@@ -112,7 +111,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 	bool unlimited = !meter->rate_bits_s;
 	json_t *classes = json_object();
 
-	for (int class = 0; class < BWCTL_CLASSES; class++) {
+	for (int class = 0; class < BWCTL_CLASSES; class ++) {
 		struct bwctl_flow_counters sum = report_class(report, direction, class);
 
 		json_object_set_new(classes, policy_class_name(class),
@@ -128,8 +127,8 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 			 "window_seconds", (double)promise->window_ns / 1e9, "overhead_bytes",
 			 (json_int_t)meter->overhead_bytes, "mode", REPORT_MODE, "passed",
 			 tally_json(&total.passed), "dropped", tally_json(&total.dropped),
-			 "contended", tally_json(&report->counters[direction].contended),
-			 "classes", classes);
+			 "contended", tally_json(&report->counters[direction].contended), "classes",
+			 classes);
 }
 
 static json_t *hook_json(const struct limiter_interface *interface, enum bwctl_direction direction)
@@ -174,13 +173,12 @@ json_t *report_flows_json(const struct report *report)
 			char text[UNITS_TEXT];
 
 			json_array_append_new(
-				flows,
-				json_pack("{s:s, s:s, s:s, s:o, s:o}", "class",
-					  policy_class_name(table->class[row]), "direction",
-					  policy_direction_name(direction), "flow",
-					  flow_table_format(table, row, direction, text), "passed",
-					  tally_json(&seen->passed), "dropped",
-					  tally_json(&seen->dropped)));
+				flows, json_pack("{s:s, s:s, s:s, s:o, s:o}", "class",
+						 policy_class_name(table->class[row]), "direction",
+						 policy_direction_name(direction), "flow",
+						 flow_table_format(table, row, direction, text),
+						 "passed", tally_json(&seen->passed), "dropped",
+						 tally_json(&seen->dropped)));
 		}
 	}
 	return json_pack("{s:s, s:o}", "version", BWCTL_VERSION, "flows", flows);

@@ -33,8 +33,8 @@ void report_free(struct report *report);
 bool report_is_loaded(const struct report *report);
 
 /* Sums over the rows of a class, in one direction. */
-struct bwctl_flow_counters report_class(const struct report *report,
-					enum bwctl_direction direction, enum bwctl_class class);
+struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_direction direction,
+					enum bwctl_class class);
 struct bwctl_flow_counters report_total(const struct report *report,
 					enum bwctl_direction direction);
 

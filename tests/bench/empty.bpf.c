@@ -4,6 +4,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+
 #include <bpf/bpf_helpers.h>
 
 SEC("tc")
