@@ -715,3 +715,30 @@ unloads_all() {
 		"$1" unload
 	' sh "$BWCTL" "$PINS"
 }
+
+@test "pins that somebody removed are missed, and load brings the limit back" {
+	local lost
+	for lost in policies policy clocks; do
+		load
+		"$BWCTL" set 5mbit
+		rm "$PINS/bwctl/$lost"
+		if [[ $lost != policy ]]; then
+			refused 1 "the limiter in '$PINS/bwctl' is not whole" set 6mbit
+			hinted 'hint: bwctl load IFACE repairs it, bwctl unload removes it'
+		fi
+		"$BWCTL" load cli0
+		json '.egress.limit_bits_per_second == 5000000'
+		"$BWCTL" unload
+		expect 'pins' '' "$(find "$PINS" -mindepth 1 ! -name '*.debug')"
+	done
+}
+
+@test "a load that fails takes nothing with it" {
+	load
+	"$BWCTL" set 5mbit
+	rm "$PINS/bwctl/interfaces"
+	bwctl_says load nosuch
+	expect 'exit code' 1 "$status"
+	"$BWCTL" load cli0
+	json '.egress.limit_bits_per_second == 5000000'
+}

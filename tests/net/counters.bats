@@ -157,3 +157,13 @@ difference() {
 		same "tags ${tags%:*} out" "[10,$bytes]" "$(difference "$api_out" "$(passed egress api)")"
 	done
 }
+
+@test "a limit set from another time namespace, and a shorter burst, keep nobody out" {
+	rig_bwctl set unlimited
+	unshare --time --monotonic 100000 "$BWCTL" -n appliance set 50mbit
+	rig_in far ping -q -n -c 5 -i 0.2 -W 1 "$RIG_APPLIANCE4"
+	rig_bwctl set window 60s burst 20s
+	rig_in far ping -q -n -c 2 -i 0.2 -W 1 "$RIG_APPLIANCE4"
+	rig_bwctl set window default burst default
+	rig_in far ping -q -n -c 5 -i 0.2 -W 1 "$RIG_APPLIANCE4" | grep ' 0% packet loss'
+}
