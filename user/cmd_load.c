@@ -173,6 +173,8 @@ int cmd_unload(const struct options *options, int count, char *words[])
 	err = limiter_remove(limiter, why);
 	if (err)
 		code = command_failed(err, why);
+	else if (!loaded)
+		printf("removed what was left in '%s'\n", options->pin_dir);
 out:
 	limiter_close(limiter);
 	free(interfaces);

@@ -333,6 +333,7 @@ static void close_maps(struct limiter *limiter)
 /* The maps as they are pinned. -ENOENT: at least one is missing. */
 static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 {
+	bool is_other = false;
 	int missing = 0;
 
 	for (int i = 0; i < MAPS; i++) {
@@ -350,10 +351,9 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 			return fail(why, -errno, "cannot open '%s'", path);
 		if (bpf_obj_get_info_by_fd(limiter->map_fd[i], &info, &length))
 			return fail(why, -errno, "cannot inspect '%s'", path);
-		if (info.value_size != expected_value_size(i))
-			return refuse_other_abi(limiter, why);
+		is_other = is_other || info.value_size != expected_value_size(i);
 	}
-	return missing;
+	return is_other ? refuse_other_abi(limiter, why) : missing;
 }
 
 /* A pinned policy, if it is the one with this id: a file descriptor, or -errno. */
