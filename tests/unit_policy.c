@@ -501,6 +501,7 @@ static void test_held_back(void **state)
 	static struct bwctl_policy before, after, last;
 	struct derived derived = {.cpus = 2, .leases = true};
 	struct bwctl_meter *meter = &after.meter[BWCTL_EGRESS];
+	uint64_t until_ns;
 	double part;
 
 	(void)state;
@@ -529,10 +530,26 @@ static void test_held_back(void **state)
 	/* Over when it is over; and a longer burst holds back nothing. */
 	derive_policy(&last, 0, 20 * MBIT);
 	policy_succeed(&after, &last, 9 * S);
-	assert_int_equal(last.meter[BWCTL_EGRESS].slow_until_ns, 0);
+	assert_int_equal(policy_held_rate(&last.meter[BWCTL_EGRESS], 9 * S, &until_ns),
+			 last.meter[BWCTL_EGRESS].rate_bits_s);
 	derive_policy(&after, 0, 50 * MBIT);
 	policy_succeed(&after, &before, 20 * S);
-	assert_int_equal(before.meter[BWCTL_EGRESS].slow_until_ns, 0);
+	assert_int_equal(policy_held_rate(&before.meter[BWCTL_EGRESS], 20 * S, &until_ns),
+			 before.meter[BWCTL_EGRESS].rate_bits_s);
+
+	/* A long window counts on behind a policy that is slower still and has a short one. */
+	derive_policy(&before, 0, 50 * MBIT);
+	before.promise[BWCTL_EGRESS].window_ns = 60 * S;
+	derived.request.burst_ns = 1500 * MS;
+	assert_true(derive(&derived));
+	derive_policy(&after, 0, 50 * MBIT);
+	after.meter[BWCTL_EGRESS] = derived.meter;
+	policy_succeed(&before, &after, 100 * S);
+	derive_policy(&last, 0, 50 * MBIT);
+	policy_succeed(&after, &last, 101 * S);
+	assert_int_equal(last.meter[BWCTL_EGRESS].slow_until_ns, 160 * S);
+	assert_true(policy_held_rate(&last.meter[BWCTL_EGRESS], 110 * S, &until_ns) <=
+		    derived.meter.rate_bits_s + 1);
 }
 
 static void test_names(void **state)

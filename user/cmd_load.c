@@ -29,11 +29,13 @@ static int ensure_policy(struct limiter *limiter, struct bwctl_policy *policy, c
 	if (err != -ENOENT)
 		return err;
 	/* In doubt the limit stays: what was in force when the map was lost comes back. */
-	err = limiter_former_policy(limiter, policy);
+	err = limiter_former_policy(limiter, policy, why);
 	if (!err) {
 		policy->generation++;
 		return limiter_publish(limiter, policy, why);
 	}
+	if (err != -ENOENT)
+		return err;
 	memset(policy, 0, sizeof(*policy));
 	policy->abi = BWCTL_ABI;
 	policy->possible_cpus = (__u32)limiter_possible_cpus();

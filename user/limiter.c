@@ -422,7 +422,7 @@ static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
 		err = fail(why, -errno, "cannot inspect the policy in force");
 	else if (info.value_size != sizeof(struct bwctl_policy))
 		err = refuse_other_abi(limiter, why);
-	else if (!err && policy_abi(fd) != BWCTL_ABI)
+	else if (policy_abi(fd) != BWCTL_ABI)
 		err = refuse_other_abi(limiter, why);
 	close(fd);
 	return err;
@@ -624,7 +624,8 @@ void limiter_close(struct limiter *limiter)
 
 /* ---- policy and counters ---- */
 
-int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy)
+int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy,
+			  char why[LOG_TEXT])
 {
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info), zero = 0;
@@ -634,14 +635,18 @@ int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_poli
 	pin_path(limiter, POLICY_PIN, path);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return -errno;
+		return fail(why, -errno, "cannot open '%s'", path);
 	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
 	if (!err && info.value_size != sizeof(*ret_policy))
 		err = -EPROTO;
 	if (!err && bpf_map_lookup_elem(fd, &zero, ret_policy))
 		err = -errno;
+	else if (!err && ret_policy->abi != BWCTL_ABI)
+		err = -EPROTO;
 	close(fd);
-	return err;
+	return err == -EPROTO ? refuse_other_abi(limiter, why) :
+	       err	      ? fail(why, err, "cannot read the former policy") :
+				0;
 }
 
 int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, char why[LOG_TEXT])

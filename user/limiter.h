@@ -57,7 +57,8 @@ int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, cha
  * The policy that was in force, when limiter_policy() finds none because a map
  * was lost. -ENOENT when there was none.
  */
-int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy);
+int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_policy,
+			  char why[LOG_TEXT]);
 
 /*
  * Puts a policy in place of the one in force: one pointer swap. When it

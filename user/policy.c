@@ -223,7 +223,8 @@ uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns, uint
 /*
  * A policy whose r is a larger part of its limit than the former's was must not
  * meet the longer burst of a moment ago: it keeps to the former's part for as
- * long as the former's window.
+ * long as the former's window. One whose part is smaller anyway runs at its own r,
+ * but the time is noted all the same, for the policy after it.
  */
 static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *next, int direction,
 		      uint64_t now_ns)
@@ -238,8 +239,8 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 		return;
 	before = policy_held_rate(&previous->meter[direction], now_ns, &until_ns);
 	rate = (wide)before * limit / limit_before;
-	if (rate >= meter->rate_bits_s)
-		return;
+	if (rate > meter->rate_bits_s)
+		rate = meter->rate_bits_s;
 	meter->slow_until_ns = at_least(until_ns, now_ns + previous->promise[direction].window_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);
