@@ -52,6 +52,7 @@ BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
 compile = $(CC) $(BW_CFLAGS) $(CFLAGS) -MMD -MP
 link = $(CC) $(BW_CFLAGS) $(CFLAGS) $(BW_LDFLAGS) $(LDFLAGS)
 
+SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard bpf/*.bpf.c))
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/obj/%.o)
 # Everything but main(): what the tests link with.
@@ -100,15 +101,15 @@ $(BUILD)/flags: FORCE | $(BUILD)/obj
 		cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 FORCE:
 
-$(BUILD)/bwctl.bpf.o: bpf/bwctl.bpf.c Makefile | $(BUILD)/obj
+$(BUILD)/%.bpf.o: bpf/%.bpf.c Makefile | $(BUILD)/obj
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/bwctl.skel.h: $(BUILD)/bwctl.bpf.o
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKELETON,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name bwctl_bpf >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
-$(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(BUILD)/bwctl.skel.h | $(BUILD)/obj
+$(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(SKELETONS) | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
 

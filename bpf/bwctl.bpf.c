@@ -9,6 +9,7 @@
 #include "classify.h"
 #include "count.h"
 #include "meter.h"
+#include "pace.h"
 #include "parse.h"
 
 #include <linux/pkt_cls.h>
@@ -53,6 +54,14 @@ struct {
 	__type(value, struct bwctl_interface);
 } interfaces SEC(".maps");
 
+/* Devices whose fq holds packets, for the program that watches them (watch.bpf.c). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct bwctl_interface_key);
+	__type(value, struct bwctl_holder);
+} holders SEC(".maps");
+
 static __always_inline const struct bwctl_policy *policy_in_force(void)
 {
 	__u32 zero = 0;
@@ -61,27 +70,46 @@ static __always_inline const struct bwctl_policy *policy_in_force(void)
 	return policy ? bpf_map_lookup_elem(policy, &zero) : NULL;
 }
 
-static __always_inline enum meter_answer meter(const struct bwctl_policy *policy, __u32 direction,
-					       __u32 class, __u32 bytes)
+/*
+ * Whether packets may wait: not when the queue that would hold them has been
+ * taken away. Until user space has looked at it they are policed.
+ */
+static __always_inline _Bool may_wait(const struct bwctl_policy *policy,
+				      const struct bwctl_meter *meter,
+				      const struct bwctl_clock *clock)
+{
+	return meter->horizon_ns[0] && clock->lost_generation != policy->generation;
+}
+
+static __always_inline enum meter_answer meter(struct __sk_buff *skb,
+					       const struct bwctl_policy *policy, __u32 direction,
+					       __u32 class, __u32 bytes, struct pace *pace)
 {
 	const struct bwctl_meter *meter = &policy->meter[direction];
+	enum meter_answer answer = METER_PASS;
 	struct bwctl_lease *lease;
 	struct bwctl_clock *clock;
-	__u64 seen_ns;
+	__u64 seen_ns, slot_ns = 0;
+	_Bool waits;
 
 	if (!meter->rate_bits_s)
 		return METER_PASS;
 	lease = bpf_map_lookup_elem(&leases, &direction);
-	if (!lease)
-		return METER_OVER;
-	if (meter_spend_lease(lease, policy->generation, bytes))
-		return METER_PASS;
 	clock = bpf_map_lookup_elem(&clocks, &direction);
-	if (!clock)
+	if (!lease || !clock)
 		return METER_OVER;
-	seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
-	return meter_admit(meter, policy->generation, class, bytes, seen_ns, bpf_ktime_get_ns(),
-			   &clock->spent_until_ns, lease);
+	waits = may_wait(policy, meter, clock);
+	if (!meter_spend_lease(lease, policy->generation, bytes)) {
+		seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
+		pace->now_ns = bpf_ktime_get_ns();
+		answer = meter_admit(meter, policy->generation, class, bytes, seen_ns, pace->now_ns,
+				     &clock->spent_until_ns, lease, waits ? &slot_ns : NULL);
+	}
+	if (waits && answer == METER_PASS) {
+		pace_keep_order(pace, clock, policy->generation, slot_ns);
+		pace_mark(skb, pace, meter, clock);
+	}
+	return answer;
 }
 
 /*
@@ -98,11 +126,13 @@ static __always_inline int drop(enum bwctl_direction direction)
 	return TC_ACT_SHOT;
 }
 
-static __always_inline int police(struct __sk_buff *skb, enum bwctl_direction direction,
-				  _Bool ethernet)
+static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction direction,
+				 _Bool ethernet)
 {
 	const struct bwctl_policy *policy = policy_in_force();
+	const struct bwctl_meter *mine;
 	enum meter_answer answer;
+	struct pace pace = {0};
 	struct packet packet;
 	struct charge wire;
 	__u32 flow, class;
@@ -112,36 +142,48 @@ static __always_inline int police(struct __sk_buff *skb, enum bwctl_direction di
 	parse(skb, ethernet, &packet);
 	flow = classify(skb, &policy->table, &packet, direction);
 	class = CLASSIFY_WITHIN(policy->table.class[flow], BWCTL_CLASSES);
-	wire = charge(skb, &packet, direction, policy->meter[direction].overhead_bytes);
-	answer = meter(policy, direction, class, wire.bytes);
-	count(direction, flow, answer, wire);
+	mine = &policy->meter[direction];
+	wire = charge(skb, &packet, direction, mine->overhead_bytes);
+	answer = meter(skb, policy, direction, class, wire.bytes, &pace);
+	count(direction, flow, answer, wire, &pace);
 
+	if (answer != METER_PASS)
+		return drop(direction);
 	/* "Next" under tcx and under clsact: others' programs and filters still run. */
-	return answer == METER_PASS ? TC_ACT_UNSPEC : drop(direction);
+	if (!mine->horizon_ns[0])
+		return TC_ACT_UNSPEC;
+	return direction == BWCTL_EGRESS ? pace_out(skb, &pace, mine) :
+					   pace_in(skb, &pace, mine, ethernet);
 }
 
 SEC("tc")
 int bwctl_eth_in(struct __sk_buff *skb)
 {
-	return police(skb, BWCTL_INGRESS, 1);
+	return limit(skb, BWCTL_INGRESS, 1);
 }
 
 SEC("tc")
 int bwctl_eth_out(struct __sk_buff *skb)
 {
-	return police(skb, BWCTL_EGRESS, 1);
+	return limit(skb, BWCTL_EGRESS, 1);
 }
 
 SEC("tc")
 int bwctl_ip_in(struct __sk_buff *skb)
 {
-	return police(skb, BWCTL_INGRESS, 0);
+	return limit(skb, BWCTL_INGRESS, 0);
 }
 
 SEC("tc")
 int bwctl_ip_out(struct __sk_buff *skb)
 {
-	return police(skb, BWCTL_EGRESS, 0);
+	return limit(skb, BWCTL_EGRESS, 0);
+}
+
+SEC("tc")
+int bwctl_hold(struct __sk_buff *skb)
+{
+	return pace_hold(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

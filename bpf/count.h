@@ -10,6 +10,7 @@
 #include "bwctl.h"
 #include "charge.h"
 #include "meter.h"
+#include "pace.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -24,18 +25,40 @@ static __always_inline void count_tally(struct bwctl_tally *tally, struct charge
 	tally->bytes += charge.bytes;
 }
 
+static __always_inline void count_delay(struct bwctl_counters *mine,
+					struct bwctl_flow_counters *row, struct charge charge,
+					__u64 delay_ns)
+{
+	__u32 bucket = 0;
+
+	count_tally(&row->paced, charge);
+	row->delay_ns += delay_ns * charge.frames;
+	if (row->delay_max_ns < delay_ns)
+		row->delay_max_ns = delay_ns;
+	for (__u32 i = 0; i < BWCTL_DELAY_BUCKETS - 1; i++)
+		bucket += delay_ns > 1000000ULL << i;
+	if (bucket < BWCTL_DELAY_BUCKETS)
+		mine->delays[bucket] += charge.frames;
+}
+
 static __always_inline void count(__u32 direction, __u32 flow, enum meter_answer answer,
-				  struct charge charge)
+				  struct charge charge, const struct pace *pace)
 {
 	struct bwctl_counters *mine = bpf_map_lookup_elem(&counters, &direction);
+	struct bwctl_flow_counters *row;
 
 	if (!mine)
 		return;
+	row = &mine->flows[flow];
 	if (answer == METER_PASS) {
-		count_tally(&mine->flows[flow].passed, charge);
+		count_tally(&row->passed, charge);
+		if (pace->delay_ns)
+			count_delay(mine, row, charge, pace->delay_ns);
+		if (pace->is_marked)
+			count_tally(&row->marked, charge);
 		return;
 	}
-	count_tally(&mine->flows[flow].dropped, charge);
+	count_tally(&row->dropped, charge);
 	if (answer == METER_CONTENDED)
 		count_tally(&mine->contended, charge);
 }

@@ -11,6 +11,9 @@
  * moves it on by what its bytes cost at the rate r. From that:
  *
  *   passed(T) <= r * (T + burst + headroom + overshoot) + cpus * lease
+ *
+ * Where packets can wait, the same word says when each may leave, its slot:
+ * it is admitted up to a horizon, and no headroom is in the bound.
  */
 #ifndef METER_H
 #define METER_H
@@ -32,6 +35,7 @@ enum meter_answer {
 struct meter_step {
 	__u64 clock_ns;	  /* where the clock goes */
 	__u64 take_bytes; /* what is bought by going there, 0 when the packet is refused */
+	__u64 slot_ns;	  /* when the packet may leave, which may be in the past */
 };
 
 static inline __u64 meter_max(__u64 a, __u64 b)
@@ -60,12 +64,14 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
 
 /*
  * One step of the clock at the moment now_ns for a packet that still needs
- * need_bytes. Three things are more than plain GCRA:
+ * need_bytes, and that can wait for its slot if may_wait. Three things are more
+ * than plain GCRA:
  *
  * - A packet that costs more than overshoot_ns must find the clock that much
  *   earlier, even earlier than the burst allows the clock to be *counted*:
  *   idle time admits it, but is not spent, so no window is exceeded.
  *   Nothing that fits the window starves, and the bound holds at every size.
+ *   If it can wait, it is admitted like any other and leaves that much later.
  * - Behind now there is no backlog, and lease_bytes are taken in advance; the
  *   CPU then spends them without coming here.
  * - Nothing less than lot_bytes is ever bought, so that rounding up to whole
@@ -78,24 +84,29 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
  */
 static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u32 class,
 					   __u64 clock_ns, __u64 now_ns, _Bool is_fresh,
-					   __u64 need_bytes)
+					   __u64 need_bytes, _Bool may_wait)
 {
 	__u64 multiplier = now_ns < meter->slow_until_ns ? meter->slow_multiplier :
 							   meter->cost_multiplier;
 	__u64 cost_ns = meter_scale(meter, need_bytes, multiplier);
 	__u64 excess_ns = cost_ns > meter->overshoot_ns ? cost_ns - meter->overshoot_ns : 0;
-	__u64 latest_ns = now_ns + meter->headroom_ns[class];
 	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
-	__u64 idle_since_ns = meter_max(spent_ns, meter_before(now_ns, meter->credit_ns));
-	struct meter_step step = {.clock_ns = clock_ns};
-	__u64 from_ns, lease_bytes, lease_ns;
+	__u64 from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
+	struct meter_step step = {.clock_ns = clock_ns, .slot_ns = from_ns + excess_ns};
+	__u64 lease_bytes, lease_ns;
+	_Bool admitted;
 
-	if (idle_since_ns + excess_ns > latest_ns) {
+	if (may_wait)
+		admitted = spent_ns <= now_ns + meter->horizon_ns[class];
+	else
+		admitted =
+			meter_max(spent_ns, meter_before(now_ns, meter->credit_ns)) + excess_ns <=
+			now_ns + meter->headroom_ns[class];
+	if (!admitted) {
 		if (is_fresh && clock_ns > now_ns + meter->debt_ns)
 			step.clock_ns = now_ns + meter->debt_ns;
 		return step;
 	}
-	from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
 	lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
 	lease_ns = meter_scale(meter, need_bytes + lease_bytes, multiplier);
 	if (from_ns + lease_ns <= now_ns) {
@@ -122,10 +133,13 @@ static inline _Bool meter_spend_lease(struct bwctl_lease *lease, __u64 generatio
  * said before the caller looked at the time, now_ns. A lost race tries again
  * with what was found, a fixed number of times, and then refuses: contention
  * can refuse a packet, never pass one too many. The caller's CPU owns the lease.
+ *
+ * ret_slot_ns, NULL for a packet that cannot wait, is when it may leave if it passes.
  */
 static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u64 generation,
 					    __u32 class, __u64 bytes, __u64 seen_ns, __u64 now_ns,
-					    __u64 *clock_ns, struct bwctl_lease *lease)
+					    __u64 *clock_ns, struct bwctl_lease *lease,
+					    __u64 *ret_slot_ns)
 {
 	__u64 have_bytes = lease->generation == generation ? lease->bytes : 0;
 	__u64 need_bytes = bytes > have_bytes ? bytes - have_bytes : 0;
@@ -133,8 +147,8 @@ static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u
 	if (bytes > METER_MAX_BYTES)
 		return METER_OVER;
 	for (int i = 0; i < METER_TRIES; i++) {
-		struct meter_step step =
-			meter_step(meter, class, seen_ns, now_ns, i == 0, need_bytes);
+		struct meter_step step = meter_step(meter, class, seen_ns, now_ns, i == 0,
+						    need_bytes, ret_slot_ns != NULL);
 		__u64 found_ns;
 
 		if (step.clock_ns == seen_ns)
@@ -145,6 +159,8 @@ static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u
 				return METER_OVER;
 			lease->generation = generation;
 			lease->bytes = have_bytes + step.take_bytes - bytes;
+			if (ret_slot_ns)
+				*ret_slot_ns = step.slot_ns;
 			return METER_PASS;
 		}
 		seen_ns = found_ns;

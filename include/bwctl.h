@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define BWCTL_ABI 1
+#define BWCTL_ABI 2
 
 enum bwctl_direction {
 	BWCTL_INGRESS,
@@ -66,6 +66,13 @@ struct bwctl_flow_table {
 	__u8 flow[BWCTL_PROTO_GROUPS][BWCTL_PORT_GROUPS][BWCTL_PORT_GROUPS];
 };
 
+/* What becomes of a packet over the limit: it is delayed, or dropped. */
+enum bwctl_mode {
+	BWCTL_MODE_AUTO, /* asked for only: pace where that can be had */
+	BWCTL_MODE_PACE,
+	BWCTL_MODE_POLICE
+};
+
 /*
  * What one direction's clock runs on. All derived by user/policy.c, where the
  * derivation is; bpf/meter.h says how each is used.
@@ -81,10 +88,16 @@ struct bwctl_meter {
 	__u64 slow_multiplier; /* of cost, as long as what a former policy let pass counts */
 	__u64 slow_until_ns;   /* CLOCK_MONOTONIC */
 	__u64 headroom_ns[BWCTL_CLASSES]; /* how far the clock may be ahead of now for a class */
+	__u64 horizon_ns[BWCTL_CLASSES]; /* the same, where packets wait for their time; 0: police */
+	__u64 drift_ns;	     /* how much later than that a sender may want a packet to leave */
+	__u64 mark_ns;	     /* a wait above which the backlog counts as high */
+	__u64 mark_after_ns; /* once it has been high for so long, ECN is marked */
 	__u32 cost_shift;
 	__u32 lease_bytes;    /* what a CPU takes in advance while there is no backlog */
 	__u32 lot_bytes;      /* the least that is ever taken, about 1 microsecond's worth */
 	__u32 overhead_bytes; /* added to every frame; kept here so that a policy is one whole */
+	__u32 hold_ifindex; /* of the IFB where incoming packets wait, the same in every namespace */
+	__u32 pad;
 };
 
 /* What the operator asked for, so that a later change keeps the rest. 0 = default. */
@@ -94,6 +107,8 @@ struct bwctl_request {
 	__u64 burst_ns; /* at most one of burst_ns and burst_bytes is set */
 	__u64 burst_bytes;
 	__u64 overhead_bytes;
+	__u64 horizon_ns;
+	__u64 mode; /* enum bwctl_mode */
 };
 
 /* What is promised, for display: passed(T) <= r * T + bound. */
@@ -101,6 +116,13 @@ struct bwctl_promise {
 	__u64 window_ns;
 	__u64 burst_bytes;
 	__u64 bound_bytes;
+};
+
+/* How it is kept, as decided when the policy was put in force. */
+struct bwctl_enforcement {
+	__u32 mode;	    /* BWCTL_MODE_PACE or BWCTL_MODE_POLICE */
+	__u32 hold_ifindex; /* of the IFB */
+	char why[120];	    /* it polices; empty when that was asked for */
 };
 
 /*
@@ -114,16 +136,23 @@ struct bwctl_policy {
 	struct bwctl_meter meter[BWCTL_DIRECTIONS];
 	struct bwctl_request request[BWCTL_DIRECTIONS];
 	struct bwctl_promise promise[BWCTL_DIRECTIONS];
+	struct bwctl_enforcement enforcement[BWCTL_DIRECTIONS];
 	struct bwctl_flow_table table;
 };
 
 /*
  * The virtual clock: the moment (CLOCK_MONOTONIC, nanoseconds) up to which the
- * limit is already spoken for. A cache line pair to itself.
+ * limit is already spoken for. A cache line to itself; in the next is what
+ * pacing needs to know of packets that wait, which changes only while some do.
  */
 struct bwctl_clock {
 	__u64 spent_until_ns;
-	__u64 pad[15];
+	__u64 pad[7];
+	__u64 held_until_ns;   /* when the last that waits will leave, 0 when none does */
+	__u64 held_generation; /* under which policy */
+	__u64 high_since_ns;   /* since when the backlog has been high, 0 when it is not */
+	__u64 lost_generation; /* the policy under which a queue that holds packets was taken away */
+	__u64 pad2[4];
 };
 
 struct bwctl_lease {
@@ -139,11 +168,19 @@ struct bwctl_tally {
 struct bwctl_flow_counters {
 	struct bwctl_tally passed;
 	struct bwctl_tally dropped;
+	struct bwctl_tally paced;  /* part of passed: had to wait */
+	struct bwctl_tally marked; /* part of passed: ECN said so to the sender */
+	__u64 delay_ns;		   /* sum over the packets paced */
+	__u64 delay_max_ns;
 };
+
+/* Packets paced, by delay: bucket i is up to 1 ms << i, the last is anything above. */
+#define BWCTL_DELAY_BUCKETS 12
 
 struct bwctl_counters {
 	struct bwctl_flow_counters flows[BWCTL_FLOWS];
 	struct bwctl_tally contended; /* part of dropped: refused because the clock was contended */
+	__u64 delays[BWCTL_DELAY_BUCKETS];
 };
 
 /* The class of a fragmented datagram, for its later fragments. IPv4 addresses are v4-mapped. */
@@ -172,17 +209,34 @@ enum bwctl_hook {
 	BWCTL_HOOK_CLSACT
 };
 
+/* Sizes of a device that are changed while the limit is low; 0: the kernel has none. */
+struct bwctl_sizes {
+	__u32 gso_max_size, gso_max_segs, gso_ipv4_max_size;
+	__u32 gro_max_size, gro_ipv4_max_size;
+};
+
 struct bwctl_interface {
 	char name[16];			  /* when it was loaded */
 	__u32 clsact_created;		  /* the clsact qdisc is ours to remove */
 	__u32 priority[BWCTL_DIRECTIONS]; /* of our clsact filter, 0 if there is none */
+	__u32 root_replaced;		  /* the root qdisc is ours; the kernel's comes back */
+	__u32 tx_queue_len;		  /* before that */
+	__u32 sizes_lowered;
+	struct bwctl_sizes sizes;   /* before that */
+	struct bwctl_sizes lowered; /* as they were made: somebody who changed them since is right */
+};
+
+/* A device whose fq holds packets: what is watched, so that its loss is noticed. */
+struct bwctl_holder {
+	__u32 direction;
 };
 
 _Static_assert(sizeof(struct bwctl_flow) == 12, "map ABI");
-_Static_assert(sizeof(struct bwctl_meter) == 8 * 17 + 16, "map ABI");
+_Static_assert(sizeof(struct bwctl_meter) == 8 * 28 + 24, "map ABI");
 _Static_assert(sizeof(struct bwctl_clock) == 128, "map ABI");
 _Static_assert(sizeof(struct bwctl_fragment_key) == 40, "map ABI");
-_Static_assert(sizeof(struct bwctl_counters) == 32 * BWCTL_FLOWS + 16, "map ABI");
-_Static_assert(sizeof(struct bwctl_interface) == 28, "map ABI");
+_Static_assert(sizeof(struct bwctl_counters) == 80 * BWCTL_FLOWS + 16 + 8 * BWCTL_DELAY_BUCKETS,
+	       "map ABI");
+_Static_assert(sizeof(struct bwctl_interface) == 80, "map ABI");
 
 #endif

@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "command.h"
+#include "enforce.h"
 #include "flow_table.h"
 #include "limiter.h"
 #include "policy.h"
 #include "report.h"
+#include "why.h"
 
 static bool is_unlimited(const struct bwctl_policy *policy)
 {
@@ -21,19 +23,16 @@ static bool is_unlimited(const struct bwctl_policy *policy)
 	return true;
 }
 
-/* A limiter without a policy is new: count only. */
-static int ensure_policy(struct limiter *limiter, struct bwctl_policy *policy, char why[LOG_TEXT])
+/* The policy to go on from. A limiter without one is new: count only. */
+static int find_policy(struct limiter *limiter, struct bwctl_policy *policy, bool *ret_found,
+		       char why[LOG_TEXT])
 {
 	int err = limiter_policy(limiter, policy, why);
 
-	if (err != -ENOENT)
-		return err;
 	/* In doubt the limit stays: what was in force when the map was lost comes back. */
-	err = limiter_former_policy(limiter, policy, why);
-	if (!err) {
-		policy->generation++;
-		return limiter_publish(limiter, policy, why);
-	}
+	if (err == -ENOENT)
+		err = limiter_former_policy(limiter, policy, why);
+	*ret_found = !err;
 	if (err != -ENOENT)
 		return err;
 	memset(policy, 0, sizeof(*policy));
@@ -41,12 +40,25 @@ static int ensure_policy(struct limiter *limiter, struct bwctl_policy *policy, c
 	policy->possible_cpus = (__u32)limiter_possible_cpus();
 	flow_table_default(&policy->table);
 	err = flow_table_build(&policy->table);
-	if (!err)
-		err = policy_build(policy, limiter_leases_are_safe(), why);
-	if (err)
-		return err;
-	policy_succeed(NULL, policy, 0);
-	return limiter_publish(limiter, policy, why);
+	return err ? why_fail(why, err, "cannot build the flow table") : 0;
+}
+
+/* The interfaces named are made ready, and the policy in force is one that suits them too. */
+static int prepare(struct limiter *limiter, struct bwctl_policy *policy, char *const names[],
+		   int count, char why[LOG_TEXT])
+{
+	struct bwctl_policy *previous = malloc(sizeof(*previous));
+	bool found = false;
+	int err = -ENOMEM;
+
+	if (previous)
+		err = find_policy(limiter, previous, &found, why);
+	if (!err) {
+		*policy = *previous;
+		err = enforce(limiter, found ? previous : NULL, policy, names, count, why);
+	}
+	free(previous);
+	return err;
 }
 
 int cmd_load(const struct options *options, int count, char *words[])
@@ -60,7 +72,7 @@ int cmd_load(const struct options *options, int count, char *words[])
 	if (!err)
 		err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
 	if (!err)
-		err = ensure_policy(limiter, policy, why);
+		err = prepare(limiter, policy, words, count, why);
 	if (err) {
 		code = command_failed(err, why);
 		goto out;
@@ -85,7 +97,8 @@ int cmd_load(const struct options *options, int count, char *words[])
 		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
 	} else if (code == EXIT_DONE) {
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			command_print_limit(policy, direction);
+			command_print_limit(policy, direction, policy->enforcement[direction].mode,
+					    policy->enforcement[direction].why);
 	}
 out:
 	if (limiter && code != EXIT_DONE && limiter_is_fresh(limiter)) {

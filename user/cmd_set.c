@@ -8,8 +8,8 @@
 
 #include "command.h"
 #include "config.h"
+#include "enforce.h"
 #include "limiter.h"
-#include "policy.h"
 
 /* A limit that holds nowhere is worse than none: the operator believes in it. */
 static void warn_of_detached(const struct limiter_interface *interfaces, size_t count)
@@ -59,11 +59,7 @@ int cmd_set(const struct options *options, int count, char *words[])
 	if (!err) {
 		*policy = *previous;
 		config_apply(&change, policy->request);
-		err = policy_build(policy, limiter_leases_are_safe(), why);
-	}
-	if (!err) {
-		policy_succeed(previous, policy, limiter_now_ns());
-		err = limiter_publish(limiter, policy, why);
+		err = enforce(limiter, previous, policy, NULL, 0, why);
 	}
 	if (err) {
 		code = command_failed(err, why);
@@ -78,7 +74,8 @@ int cmd_set(const struct options *options, int count, char *words[])
 		goto out;
 	}
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		command_print_limit(policy, direction);
+		command_print_limit(policy, direction, policy->enforcement[direction].mode,
+				    policy->enforcement[direction].why);
 out:
 	limiter_close(limiter);
 	free(interfaces);

@@ -2,6 +2,7 @@
 /*
  * bwctl show: what is in force, where, and what it has let through.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,7 +33,23 @@ static uint64_t rounded(uint64_t value)
 	return (value + unit / 2) / unit * unit;
 }
 
-void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction)
+static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction direction,
+		       enum bwctl_mode mode, const char *why)
+{
+	const struct bwctl_meter *meter = &policy->meter[direction];
+	char horizon[UNITS_TEXT];
+
+	if (mode == BWCTL_MODE_PACE)
+		printf("         pace: what is over waits up to %s, then is dropped\n",
+		       units_format_time(rounded(meter->horizon_ns[BWCTL_OTHER]), horizon));
+	else if (*why)
+		printf("         police: what is over is dropped; it is not paced: %s\n", why);
+	else
+		printf("         police: what is over is dropped\n");
+}
+
+void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			 enum bwctl_mode mode, const char *why)
 {
 	const struct bwctl_meter *meter = &policy->meter[direction];
 	const struct bwctl_promise *promise = &policy->promise[direction];
@@ -55,7 +72,8 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 	       units_format_size(rounded(promise->bound_bytes), bound));
 	if (meter->overhead_bytes)
 		printf(", overhead %u B per frame", meter->overhead_bytes);
-	printf(", " REPORT_MODE "\n");
+	printf("\n");
+	print_mode(policy, direction, mode, why);
 	held_rate = policy_held_rate(meter, limiter_now_ns(), &held_until_ns);
 	/* A few percent for a few seconds are not worth a line. */
 	if (held_until_ns && held_rate < meter->rate_bits_s / 10 * 9)
@@ -64,13 +82,13 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
 }
 
-static void print_hook(enum bwctl_hook hook, int width)
+static void print_hook(enum bwctl_hook hook, enum bwctl_mode mode, int width)
 {
 	const char *name = report_hook_name(hook);
 	char text[32];
 
 	if (name)
-		snprintf(text, sizeof(text), "%-6s %s", name, REPORT_MODE);
+		snprintf(text, sizeof(text), "%-6s %s", name, policy_mode_name(mode));
 	else
 		snprintf(text, sizeof(text), "not attached");
 	printf(" %s%-*s%s", name ? "" : look(RED), width, text, name ? "" : look(NORMAL));
@@ -78,45 +96,69 @@ static void print_hook(enum bwctl_hook hook, int width)
 
 static void print_interfaces(const struct report *report)
 {
+	char why[HOLDER_WHY];
+
 	printf("%s%-16s %5s  %-16s %s%s\n", look(BOLD), "interface", "index", "ingress", "egress",
 	       look(NORMAL));
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
 
 		printf("%-16s %5u ", interface->name, interface->key.ifindex);
-		print_hook(interface->hook[BWCTL_INGRESS], 16);
-		print_hook(interface->hook[BWCTL_EGRESS], 0);
+		print_hook(interface->hook[BWCTL_INGRESS], report_mode(report, BWCTL_INGRESS, why),
+			   16);
+		print_hook(interface->hook[BWCTL_EGRESS], report_mode(report, BWCTL_EGRESS, why),
+			   0);
 		printf("%s\n", interface->here ? "" : "  (another network namespace)");
 	}
 }
 
-static void print_counters(const char *name, const struct bwctl_flow_counters *counters)
+/* Columns of what had to wait are there when anything may wait, or did. */
+static void print_counters(const char *name, const struct bwctl_flow_counters *counters, bool paces)
 {
 	char packets[UNITS_TEXT], bytes[UNITS_TEXT], lost[UNITS_TEXT], lost_bytes[UNITS_TEXT];
+	char paced[UNITS_TEXT], mean[UNITS_TEXT], max[UNITS_TEXT];
 	const char *red = counters->dropped.packets ? look(RED) : "";
 
-	printf("  %-8s %15s %19s %s%15s %19s%s\n", name,
+	printf("  %-8s %13s %16s %s%13s %16s%s", name,
 	       units_format_count(counters->passed.packets, packets),
 	       units_format_count(counters->passed.bytes, bytes), red,
 	       units_format_count(counters->dropped.packets, lost),
 	       units_format_count(counters->dropped.bytes, lost_bytes), *red ? look(NORMAL) : "");
+	if (paces && counters->paced.packets)
+		printf(" %13s %9s %9s", units_format_count(counters->paced.packets, paced),
+		       units_format_time(rounded(counters->delay_ns / counters->paced.packets),
+					 mean),
+		       units_format_time(rounded(counters->delay_max_ns), max));
+	else if (paces)
+		printf(" %13s %9s %9s", "0", "-", "-");
+	printf("\n");
 }
 
 static void print_direction(const struct report *report, enum bwctl_direction direction)
 {
-	struct bwctl_flow_counters sum;
-	char packets[UNITS_TEXT];
+	struct bwctl_flow_counters sum, total = report_total(report, direction);
+	char packets[UNITS_TEXT], why[HOLDER_WHY];
+	enum bwctl_mode mode = report_mode(report, direction, why);
+	bool paces = mode == BWCTL_MODE_PACE || total.paced.packets;
 
 	printf("\n");
-	command_print_limit(&report->policy, direction);
-	printf("  %s%-8s %15s %19s %15s %19s%s\n", look(BOLD), "class", "packets passed", "bytes",
-	       "packets dropped", "bytes", look(NORMAL));
+	command_print_limit(&report->policy, direction, mode, why);
+	if (mode != report->policy.enforcement[direction].mode)
+		printf("         %sno packet can wait any more: \"bwctl load IFACE\" repairs it%s\n",
+		       look(RED), look(NORMAL));
+	printf("  %s%-8s %13s %16s %13s %16s", look(BOLD), "class", "passed", "bytes", "dropped",
+	       "bytes");
+	if (paces)
+		printf(" %13s %9s %9s", "paced", "mean wait", "longest");
+	printf("%s\n", look(NORMAL));
 	for (int class = 0; class < BWCTL_CLASSES; class ++) {
 		sum = report_class(report, direction, class);
-		print_counters(policy_class_name(class), &sum);
+		print_counters(policy_class_name(class), &sum, paces);
 	}
-	sum = report_total(report, direction);
-	print_counters("total", &sum);
+	print_counters("total", &total, paces);
+	if (total.marked.packets)
+		printf("  %s packets marked by ECN\n",
+		       units_format_count(total.marked.packets, packets));
 	if (report->counters[direction].contended.packets)
 		printf("  %s packets of those dropped because CPUs contended for the clock\n",
 		       units_format_count(report->counters[direction].contended.packets, packets));

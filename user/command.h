@@ -38,7 +38,11 @@ int command_failed(int err, const char *why);
 /* Prints and releases an object; NULL stands for one that could not be made. The exit code. */
 int command_print_json(json_t *object);
 
-/* The line of "set" and of "show" for one direction: what is in force, in bits and in bytes. */
-void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction);
+/*
+ * The lines of "set" and of "show" for one direction: what is in force, in bits
+ * and in bytes, whether it paces or polices now, and if it polices, why (or empty).
+ */
+void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			 enum bwctl_mode mode, const char *why);
 
 #endif

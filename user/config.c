@@ -12,7 +12,7 @@
 #include "policy.h"
 #include "units.h"
 
-#define SET_WORDS "ingress, egress, burst, window or overhead"
+#define SET_WORDS "ingress, egress, burst, window, overhead, mode or horizon"
 
 static int refuse(char why[LOG_TEXT], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -73,6 +73,33 @@ static int parse_burst(const char *text, struct config_change *change, char why[
 	return refuse(why, "burst: '%.60s': expected a time (200ms) or a size (64kb)", text);
 }
 
+static int parse_horizon(const char *text, struct config_change *change, char why[LOG_TEXT])
+{
+	char problem[UNITS_TEXT];
+
+	if (!strcasecmp(text, "default"))
+		return 0;
+	if (units_parse_time(text, &change->horizon_ns, problem))
+		return refuse(why, "horizon: %s", problem);
+	if (change->horizon_ns < POLICY_HORIZON_MIN_NS ||
+	    change->horizon_ns > POLICY_HORIZON_MAX_NS)
+		return refuse(why, "horizon: '%.60s' is out of range: expected 5ms to 2s", text);
+	return 0;
+}
+
+static int parse_mode(const char *text, struct config_change *change, char why[LOG_TEXT])
+{
+	static const enum bwctl_mode modes[] = {BWCTL_MODE_AUTO, BWCTL_MODE_PACE,
+						BWCTL_MODE_POLICE};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!strcasecmp(text, policy_mode_name(modes[i]))) {
+			change->mode = modes[i];
+			return 0;
+		}
+	return refuse(why, "mode: '%.60s': expected auto, pace or police", text);
+}
+
 static int parse_keyword(const char *word, const char *value, struct config_change *change,
 			 char why[LOG_TEXT])
 {
@@ -95,6 +122,14 @@ static int parse_keyword(const char *word, const char *value, struct config_chan
 		err = once(&change->window_given, word, why);
 		return err ? err : parse_window(value, change, why);
 	}
+	if (!strcmp(word, "mode")) {
+		err = once(&change->mode_given, word, why);
+		return err ? err : parse_mode(value, change, why);
+	}
+	if (!strcmp(word, "horizon")) {
+		err = once(&change->horizon_given, word, why);
+		return err ? err : parse_horizon(value, change, why);
+	}
 	err = once(&change->overhead_given, word, why);
 	if (!err &&
 	    units_parse_integer(value, 0, POLICY_OVERHEAD_MAX, &change->overhead_bytes, problem))
@@ -104,7 +139,8 @@ static int parse_keyword(const char *word, const char *value, struct config_chan
 
 static bool is_keyword(const char *word)
 {
-	static const char *const keywords[] = {"ingress", "egress", "burst", "window", "overhead"};
+	static const char *const keywords[] = {"ingress",  "egress", "burst",  "window",
+					       "overhead", "mode",   "horizon"};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
 		if (!strcmp(word, keywords[i]))
@@ -170,5 +206,9 @@ void config_apply(const struct config_change *change,
 			request->window_ns = change->window_ns;
 		if (change->overhead_given)
 			request->overhead_bytes = change->overhead_bytes;
+		if (change->mode_given)
+			request->mode = change->mode;
+		if (change->horizon_given)
+			request->horizon_ns = change->horizon_ns;
 	}
 }

@@ -14,18 +14,20 @@
 /* What is to change; the rest stays. */
 struct config_change {
 	bool limit_given[BWCTL_DIRECTIONS];
-	bool burst_given, window_given, overhead_given;
+	bool burst_given, window_given, overhead_given, mode_given, horizon_given;
 	uint64_t limit_bits_s[BWCTL_DIRECTIONS]; /* 0 = unlimited */
 	uint64_t burst_ns, burst_bytes;		 /* both 0 = default */
 	uint64_t window_ns;			 /* 0 = default */
 	uint64_t overhead_bytes;
+	uint64_t horizon_ns; /* 0 = default */
+	enum bwctl_mode mode;
 };
 
 /*
  * The words after "set": RATE | [ingress RATE] [egress RATE] [burst TIME|SIZE]
- * [window TIME] [overhead BYTES], in any order, each at most once; RATE may be
- * "unlimited", burst and window may be "default". Returns 0, or -EINVAL and
- * why: which word, what was expected.
+ * [window TIME] [overhead BYTES] [mode auto|pace|police] [horizon TIME], in any
+ * order, each at most once; RATE may be "unlimited", burst, window and horizon
+ * may be "default". Returns 0, or -EINVAL and why: which word, what was expected.
  */
 int config_parse_set(int count, char *const words[], struct config_change *ret_change,
 		     char why[LOG_TEXT]);

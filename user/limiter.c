@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * The only user of libbpf, the skeleton, pins and links.
+ * Maps, programs, the policy in force, the interfaces that are loaded.
  *
  * Order is what keeps the promise: a policy is in place before anything is
  * attached, a new hook is attached before an old one goes, and a policy
@@ -10,49 +10,33 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bwctl.skel.h"
+#include "holder.h"
+#include "hooks.h"
 #include "netns.h"
-#include "queue.h"
+#include "pins.h"
+#include "policy.h"
+#include "watch.skel.h"
+#include "why.h"
 
-#ifndef ARPHRD_IP6GRE
-#define ARPHRD_IP6GRE 823
-#endif
-
-/* Since Linux 6.6; the headers of Debian 12 are older. */
-#define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
-#define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
-#define ATTACH_BEFORE	   (1U << 3) /* BPF_F_BEFORE; beside nothing: before all others */
-
-#define LOCK_STEP_NS 20000000L
-#define LOCK_WAIT_NS 30000000000LL
-#define LOCK_SAY_NS  1000000000LL
-
-#define CLSACT_PRIORITIES 8
-#define CLSACT_HANDLE \
-	0x6277 /* ours at whatever priority, so that a crash leaves no filter unknown */
 #define POLICY_PIN     "policy"
 #define POLICY_PIN_NEW "policy-new"
-#define BPFFS_ROOT     "/sys/fs/bpf"
+#define HOLD_PIN       "hold"  /* the program of the IFB */
+#define WATCH_PIN      "watch" /* the link of the one that watches over queues */
 #define WARNINGS       65536
-#define PATH	       512
+
+/* How long a packet may still wait when its interface is unloaded. */
+#define DRAIN_MAX_NS (POLICY_HORIZON_MAX_NS + 500000000ULL)
 
 enum pinned_map {
 	MAP_POLICIES,
@@ -61,52 +45,23 @@ enum pinned_map {
 	MAP_COUNTERS,
 	MAP_FRAGMENTS,
 	MAP_INTERFACES,
+	MAP_HOLDERS,
 	MAPS
 };
 
 static const char *const map_names[MAPS] = {
-	"policies", "clocks", "leases", "counters", "fragments", "interfaces",
+	"policies", "clocks", "leases", "counters", "fragments", "interfaces", "holders",
 };
 
 struct limiter {
-	char pin_dir[PATH];
-	int lock_fd;
+	struct pins pins;
 	bool fresh; /* nothing was pinned when we got the lock: to be removed if it comes to nothing */
 	int map_fd[MAPS];
+	int hold_fd; /* the program of the IFB; -1: none */
+	bool is_watched;
 	struct bwctl_bpf *skeleton; /* only when it was opened to create */
 	uint64_t netns_inode;
 };
-
-static int fail(char why[LOG_TEXT], int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* The text, a colon and what errno stands for. Returns err, which is negative. */
-static int fail(char why[LOG_TEXT], int err, const char *format, ...)
-{
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(why, LOG_TEXT, format, arguments);
-	va_end(arguments);
-	if (length >= 0 && length < LOG_TEXT)
-		snprintf(why + length, (size_t)(LOG_TEXT - length), ": %s", strerror(-err));
-	return err;
-}
-
-static int refuse(char why[LOG_TEXT], int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* The text alone says it all. */
-static int refuse(char why[LOG_TEXT], int err, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(why, LOG_TEXT, format, arguments);
-	va_end(arguments);
-	return err;
-}
 
 /*
  * libbpf's messages. Warnings are kept, because a program that the verifier
@@ -134,177 +89,14 @@ static int libbpf_message(enum libbpf_print_level level, const char *format, va_
 	return 0;
 }
 
-static void pin_path(const struct limiter *limiter, const char *name, char path[PATH + 64])
-{
-	snprintf(path, PATH + 64, "%s/%s", limiter->pin_dir, name);
-}
-
-/* By namespace and index: a name may change or hold a dot, which bpffs refuses. */
-static void link_path(const struct limiter *limiter, const struct bwctl_interface_key *key,
-		      enum bwctl_direction direction, char path[PATH + 64])
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "link-%llu-%u-%s", (unsigned long long)key->netns_inode,
-		 key->ifindex, direction == BWCTL_INGRESS ? "ingress" : "egress");
-	pin_path(limiter, name, path);
-}
-
-/* ---- the pin directory, its file system and its lock ---- */
-
-static bool is_bpffs(const char *path)
-{
-	struct statfs fs;
-
-	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
-}
-
-/*
- * A process in a mount namespace of its own (as under "ip netns exec", which
- * also hides the real /sys/fs/bpf) would take a BPF file system mounted here
- * with it when it ends, and the limit too. Where the first process cannot be
- * looked at, what ip(8) makes is told by its /sys: the source is the namespace's name.
- */
-static bool mount_would_vanish(void)
-{
-	char line[4096], point[PATH], type[64], source[PATH];
-	struct stat own, first;
-	bool vanishes = false;
-	const char *rest;
-	FILE *mounts;
-
-	if (!stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &first))
-		return own.st_ino != first.st_ino;
-	mounts = fopen("/proc/self/mountinfo", "re");
-	if (!mounts)
-		return true;
-	while (fgets(line, sizeof(line), mounts)) {
-		rest = strstr(line, " - ");
-		if (rest && sscanf(line, "%*d %*d %*s %*s %511s", point) == 1 &&
-		    !strcmp(point, "/sys") && sscanf(rest, " - %63s %511s", type, source) == 2)
-			vanishes = strcmp(source, "sysfs") && strcmp(source, "none");
-	}
-	fclose(mounts);
-	return vanishes;
-}
-
-/*
- * Takes the name of the pin directory, if it can be one: a directory of its own in a BPF file
- * system. The file system may be missing yet at its usual place.
- */
-static int take_pin_dir(struct limiter *limiter, const char *pin_dir, char why[LOG_TEXT])
-{
-	char parent[PATH];
-	size_t length = strlen(pin_dir);
-	char *slash;
-
-	if (length >= sizeof(limiter->pin_dir))
-		return refuse(why, -EINVAL, "the pin directory's name is too long");
-	strcpy(limiter->pin_dir, pin_dir);
-	while (length > 1 && limiter->pin_dir[length - 1] == '/')
-		limiter->pin_dir[--length] = '\0';
-	strcpy(parent, limiter->pin_dir);
-	slash = strrchr(parent, '/');
-	if (!slash || slash == parent)
-		return refuse(why, -EINVAL,
-			      "'%s' cannot be a pin directory: expected a path below " BPFFS_ROOT,
-			      pin_dir);
-	if (strchr(slash, '.'))
-		return refuse(
-			why, -EINVAL,
-			"'%s' cannot be a pin directory: a BPF file system takes no dot in a name",
-			pin_dir);
-	*slash = '\0';
-	if (!is_bpffs(parent) && strcmp(parent, BPFFS_ROOT))
-		return refuse(why, -EINVAL,
-			      "'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
-			      pin_dir);
-	return 0;
-}
-
-static int make_pin_dir(struct limiter *limiter, char why[LOG_TEXT])
-{
-	if (!strncmp(limiter->pin_dir, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/")) &&
-	    !is_bpffs(BPFFS_ROOT)) {
-		if (mount_would_vanish())
-			return refuse(
-				why, -EINVAL,
-				"no BPF file system on " BPFFS_ROOT
-				" in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
-		log_note("mounting the BPF file system on " BPFFS_ROOT);
-		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
-			return fail(why, -errno, "cannot mount the BPF file system on " BPFFS_ROOT);
-	}
-	if (mkdir(limiter->pin_dir, 0700) && errno != EEXIST)
-		return fail(why, -errno, "cannot make '%s'", limiter->pin_dir);
-	return 0;
-}
-
-static int lock_with_patience(int fd, int operation)
-{
-	struct timespec step = {.tv_nsec = LOCK_STEP_NS};
-	long long waited_ns = 0;
-
-	while (flock(fd, operation | LOCK_NB)) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (waited_ns >= LOCK_WAIT_NS)
-			return -EBUSY;
-		if (waited_ns == LOCK_SAY_NS)
-			log_hint("waiting for another bwctl to finish");
-		nanosleep(&step, NULL);
-		waited_ns += LOCK_STEP_NS;
-	}
-	return 0;
-}
-
-/*
- * Locks the pin directory itself, so that nothing else is left lying about.
- * While we waited an unload may have removed it, and a load made another.
- */
-static int open_and_lock(struct limiter *limiter, enum limiter_access access, char why[LOG_TEXT])
-{
-	for (;;) {
-		struct stat held, there;
-		int err;
-
-		if (access == LIMITER_CREATE) {
-			err = make_pin_dir(limiter, why);
-			if (err)
-				return err;
-		}
-		limiter->lock_fd = open(limiter->pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (limiter->lock_fd < 0 && errno == ENOENT && access == LIMITER_CREATE)
-			continue;
-		if (limiter->lock_fd < 0) {
-			err = -errno;
-			return err == -ENOENT ?
-				       refuse(why, err, "nothing is loaded") :
-				       fail(why, err, "cannot open '%s'", limiter->pin_dir);
-		}
-		err = lock_with_patience(limiter->lock_fd,
-					 access == LIMITER_READ ? LOCK_SH : LOCK_EX);
-		if (err == -EBUSY)
-			return refuse(why, err, "another bwctl has been busy for %lld seconds",
-				      LOCK_WAIT_NS / 1000000000LL);
-		if (err)
-			return fail(why, err, "cannot lock '%s'", limiter->pin_dir);
-		if (!fstat(limiter->lock_fd, &held) && !stat(limiter->pin_dir, &there) &&
-		    held.st_ino == there.st_ino && held.st_dev == there.st_dev)
-			return 0;
-		close(limiter->lock_fd);
-		limiter->lock_fd = -1;
-	}
-}
-
 /* ---- maps and programs ---- */
 
 static int refuse_other_abi(const struct limiter *limiter, char why[LOG_TEXT])
 {
-	return refuse(
+	return why_refuse(
 		why, -EPROTO,
 		"the limiter in '%s' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload'",
-		limiter->pin_dir);
+		limiter->pins.directory);
 }
 
 static uint32_t expected_value_size(enum pinned_map map)
@@ -316,6 +108,7 @@ static uint32_t expected_value_size(enum pinned_map map)
 		[MAP_COUNTERS] = sizeof(struct bwctl_counters),
 		[MAP_FRAGMENTS] = sizeof(__u8),
 		[MAP_INTERFACES] = sizeof(struct bwctl_interface),
+		[MAP_HOLDERS] = sizeof(struct bwctl_holder),
 	};
 
 	return sizes[map];
@@ -339,18 +132,18 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 	for (int i = 0; i < MAPS; i++) {
 		struct bpf_map_info info = {0};
 		__u32 length = sizeof(info);
-		char path[PATH + 64];
+		char path[PINS_PATH];
 
-		pin_path(limiter, map_names[i], path);
+		pins_path(&limiter->pins, map_names[i], path);
 		limiter->map_fd[i] = bpf_obj_get(path);
 		if (limiter->map_fd[i] < 0 && errno == ENOENT) {
 			missing = -ENOENT;
 			continue;
 		}
 		if (limiter->map_fd[i] < 0)
-			return fail(why, -errno, "cannot open '%s'", path);
+			return why_fail(why, -errno, "cannot open '%s'", path);
 		if (bpf_obj_get_info_by_fd(limiter->map_fd[i], &info, &length))
-			return fail(why, -errno, "cannot inspect '%s'", path);
+			return why_fail(why, -errno, "cannot inspect '%s'", path);
 		is_other = is_other || info.value_size != expected_value_size(i);
 	}
 	return is_other ? refuse_other_abi(limiter, why) : missing;
@@ -361,10 +154,10 @@ static int open_policy(const struct limiter *limiter, const char *name, __u32 id
 {
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
-	char path[PATH + 64];
+	char path[PINS_PATH];
 	int err, fd;
 
-	pin_path(limiter, name, path);
+	pins_path(&limiter->pins, name, path);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
@@ -417,9 +210,9 @@ static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
-		return fail(why, fd, "cannot open the policy in force");
+		return why_fail(why, fd, "cannot open the policy in force");
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		err = fail(why, -errno, "cannot inspect the policy in force");
+		err = why_fail(why, -errno, "cannot inspect the policy in force");
 	else if (info.value_size != sizeof(struct bwctl_policy))
 		err = refuse_other_abi(limiter, why);
 	else if (policy_abi(fd) != BWCTL_ABI)
@@ -437,110 +230,115 @@ static bool kernel_is_older_than(unsigned int major, unsigned int minor, struct 
 	return has_major < major || (has_major == major && has_minor < minor);
 }
 
-/* Loads the programs; maps that are pinned are used, others made and pinned. */
+/* Maps that are pinned are used, others made and pinned. */
+static int pin_maps(const struct limiter *limiter, const struct bpf_object_skeleton *parts,
+		    char why[LOG_TEXT])
+{
+	for (int i = 0; i < parts->map_cnt; i++) {
+		char path[PINS_PATH];
+		int err;
+
+		pins_path(&limiter->pins, parts->maps[i].name, path);
+		err = bpf_map__set_pin_path(*parts->maps[i].map, path);
+		if (err)
+			return why_fail(why, err, "cannot pin '%s'", path);
+	}
+	return 0;
+}
+
+/* Pins a program or link, in the place of a former one: there is always one of the two. */
+static int pin_over(const struct limiter *limiter, int fd, const char *name)
+{
+	char new_name[PINS_PATH], new_path[PINS_PATH], path[PINS_PATH];
+
+	snprintf(new_name, sizeof(new_name), "%s-new", name);
+	pins_path(&limiter->pins, new_name, new_path);
+	pins_path(&limiter->pins, name, path);
+	if (unlink(new_path) && errno != ENOENT)
+		return -errno;
+	return bpf_obj_pin(fd, new_path) || rename(new_path, path) ? -errno : 0;
+}
+
+/*
+ * The program that watches over queues. A kernel that cannot have it polices,
+ * so that a failure is no error, but worth a note.
+ */
+static void load_watch(struct limiter *limiter)
+{
+	struct watch_bpf *watch = watch_bpf__open();
+	char why[LOG_TEXT] = "";
+	int err;
+
+	if (!watch)
+		return;
+	err = pin_maps(limiter, watch->skeleton, why);
+	if (!err)
+		err = watch_bpf__load(watch);
+	if (!err)
+		err = watch_bpf__attach(watch);
+	if (!err)
+		err = pin_over(limiter, bpf_link__fd(watch->links.bwctl_watch), WATCH_PIN);
+	if (err)
+		log_note("queues cannot be watched (%s): no pacing", strerror(-err));
+	watch_bpf__destroy(watch);
+}
+
+/* What other commands need to let packets wait. */
+static void find_holding(struct limiter *limiter)
+{
+	char path[PINS_PATH];
+	int fd;
+
+	pins_path(&limiter->pins, HOLD_PIN, path);
+	limiter->hold_fd = bpf_obj_get(path);
+	pins_path(&limiter->pins, WATCH_PIN, path);
+	fd = bpf_obj_get(path);
+	limiter->is_watched = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+}
+
 static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
 {
-	struct bpf_object_skeleton *parts;
 	struct utsname kernel;
+	bool can_hold;
 	int err;
 
 	warnings_length = 0;
 	warnings[0] = '\0';
 	limiter->skeleton = bwctl_bpf__open();
 	if (!limiter->skeleton)
-		return fail(why, -errno, "cannot open the BPF programs");
-	parts = limiter->skeleton->skeleton;
-	for (int i = 0; i < parts->map_cnt; i++) {
-		char path[PATH + 64];
-
-		pin_path(limiter, parts->maps[i].name, path);
-		err = bpf_map__set_pin_path(*parts->maps[i].map, path);
-		if (err)
-			return fail(why, err, "cannot pin '%s'", path);
-	}
-	log_note("loading the programs; maps in '%s'", limiter->pin_dir);
+		return why_fail(why, -errno, "cannot open the BPF programs");
+	err = pin_maps(limiter, limiter->skeleton->skeleton, why);
+	if (err)
+		return err;
+	/* Since Linux 5.18. Without it a time of departure would be taken for one of arrival. */
+	can_hold = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_set_tstamp,
+					   NULL) == 1;
+	bpf_program__set_autoload(limiter->skeleton->progs.bwctl_hold, can_hold);
+	log_note("loading the programs; maps in '%s'", limiter->pins.directory);
 	err = bwctl_bpf__load(limiter->skeleton);
-	if (!err)
+	if (!err) {
+		if (can_hold)
+			err = pin_over(limiter,
+				       bpf_program__fd(limiter->skeleton->progs.bwctl_hold),
+				       HOLD_PIN);
+		if (err)
+			return why_fail(why, err, "cannot pin a program in '%s'",
+					limiter->pins.directory);
+		load_watch(limiter);
 		return 0;
+	}
 	if (err == -EPERM)
-		return fail(why, err, "cannot load the BPF programs");
+		return why_fail(why, err, "cannot load the BPF programs");
 	/* The clock needs compare-and-swap in BPF (commit 5ffa25502b5a, Linux 5.12). */
 	if (kernel_is_older_than(5, 12, &kernel))
-		return refuse(
+		return why_refuse(
 			why, err,
 			"cannot load the BPF programs: Linux 5.12 or newer is needed, this is %s",
 			kernel.release);
 	log_verbatim(warnings);
-	return fail(why, err, "cannot load the BPF programs");
-}
-
-static bool is_empty(const char *directory)
-{
-	DIR *entries = opendir(directory);
-	const struct dirent *entry;
-	bool empty = entries != NULL;
-
-	while (entries && (entry = readdir(entries)))
-		if (entry->d_name[0] != '.')
-			empty = false;
-	if (entries)
-		closedir(entries);
-	return empty;
-}
-
-/* Whether a program uses the counters that are pinned here. */
-static bool is_program_of(const struct limiter *limiter, __u32 program_id)
-{
-	struct bpf_map_info counters = {0};
-	__u32 maps[64], length = sizeof(counters);
-	struct bpf_prog_info program = {.nr_map_ids = 64, .map_ids = (__u64)(uintptr_t)maps};
-	bool found = false;
-	int fd;
-
-	if (bpf_obj_get_info_by_fd(limiter->map_fd[MAP_COUNTERS], &counters, &length))
-		return false;
-	fd = bpf_prog_get_fd_by_id(program_id);
-	if (fd < 0)
-		return false;
-	length = sizeof(program);
-	if (!bpf_obj_get_info_by_fd(fd, &program, &length))
-		for (__u32 i = 0; i < program.nr_map_ids && i < 64; i++)
-			found = found || maps[i] == counters.id;
-	close(fd);
-	return found;
-}
-
-/*
- * Filters of a limiter whose notes cannot be read: looked for on every
- * interface of this network namespace. Its links go with their pins.
- */
-static int detach_unknown(const struct limiter *limiter, char why[LOG_TEXT])
-{
-	struct if_nameindex *all = if_nameindex(), *each;
-	int err = 0;
-
-	for (each = all; each && each->if_index && !err; each++)
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			for (__u32 priority = 1; priority <= CLSACT_PRIORITIES; priority++) {
-				LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)each->if_index,
-					    .attach_point = direction == BWCTL_INGRESS ?
-								    BPF_TC_INGRESS :
-								    BPF_TC_EGRESS);
-				LIBBPF_OPTS(bpf_tc_opts, seen, .handle = CLSACT_HANDLE,
-					    .priority = priority);
-				LIBBPF_OPTS(bpf_tc_opts, ours, .handle = CLSACT_HANDLE,
-					    .priority = priority);
-
-				if (bpf_tc_query(&hook, &seen) ||
-				    !is_program_of(limiter, seen.prog_id))
-					continue;
-				err = bpf_tc_detach(&hook, &ours);
-				if (err)
-					fail(why, err, "cannot detach from '%s'", each->if_name);
-			}
-	if (all)
-		if_freenameindex(all);
-	return err;
+	return why_fail(why, err, "cannot load the BPF programs");
 }
 
 /* A limiter that this process began to make and could not finish leaves nothing. */
@@ -548,7 +346,7 @@ static void limiter_abandon(struct limiter *limiter)
 {
 	char ignored[LOG_TEXT];
 
-	if (limiter->fresh && limiter->lock_fd >= 0)
+	if (limiter->fresh)
 		limiter_remove(limiter, ignored);
 }
 
@@ -560,38 +358,49 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	int err;
 
 	if (!limiter)
-		return fail(why, -ENOMEM, "cannot open the limiter");
-	limiter->lock_fd = -1;
+		return why_fail(why, -ENOMEM, "cannot open the limiter");
 	for (int i = 0; i < MAPS; i++)
 		limiter->map_fd[i] = -1;
+	limiter->hold_fd = -1;
 	libbpf_set_print(libbpf_message);
-	err = take_pin_dir(limiter, pin_dir, why);
+	err = pins_take(&limiter->pins, pin_dir, why);
 	if (err)
 		goto out;
 	if (stat("/proc/self/ns/net", &netns)) {
-		err = fail(why, -errno, "cannot tell the network namespace");
+		err = why_fail(why, -errno, "cannot tell the network namespace");
 		goto out;
 	}
 	limiter->netns_inode = netns.st_ino;
 
-	err = open_and_lock(limiter, access, why);
+	err = pins_lock(&limiter->pins,
+			access == LIMITER_READ	 ? PINS_SHARED :
+			access == LIMITER_CREATE ? PINS_MAKE :
+						   PINS_EXCLUSIVE,
+			why);
 	if (err)
 		goto out;
-	limiter->fresh = access == LIMITER_CREATE && is_empty(limiter->pin_dir);
+	limiter->fresh = access == LIMITER_CREATE && pins_is_empty(&limiter->pins);
 	err = open_maps(limiter, why);
 	if (!err)
 		err = check_policy_abi(limiter, why);
-	/* Detaching and unpinning need to know nothing of what the maps hold. */
-	if (err == -EPROTO && access == LIMITER_REMOVE) {
-		err = detach_unknown(limiter, why);
-		if (!err)
+	/*
+	 * Detaching and unpinning need to know nothing of what the maps hold: links
+	 * go with their pins, filters are told by the counters that they use.
+	 */
+	if (access == LIMITER_REMOVE &&
+	    (err == -EPROTO || (err == -ENOENT && limiter->map_fd[MAP_INTERFACES] < 0))) {
+		bool is_other = err == -EPROTO;
+
+		err = hooks_detach_unknown(limiter->map_fd[MAP_COUNTERS], why);
+		if (!err && is_other)
 			close_maps(limiter);
 	}
 	/* A directory and not all of its maps: what a command left that died, or somebody who cleaned up. */
 	if (err == -ENOENT && (access == LIMITER_CREATE || access == LIMITER_REMOVE))
 		err = 0;
 	else if (err == -ENOENT)
-		err = refuse(why, -ENODATA, "the limiter in '%s' is not whole", limiter->pin_dir);
+		err = why_refuse(why, -ENODATA, "the limiter in '%s' is not whole",
+				 limiter->pins.directory);
 	if (err)
 		goto out;
 	if (access == LIMITER_CREATE) {
@@ -601,6 +410,7 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 			err = open_maps(limiter, why);
 		}
 	}
+	find_holding(limiter);
 out:
 	if (err) {
 		limiter_abandon(limiter);
@@ -617,8 +427,9 @@ void limiter_close(struct limiter *limiter)
 		return;
 	bwctl_bpf__destroy(limiter->skeleton);
 	close_maps(limiter);
-	if (limiter->lock_fd >= 0)
-		close(limiter->lock_fd);
+	if (limiter->hold_fd >= 0)
+		close(limiter->hold_fd);
+	pins_unlock(&limiter->pins);
 	free(limiter);
 }
 
@@ -629,13 +440,13 @@ int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_poli
 {
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info), zero = 0;
-	char path[PATH + 64];
+	char path[PINS_PATH];
 	int err, fd;
 
-	pin_path(limiter, POLICY_PIN, path);
+	pins_path(&limiter->pins, POLICY_PIN, path);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return fail(why, -errno, "cannot open '%s'", path);
+		return why_fail(why, -errno, "cannot open '%s'", path);
 	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
 	if (!err && info.value_size != sizeof(*ret_policy))
 		err = -EPROTO;
@@ -645,7 +456,7 @@ int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_poli
 		err = -EPROTO;
 	close(fd);
 	return err == -EPROTO ? refuse_other_abi(limiter, why) :
-	       err	      ? fail(why, err, "cannot read the former policy") :
+	       err	      ? why_fail(why, err, "cannot read the former policy") :
 				0;
 }
 
@@ -655,11 +466,11 @@ int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, cha
 	int err = 0, fd = policy_map(limiter);
 
 	if (fd == -ENOENT)
-		return refuse(why, fd, "no policy is in force yet");
+		return why_refuse(why, fd, "no policy is in force yet");
 	if (fd < 0)
-		return fail(why, fd, "cannot open the policy in force");
+		return why_fail(why, fd, "cannot open the policy in force");
 	if (bpf_map_lookup_elem(fd, &zero, ret_policy))
-		err = fail(why, -errno, "cannot read the policy in force");
+		err = why_fail(why, -errno, "cannot read the policy in force");
 	close(fd);
 	return err;
 }
@@ -667,12 +478,12 @@ int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, cha
 /* The pin that a publisher left who died: gets its name if it is in force, else goes. */
 static int settle_pins(const struct limiter *limiter)
 {
-	char new_path[PATH + 64], path[PATH + 64];
+	char new_path[PINS_PATH], path[PINS_PATH];
 	__u32 zero = 0, id = 0;
 	int fd;
 
-	pin_path(limiter, POLICY_PIN_NEW, new_path);
-	pin_path(limiter, POLICY_PIN, path);
+	pins_path(&limiter->pins, POLICY_PIN_NEW, new_path);
+	pins_path(&limiter->pins, POLICY_PIN, path);
 	if (bpf_map_lookup_elem(limiter->map_fd[MAP_POLICIES], &zero, &id) && errno != ENOENT)
 		return -errno;
 	fd = open_policy(limiter, POLICY_PIN_NEW, id);
@@ -689,24 +500,24 @@ static int settle_pins(const struct limiter *limiter)
 int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT])
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
-	char new_path[PATH + 64];
+	char new_path[PINS_PATH];
 	__u32 zero = 0;
 	int err, fd;
 
-	pin_path(limiter, POLICY_PIN_NEW, new_path);
+	pins_path(&limiter->pins, POLICY_PIN_NEW, new_path);
 	err = settle_pins(limiter);
 	if (err)
-		return fail(why, err, "cannot name the policy in force");
+		return why_fail(why, err, "cannot name the policy in force");
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy), 1,
 			    &options);
 	if (fd < 0)
-		return fail(why, -errno, "cannot make a policy map");
+		return why_fail(why, -errno, "cannot make a policy map");
 	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd) ||
 	    bpf_obj_pin(fd, new_path))
-		err = fail(why, -errno, "cannot write the policy");
+		err = why_fail(why, -errno, "cannot write the policy");
 	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
 	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
-		err = fail(why, -errno, "cannot put the policy in force");
+		err = why_fail(why, -errno, "cannot put the policy in force");
 	close(fd);
 	if (!err)
 		log_note("policy %llu is in force", (unsigned long long)policy->generation);
@@ -745,10 +556,33 @@ uint64_t limiter_now_ns(void)
 	return (uint64_t)((long long)now.tv_sec * 1000000000LL + now.tv_nsec - offset_ns);
 }
 
+bool limiter_has_lost_queue(struct limiter *limiter, const struct bwctl_policy *policy,
+			    enum bwctl_direction direction)
+{
+	struct bwctl_clock clock;
+	__u32 key = direction;
+
+	return policy->meter[direction].horizon_ns[0] &&
+	       !bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &key, &clock) &&
+	       clock.lost_generation == policy->generation;
+}
+
 static void add_tally(struct bwctl_tally *sum, const struct bwctl_tally *tally)
 {
 	sum->packets += tally->packets;
 	sum->bytes += tally->bytes;
+}
+
+void limiter_add_counters(struct bwctl_flow_counters *sum,
+			  const struct bwctl_flow_counters *counters)
+{
+	add_tally(&sum->passed, &counters->passed);
+	add_tally(&sum->dropped, &counters->dropped);
+	add_tally(&sum->paced, &counters->paced);
+	add_tally(&sum->marked, &counters->marked);
+	sum->delay_ns += counters->delay_ns;
+	if (sum->delay_max_ns < counters->delay_max_ns)
+		sum->delay_max_ns = counters->delay_max_ns;
 }
 
 int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],
@@ -758,25 +592,24 @@ int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters
 	struct bwctl_counters *each;
 
 	if (cpus < 0)
-		return fail(why, cpus, "cannot tell the number of CPUs");
+		return why_fail(why, cpus, "cannot tell the number of CPUs");
 	each = calloc((size_t)cpus, sizeof(*each));
 	if (!each)
-		return fail(why, -ENOMEM, "cannot read the counters");
+		return why_fail(why, -ENOMEM, "cannot read the counters");
 	memset(ret_counters, 0, BWCTL_DIRECTIONS * sizeof(*ret_counters));
 	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		struct bwctl_counters *sum = &ret_counters[direction];
 
 		if (bpf_map_lookup_elem(limiter->map_fd[MAP_COUNTERS], &direction, each)) {
-			err = fail(why, -errno, "cannot read the counters");
+			err = why_fail(why, -errno, "cannot read the counters");
 			break;
 		}
 		for (int cpu = 0; cpu < cpus; cpu++) {
-			for (int flow = 0; flow < BWCTL_FLOWS; flow++) {
-				add_tally(&sum->flows[flow].passed, &each[cpu].flows[flow].passed);
-				add_tally(&sum->flows[flow].dropped,
-					  &each[cpu].flows[flow].dropped);
-			}
+			for (int flow = 0; flow < BWCTL_FLOWS; flow++)
+				limiter_add_counters(&sum->flows[flow], &each[cpu].flows[flow]);
 			add_tally(&sum->contended, &each[cpu].contended);
+			for (int i = 0; i < BWCTL_DELAY_BUCKETS; i++)
+				sum->delays[i] += each[cpu].delays[i];
 		}
 	}
 	free(each);
@@ -785,38 +618,34 @@ int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters
 
 /* ---- interfaces ---- */
 
-/* The interface a link is attached to; 0 when it is gone from there, or there is no such link. */
-static uint32_t link_ifindex(const char *path)
+static int note_interface(const struct hooks_place *place)
 {
-	struct bpf_link_info info = {0};
-	__u32 length = sizeof(info);
-	int fd = bpf_obj_get(path);
-	uint32_t ifindex = 0;
+	const struct limiter *limiter = place->owner;
 
-	if (fd < 0)
-		return 0;
-	/* tcx's part of the information begins with the index, as XDP's does. */
-	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
-		ifindex = info.xdp.ifindex;
-	close(fd);
-	return ifindex;
+	if (bpf_map_update_elem(limiter->map_fd[MAP_INTERFACES], place->key, place->record,
+				BPF_ANY))
+		return -errno;
+	return 0;
 }
 
-static enum bpf_tc_attach_point tc_point(enum bwctl_direction direction)
+static struct hooks_place place_of(const struct limiter *limiter,
+				   const struct bwctl_interface_key *key,
+				   struct bwctl_interface *record)
 {
-	return direction == BWCTL_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+	return (struct hooks_place){.pins = &limiter->pins,
+				    .key = key,
+				    .record = record,
+				    .note = note_interface,
+				    .owner = limiter};
 }
 
-/* Whether our filter is where it was put; its handle is nobody else's. */
-static bool clsact_is_attached(const struct bwctl_interface_key *key,
-			       const struct bwctl_interface *record, enum bwctl_direction direction)
+static struct holder_means means_of(const struct limiter *limiter)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
-		    .attach_point = tc_point(direction));
-	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
-		    .priority = record->priority[direction]);
-
-	return record->priority[direction] && !bpf_tc_query(&hook, &filter);
+	return (struct holder_means){.pins = &limiter->pins,
+				     .netns_inode = limiter->netns_inode,
+				     .holders_fd = limiter->map_fd[MAP_HOLDERS],
+				     .hold_fd = limiter->hold_fd,
+				     .is_watched = limiter->is_watched};
 }
 
 static void look_at(struct limiter *limiter, struct limiter_interface *interface)
@@ -831,20 +660,154 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 	if (!interface->exists)
 		memcpy(interface->name, interface->record.name, sizeof(interface->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		char path[PATH + 64];
+		enum hooks_link link = hooks_link_state(&limiter->pins, key, direction);
 
 		interface->hook[direction] = BWCTL_HOOK_NONE;
-		link_path(limiter, key, direction, path);
-		if (link_ifindex(path) == key->ifindex)
+		if (link == HOOKS_LINK_ATTACHED)
 			interface->hook[direction] = BWCTL_HOOK_TCX;
-		else if (!access(path, F_OK))
+		else if (link == HOOKS_LINK_DEAD)
 			dead = true; /* its device is gone, and maybe the namespace with it */
 		/* Filters can only be asked for in their own namespace: elsewhere the record stands. */
-		else if (own ? clsact_is_attached(key, &interface->record, direction) :
+		else if (own ? hooks_clsact_is_attached(key, &interface->record, direction) :
 			       !interface->here && interface->record.priority[direction])
 			interface->hook[direction] = BWCTL_HOOK_CLSACT;
 	}
 	interface->here = interface->here || dead;
+	if (interface->exists) {
+		struct holder_means means = means_of(limiter);
+		struct hooks_place place = place_of(limiter, key, &interface->record);
+
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			holder_look(&means, &place, interface->name, direction,
+				    interface->hindrance[direction]);
+	}
+}
+
+int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interface_key *ret_key,
+		 char why[LOG_TEXT])
+{
+	*ret_key = (struct bwctl_interface_key){
+		.netns_inode = limiter->netns_inode,
+		.ifindex = if_nametoindex(name),
+	};
+	if (ret_key->ifindex)
+		return 0;
+	return why_refuse(why, -ENODEV, "no interface '%s' in this network namespace", name);
+}
+
+uint32_t limiter_hold_ifindex(const struct limiter *limiter)
+{
+	return holder_hold_ifindex(&limiter->pins);
+}
+
+/* Of an interface that is about to be loaded: empty, without a name. */
+static struct bwctl_interface record_of(const struct limiter *limiter,
+					const struct bwctl_interface_key *key)
+{
+	struct bwctl_interface record;
+
+	if (bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], key, &record))
+		memset(&record, 0, sizeof(record));
+	return record;
+}
+
+/* Queues of another network namespace are taken to be as they were left: their loss is noticed. */
+static int look_elsewhere(const struct limiter *limiter, const struct bwctl_interface_key *key,
+			  const char *name, enum bwctl_direction direction,
+			  char ret_why[HOLDER_WHY])
+{
+	struct bwctl_interface_key holding = *key;
+	struct bwctl_holder holder;
+
+	if (direction == BWCTL_INGRESS)
+		holding.ifindex = limiter_hold_ifindex(limiter);
+	if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &holding, &holder))
+		return 0;
+	snprintf(ret_why, HOLDER_WHY, "'%s' of another network namespace cannot", name);
+	return -EOPNOTSUPP;
+}
+
+int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
+		 enum bwctl_direction direction, char ret_why[HOLDER_WHY])
+{
+	struct bwctl_interface record = record_of(limiter, key);
+	struct hooks_place place = place_of(limiter, key, &record);
+	struct holder_means means = means_of(limiter);
+
+	return key->netns_inode == limiter->netns_inode ?
+		       holder_prepare(&means, &place, name, direction, ret_why) :
+		       look_elsewhere(limiter, key, name, direction, ret_why);
+}
+
+int limiter_look_hold(struct limiter *limiter, const struct bwctl_interface_key *key,
+		      const char *name, enum bwctl_direction direction, char ret_why[HOLDER_WHY])
+{
+	struct bwctl_interface record = record_of(limiter, key);
+	struct hooks_place place = place_of(limiter, key, &record);
+	struct holder_means means = means_of(limiter);
+
+	return key->netns_inode == limiter->netns_inode ?
+		       holder_look(&means, &place, name, direction, ret_why) :
+		       look_elsewhere(limiter, key, name, direction, ret_why);
+}
+
+int limiter_fit(struct limiter *limiter, const struct bwctl_interface_key *key,
+		const uint32_t segments[BWCTL_DIRECTIONS])
+{
+	struct bwctl_interface record = record_of(limiter, key);
+	struct hooks_place place = place_of(limiter, key, &record);
+
+	return key->netns_inode == limiter->netns_inode ? holder_fit(&place, segments) : 0;
+}
+
+/* Whether any interface of this network namespace is still loaded. */
+static bool is_loaded_here(const struct limiter *limiter)
+{
+	struct bwctl_interface_key key, *previous = NULL;
+
+	while (!bpf_map_get_next_key(limiter->map_fd[MAP_INTERFACES], previous, &key)) {
+		if (key.netns_inode == limiter->netns_inode)
+			return true;
+		previous = &key;
+	}
+	return false;
+}
+
+/* Forgets an interface that has no program of ours any more, and gives back what it had. */
+static int forget(struct limiter *limiter, struct hooks_place *place)
+{
+	struct holder_means means = means_of(limiter);
+	int err = holder_release(&means, place, place->key->netns_inode == limiter->netns_inode);
+
+	if (!err && bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], place->key) &&
+	    errno != ENOENT)
+		err = -errno;
+	if (!err && !is_loaded_here(limiter))
+		err = holder_release_hold(&means);
+	return err;
+}
+
+/* Packets that wait leave in their time, before the queue goes in which they do. */
+static void drain(const struct limiter *limiter)
+{
+	uint64_t now_ns = limiter_now_ns(), until_ns = now_ns;
+	struct timespec rest;
+
+	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_clock clock;
+
+		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &direction, &clock) &&
+		    clock.held_until_ns > until_ns)
+			until_ns = clock.held_until_ns;
+	}
+	if (until_ns == now_ns)
+		return;
+	until_ns += POLICY_LATE_NS + POLICY_DRIFT_NS;
+	if (until_ns > now_ns + DRAIN_MAX_NS)
+		until_ns = now_ns + DRAIN_MAX_NS;
+	rest.tv_sec = (time_t)((until_ns - now_ns) / 1000000000ULL);
+	rest.tv_nsec = (long)((until_ns - now_ns) % 1000000000ULL);
+	nanosleep(&rest, NULL);
 }
 
 static int by_index(const void *a, const void *b)
@@ -872,7 +835,7 @@ int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_i
 			more = realloc(interfaces, room * sizeof(*more));
 			if (!more) {
 				free(interfaces);
-				return fail(why, -ENOMEM, "cannot list the interfaces");
+				return why_fail(why, -ENOMEM, "cannot list the interfaces");
 			}
 			interfaces = more;
 		}
@@ -891,39 +854,6 @@ int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_i
 	return 0;
 }
 
-/* Whether frames of a device begin with an Ethernet header. 1, 0, or -errno. */
-static int has_ethernet_header(const char *name, char why[LOG_TEXT])
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {0};
-	int err;
-
-	if (fd < 0)
-		return fail(why, -errno, "cannot look at '%s'", name);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	err = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : 0;
-	close(fd);
-	if (err)
-		return fail(why, err, "cannot look at '%s'", name);
-	switch (request.ifr_hwaddr.sa_family) {
-	case ARPHRD_ETHER:
-	case ARPHRD_LOOPBACK:
-		return 1;
-	case ARPHRD_NONE: /* tun, WireGuard */
-	case ARPHRD_PPP:
-	case ARPHRD_RAWIP:
-	case ARPHRD_TUNNEL:
-	case ARPHRD_TUNNEL6:
-	case ARPHRD_SIT:
-	case ARPHRD_IPGRE:
-	case ARPHRD_IP6GRE:
-		return 0;
-	}
-	return refuse(why, -EOPNOTSUPP,
-		      "'%s' has link type %d: expected Ethernet, or a device for bare IP packets",
-		      name, request.ifr_hwaddr.sa_family);
-}
-
 static int program_for(const struct limiter *limiter, bool ethernet, enum bwctl_direction direction)
 {
 	struct bwctl_bpf *skeleton = limiter->skeleton;
@@ -936,241 +866,94 @@ static int program_for(const struct limiter *limiter, bool ethernet, enum bwctl_
 	return bpf_program__fd(program);
 }
 
-/*
- * First of all programs there: one that ran earlier and let a packet pass
- * would end the run, and the packet would not be metered.
- */
-static int attach_tcx(const struct limiter *limiter, const struct bwctl_interface_key *key,
-		      enum bwctl_direction direction, int program_fd)
+/* Both directions on one kind of hook. */
+static int attach_both(const struct limiter *limiter, struct hooks_place *place,
+		       enum bwctl_hook hook, bool ethernet)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = ATTACH_BEFORE);
-	char path[PATH + 64];
-	int err = 0, fd;
+	int err = hooks_prepare(place, hook);
 
-	link_path(limiter, key, direction, path);
-	if (link_ifindex(path) == key->ifindex) {
-		fd = bpf_obj_get(path);
-		if (fd < 0)
-			return -errno;
-		log_note("replacing the program of '%s'", path);
-		err = bpf_link_update(fd, program_fd, NULL) ? -errno : 0;
-		close(fd);
-		return err;
-	}
-	if (unlink(path) && errno != ENOENT)
-		return -errno;
-	log_note("attaching by tcx, pinned as '%s'", path);
-	fd = bpf_link_create(program_fd, (int)key->ifindex,
-			     direction == BWCTL_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS,
-			     &options);
-	if (fd < 0)
-		return -errno;
-	if (bpf_obj_pin(fd, path))
-		err = -errno;
-	close(fd);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		err = hooks_attach(place, direction, hook,
+				   program_for(limiter, ethernet, direction));
 	return err;
 }
 
-static int detach_tcx(const struct limiter *limiter, const struct bwctl_interface_key *key,
-		      enum bwctl_direction direction)
-{
-	char path[PATH + 64];
-	int err = 0, fd;
-
-	link_path(limiter, key, direction, path);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	/* Detached at once, not when the last reference happens to go. */
-	if (bpf_link_detach(fd) && link_ifindex(path))
-		err = -errno;
-	close(fd);
-	if (!err && unlink(path) && errno != ENOENT)
-		err = -errno;
-	return err;
-}
-
-static int note_interface(const struct limiter *limiter, const struct bwctl_interface_key *key,
-			  const struct bwctl_interface *record)
-{
-	return bpf_map_update_elem(limiter->map_fd[MAP_INTERFACES], key, record, BPF_ANY) ? -errno :
-											    0;
-}
-
-/*
- * As near the front as filters allow: the first priority that takes a BPF
- * filter for all protocols. Where it goes is written down first.
- */
-static int attach_clsact(const struct limiter *limiter, const struct bwctl_interface_key *key,
-			 enum bwctl_direction direction, int program_fd,
-			 struct bwctl_interface *record)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
-		    .attach_point = tc_point(direction));
-	__u32 priority = record->priority[direction];
-	int err;
-
-	if (clsact_is_attached(key, record, direction)) {
-		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE,
-			    .handle = CLSACT_HANDLE, .priority = priority);
-
-		return bpf_tc_attach(&hook, &filter);
-	}
-	for (priority = 1;; priority++) {
-		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd, .handle = CLSACT_HANDLE,
-			    .priority = priority);
-
-		record->priority[direction] = priority;
-		log_note("attaching by clsact to the %s of interface %u, priority %u",
-			 direction == BWCTL_INGRESS ? "ingress" : "egress", key->ifindex, priority);
-		err = note_interface(limiter, key, record);
-		if (err)
-			return err;
-		err = bpf_tc_attach(&hook, &filter);
-		if (!err || priority == CLSACT_PRIORITIES)
-			return err;
-	}
-}
-
-/* Both filters, if there are any; and the qdisc, when it is ours and nobody else has come to use it. */
-static int detach_clsact(const struct bwctl_interface_key *key, struct bwctl_interface *record)
-{
-	LIBBPF_OPTS(bpf_tc_hook, qdisc, .ifindex = (int)key->ifindex,
-		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	int err, first = 0;
-
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
-			    .attach_point = tc_point(direction));
-		LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE,
-			    .priority = record->priority[direction]);
-
-		err = clsact_is_attached(key, record, direction) ? bpf_tc_detach(&hook, &filter) :
-								   0;
-		if (!err)
-			record->priority[direction] = 0;
-		first = first ? first : err;
-	}
-	if (first || !record->clsact_created)
-		return first;
-	err = queue_clsact_in_use(key->ifindex);
-	if (!err)
-		err = bpf_tc_hook_destroy(&qdisc);
-	/* Somebody's now, or removed by somebody. */
-	if (err == 1 || err == -EINVAL || err == -ENODEV || err == -ENOENT)
-		err = 0;
-	if (!err)
-		record->clsact_created = 0;
-	return err;
-}
-
-static int detach_tcx_both(const struct limiter *limiter, const struct bwctl_interface_key *key)
+/* Goes on after an error: what can go, goes. The record is changed and not written down. */
+static int detach_both(struct hooks_place *place, enum bwctl_hook hook)
 {
 	int err, first = 0;
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		err = detach_tcx(limiter, key, direction);
+		err = hooks_detach(place, direction, hook);
 		first = first ? first : err;
 	}
+	if (!first && hook == BWCTL_HOOK_CLSACT)
+		first = hooks_remove_clsact(place);
 	return first;
 }
 
-/* Both directions on one kind of hook. Written down before it is done: what a crash leaves, unload finds. */
-static int attach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
-		       bool ethernet, enum bwctl_hook hook, struct bwctl_interface *record)
+static int detach_and_note(struct hooks_place *place, enum bwctl_hook hook)
 {
-	LIBBPF_OPTS(bpf_tc_hook, clsact, .ifindex = (int)key->ifindex,
-		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	bool create = false;
-	int err;
+	int err = detach_both(place, hook);
 
-	if (hook == BWCTL_HOOK_CLSACT) {
-		err = queue_clsact_kind(key->ifindex);
-		if (err < 0)
-			return err;
-		if (err == QUEUE_INGRESS)
-			return -EBUSY;
-		create = err == QUEUE_NOTHING;
-		if (create)
-			record->clsact_created = 1;
-	}
-	err = note_interface(limiter, key, record);
-	if (!err && create) {
-		err = bpf_tc_hook_create(&clsact);
-		/* Somebody was faster: it is theirs. */
-		if (err == -EEXIST) {
-			record->clsact_created = 0;
-			err = note_interface(limiter, key, record);
-		}
-	}
-	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
-		int program_fd = program_for(limiter, ethernet, direction);
-
-		if (hook == BWCTL_HOOK_TCX)
-			err = attach_tcx(limiter, key, direction, program_fd);
-		else
-			err = attach_clsact(limiter, key, direction, program_fd, record);
-	}
-	return err;
-}
-
-static int detach_hook(const struct limiter *limiter, const struct bwctl_interface_key *key,
-		       enum bwctl_hook hook, struct bwctl_interface *record)
-{
-	int err = hook == BWCTL_HOOK_TCX ? detach_tcx_both(limiter, key) :
-					   detach_clsact(key, record);
-
-	return err ? err : note_interface(limiter, key, record);
+	return err ? err : note_interface(place);
 }
 
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
 		   struct limiter_interface *ret_interface, char why[LOG_TEXT])
 {
-	struct limiter_interface before = {.key.netns_inode = limiter->netns_inode};
+	struct limiter_interface before = {0};
 	const struct bwctl_interface_key *key = &before.key;
 	enum bwctl_hook chosen = hook == BWCTL_HOOK_NONE ? BWCTL_HOOK_TCX : hook;
 	enum bwctl_hook other;
 	struct bwctl_interface record;
+	struct hooks_place place = place_of(limiter, key, &record);
 	int ethernet, err;
 	bool was_loaded;
 
-	before.key.ifindex = if_nametoindex(name);
-	if (!before.key.ifindex)
-		return refuse(why, -ENODEV, "no interface '%s' in this network namespace", name);
-	ethernet = has_ethernet_header(name, why);
-	if (ethernet < 0)
+	err = limiter_find(limiter, name, &before.key, why);
+	if (err)
+		return err;
+	before.record = record_of(limiter, key);
+	was_loaded = before.record.name[0];
+	ethernet = hooks_has_ethernet_header(name, why);
+	if (ethernet < 0) {
+		record = before.record;
+		if (!was_loaded)
+			forget(limiter, &place);
 		return ethernet;
-	was_loaded = !bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], key, &before.record);
+	}
 	look_at(limiter, &before);
 	record = before.record;
 	snprintf(record.name, sizeof(record.name), "%s", name);
 
-	err = attach_hook(limiter, key, ethernet, chosen, &record);
+	err = attach_both(limiter, &place, chosen, ethernet);
 	/* Before 6.6 the kernel does not know this kind of link. */
 	if (err == -EINVAL && hook == BWCTL_HOOK_NONE) {
 		chosen = BWCTL_HOOK_CLSACT;
-		err = attach_hook(limiter, key, ethernet, chosen, &record);
+		err = attach_both(limiter, &place, chosen, ethernet);
 	}
 	if (err) {
 		if (err == -EBUSY && chosen == BWCTL_HOOK_CLSACT)
-			refuse(why, err,
-			       "cannot attach to '%s' by clsact: it has an ingress qdisc, which leaves no place for egress",
-			       name);
+			why_refuse(
+				why, err,
+				"cannot attach to '%s' by clsact: it has an ingress qdisc, which leaves no place for egress",
+				name);
 		else
-			fail(why, err, "cannot attach to '%s' by %s", name,
-			     chosen == BWCTL_HOOK_TCX ? "tcx" : "clsact");
+			why_fail(why, err, "cannot attach to '%s' by %s", name,
+				 chosen == BWCTL_HOOK_TCX ? "tcx" : "clsact");
 		/* What was there before is there still; what was not goes again. */
 		if (before.hook[BWCTL_INGRESS] != chosen && before.hook[BWCTL_EGRESS] != chosen)
-			detach_hook(limiter, key, chosen, &record);
+			detach_and_note(&place, chosen);
 		if (!was_loaded)
-			bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], key);
+			forget(limiter, &place);
 		return err;
 	}
 	/* The new hook meters already; only now may the old one go. */
 	other = chosen == BWCTL_HOOK_TCX ? BWCTL_HOOK_CLSACT : BWCTL_HOOK_TCX;
-	err = detach_hook(limiter, key, other, &record);
+	err = detach_and_note(&place, other);
 	if (err)
-		return fail(why, err, "cannot remove the former programs from '%s'", name);
+		return why_fail(why, err, "cannot remove the former programs from '%s'", name);
 	*ret_interface = (struct limiter_interface){.key = *key, .record = record};
 	look_at(limiter, ret_interface);
 	return 0;
@@ -1181,39 +964,18 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 {
 	const struct bwctl_interface_key *key = &interface->key;
 	struct bwctl_interface record = interface->record;
+	struct hooks_place place = place_of(limiter, key, &record);
 	int err;
 
-	err = detach_tcx_both(limiter, key);
+	err = detach_both(&place, BWCTL_HOOK_TCX);
 	if (!err && key->netns_inode == limiter->netns_inode)
-		err = detach_clsact(key, &record);
+		err = detach_both(&place, BWCTL_HOOK_CLSACT);
 	if (err)
-		return fail(why, err, "cannot detach from '%s'", interface->name);
-	if (bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], key) && errno != ENOENT)
-		return fail(why, -errno, "cannot forget '%s'", interface->name);
-	return 0;
-}
-
-/* Links of which the notes are lost: without its pin a link goes, and its program with it. */
-static int remove_lost_links(const struct limiter *limiter)
-{
-	DIR *pins = opendir(limiter->pin_dir);
-	char path[PATH + 64], side[8];
-	unsigned long long inode;
-	unsigned int ifindex;
-	struct dirent *pin;
-	int err = 0;
-
-	if (!pins)
-		return errno == ENOENT ? 0 : -errno;
-	while (!err && (pin = readdir(pins))) {
-		if (sscanf(pin->d_name, "link-%llu-%u-%7s", &inode, &ifindex, side) != 3 ||
-		    (strcmp(side, "ingress") && strcmp(side, "egress")))
-			continue;
-		snprintf(path, sizeof(path), "%s/%.63s", limiter->pin_dir, pin->d_name);
-		err = unlink(path) && errno != ENOENT ? -errno : 0;
-	}
-	closedir(pins);
-	return err;
+		return why_fail(why, err, "cannot detach from '%s'", interface->name);
+	if (key->netns_inode == limiter->netns_inode)
+		drain(limiter);
+	err = forget(limiter, &place);
+	return err ? why_fail(why, err, "cannot give back what '%s' had", interface->name) : 0;
 }
 
 bool limiter_is_fresh(const struct limiter *limiter)
@@ -1223,19 +985,23 @@ bool limiter_is_fresh(const struct limiter *limiter)
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 {
-	static const char *const policy_pins[] = {POLICY_PIN, POLICY_PIN_NEW};
-	char path[PATH + 64];
+	static const char *const other_pins[] = {POLICY_PIN,	  POLICY_PIN_NEW, HOLD_PIN,
+						 HOLD_PIN "-new", WATCH_PIN,	  WATCH_PIN "-new"};
+	struct holder_means means = means_of(limiter);
 	int err;
 
-	err = remove_lost_links(limiter);
+	err = holder_release_hold(&means);
 	if (err)
-		return fail(why, err, "cannot remove a link in '%s'", limiter->pin_dir);
-	for (size_t i = 0; i < MAPS + 2; i++) {
-		pin_path(limiter, i < MAPS ? map_names[i] : policy_pins[i - MAPS], path);
-		if (unlink(path) && errno != ENOENT)
-			return fail(why, -errno, "cannot remove '%s'", path);
+		return why_fail(why, err, "cannot remove the IFB device");
+
+	err = hooks_remove_lost_links(&limiter->pins);
+	if (err)
+		return why_fail(why, err, "cannot remove a link in '%s'", limiter->pins.directory);
+	for (size_t i = 0; i < MAPS + sizeof(other_pins) / sizeof(other_pins[0]); i++) {
+		err = pins_remove(&limiter->pins, i < MAPS ? map_names[i] : other_pins[i - MAPS],
+				  why);
+		if (err)
+			return err;
 	}
-	if (rmdir(limiter->pin_dir) && errno != ENOENT)
-		return fail(why, -errno, "cannot remove '%s'", limiter->pin_dir);
-	return 0;
+	return pins_remove_directory(&limiter->pins, why);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The only user of libbpf, the skeleton, pins and links. A limiter is what is
- * pinned in one directory of the BPF file system; it outlives every process.
- * Interfaces are those of the network namespace this process is in.
+ * The only user of the skeleton and its maps; with hooks and pins, on which it
+ * stands, the only user of libbpf. A limiter is what is pinned in one directory
+ * of the BPF file system; it outlives every process. Interfaces are those of
+ * the network namespace this process is in.
  *
  * Functions return 0 or -errno and then say why in the text they are given,
  * in full ("cannot attach to 'eth0': Operation not permitted"). They never print.
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "bwctl.h"
+#include "holder.h"
 #include "log.h"
 
 #define LIMITER_PIN_DIR "/sys/fs/bpf/bwctl"
@@ -36,6 +38,8 @@ struct limiter_interface {
 	bool exists;   /* in this network namespace, now */
 	char name[16]; /* its name now; as it was loaded when it is gone or elsewhere */
 	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */
+	char hindrance[BWCTL_DIRECTIONS]
+		      [HOLDER_WHY]; /* why packets cannot wait there now, or empty */
 };
 
 /*
@@ -66,9 +70,20 @@ int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_poli
  */
 int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT]);
 
+/*
+ * Whether a queue that held packets has been taken away since the policy was put
+ * in force: that direction polices until another is.
+ */
+bool limiter_has_lost_queue(struct limiter *limiter, const struct bwctl_policy *policy,
+			    enum bwctl_direction direction);
+
 /* Counters since the limiter was made, summed over CPUs, [direction]. */
 int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],
 		     char why[LOG_TEXT]);
+
+/* Adds up counters of rows, or of CPUs. */
+void limiter_add_counters(struct bwctl_flow_counters *sum,
+			  const struct bwctl_flow_counters *counters);
 
 /* CPUs the kernel may ever run, which is how many leases there can be. Positive, or -errno. */
 int limiter_possible_cpus(void);
@@ -85,6 +100,28 @@ uint64_t limiter_now_ns(void);
 /* The interfaces that are loaded, in the order of their index. free() the array. */
 int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_interfaces,
 		       size_t *ret_count, char why[LOG_TEXT]);
+
+/* The key of an interface of this network namespace. -ENODEV and why when there is none. */
+int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interface_key *ret_key,
+		 char why[LOG_TEXT]);
+
+/*
+ * Makes packets of one direction of an interface able to wait, if it is in this
+ * network namespace; else tells whether they are. 0, or -errno and why not.
+ */
+int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
+		 enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+
+/* The same, but changes nothing. */
+int limiter_look_hold(struct limiter *limiter, const struct bwctl_interface_key *key,
+		      const char *name, enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+
+/* The index that the IFB of this limiter has in any network namespace. */
+uint32_t limiter_hold_ifindex(const struct limiter *limiter);
+
+/* Super-packets of an interface of this network namespace: holder_fit(). */
+int limiter_fit(struct limiter *limiter, const struct bwctl_interface_key *key,
+		const uint32_t segments[BWCTL_DIRECTIONS]);
 
 /*
  * Attaches to both directions of an interface, or replaces the programs that

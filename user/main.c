@@ -33,6 +33,10 @@ static const struct command commands[] = {
 	 "from the first packet on; else packets are only counted. An interface that is loaded\n"
 	 "already gets the programs of this bwctl in place of those it has.\n"
 	 "\n"
+	 "So that packets can wait, a qdisc that the kernel put there by itself gives way to fq, and\n"
+	 "an IFB device is made for what comes in; unload gives back what was there. A root qdisc of\n"
+	 "your own stays: that direction is policed.\n"
+	 "\n"
 	 "--hook chooses how to attach; auto, the default, is tcx where the kernel has it (6.6),\n"
 	 "else clsact.\n"
 	 "\n"
@@ -45,7 +49,8 @@ static const struct command commands[] = {
 	 "  bwctl unload eth1                from one, the limit stays on the others\n"
 	 "  bwctl unload                     from all\n"},
 	{"set",
-	 "[RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]",
+	 "[RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]\n"
+	 "                 [mode auto|pace|police] [horizon TIME]",
 	 "change the limit", cmd_set, 0, -1, true,
 	 "Takes effect at once, on all interfaces that are loaded; connections and counters stay,\n"
 	 "and what is not named stays as it is. Prints what is in force afterwards.\n"
@@ -53,22 +58,27 @@ static const struct command commands[] = {
 	 "  RATE      a number and bit, kbit, mbit, gbit or tbit (powers of 1000) or kibit, mibit\n"
 	 "            gibit or tibit (of 1024) per second, 8kbit to 400gbit; or unlimited: count\n"
 	 "            only. RATE alone is for both directions\n"
-	 "  window    the shortest time over which the limit is promised; default 2s\n"
+	 "  mode      what becomes of packets over the limit. pace: they wait for their time;\n"
+	 "            police: they are dropped; auto, the default: pace where that can be had\n"
+	 "  horizon   the longest that packets wait, pacing, before they are dropped; default 100ms\n"
+	 "  window    the shortest time over which the limit is promised; default 1s, policing 2s\n"
 	 "  burst     how much may pass at once after a pause, as time at the rate r or as size;\n"
-	 "            default 200ms\n"
+	 "            default 2ms, policing 200ms\n"
 	 "  overhead  bytes to add to every frame: 24 for preamble, FCS and gap of Ethernet\n"
 	 "\n"
-	 "burst and window also take the word default.\n"
+	 "burst, window and horizon also take the word default.\n"
 	 "\n"
 	 "  bwctl set 50mbit                          both directions\n"
 	 "  bwctl set egress 20mbit                   one, the other stays\n"
 	 "  bwctl set ingress 1.5gbit egress unlimited\n"
 	 "  bwctl set burst 64kb window 5s\n"
+	 "  bwctl set mode police                     never delay a packet\n"
 	 "  bwctl set unlimited                       count only\n"},
 	{"show", "", "limits, hooks, and counters by class and direction", cmd_show, 0, 0, true,
 	 "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
 	 "clock runs at, the burst, the bound B and the window W (passed(T) <= r * T + B, hence no\n"
-	 "more than the limit in any window of W or longer), and what each class passed and lost.\n"
+	 "more than the limit in any window of W or longer), whether it paces or polices and why,\n"
+	 "and what each class passed, lost, and had to wait.\n"
 	 "With --json for programs; the names are stable.\n"
 	 "\n"
 	 "  bwctl show\n"

@@ -19,6 +19,21 @@
 
 #define LEASE_MAX_BYTES 65536
 
+/*
+ * When pacing, two steps are as long as a packet may be late, so that the same
+ * bound holds while the queue that held the packets is missing.
+ */
+#define PACE_STEP_NS	    ((POLICY_LATE_NS + POLICY_DRIFT_NS) / HEADROOM_STEPS_MAX)
+#define PACE_OVERSHOOT_NS   2000000ULL
+#define PACE_HORIZON_FRAMES 8
+
+/* Marks begin at this part of the horizon, once the wait has been that long for so long. */
+#define MARK_PART     2
+#define MARK_AFTER_NS 20000000ULL
+
+/* As many full-size frames as fit 64 KiB: beyond it devices may do as they like. */
+#define SEGMENTS_MAX 43
+
 typedef unsigned __int128 wide;
 
 static const char *const class_names[BWCTL_CLASSES] = {
@@ -56,6 +71,11 @@ const char *policy_class_name(enum bwctl_class class)
 const char *policy_direction_name(enum bwctl_direction direction)
 {
 	return direction == BWCTL_INGRESS ? "ingress" : "egress";
+}
+
+const char *policy_mode_name(enum bwctl_mode mode)
+{
+	return mode == BWCTL_MODE_PACE ? "pace" : mode == BWCTL_MODE_POLICE ? "police" : "auto";
 }
 
 static uint64_t at_least(uint64_t value, uint64_t least)
@@ -97,9 +117,55 @@ static void derive_cost(uint64_t rate_bits_s, struct bwctl_meter *meter)
 	meter->cost_multiplier = (uint64_t)((scaled + rate_bits_s - 1) / rate_bits_s);
 }
 
-static uint64_t default_window_ns(uint64_t limit_bits_s)
+/* The numbers of one manner of enforcement at one limit. */
+struct manner {
+	uint64_t window_ns;
+	uint64_t burst_ns;
+	uint64_t overshoot_ns;
+	uint64_t step_ns;	 /* of headroom; all steps together are in the bound */
+	uint64_t lowering_bytes; /* set aside for a lower limit, where the overshoot is longer */
+	uint64_t lease_share;	 /* CPUs may hold one in so many bytes of the window */
+};
+
+static uint64_t frames_to_ns(uint64_t frames, uint64_t limit_bits_s)
 {
-	return at_least(POLICY_WINDOW_NS, bytes_to_ns(100 * POLICY_FRAME_BYTES, limit_bits_s));
+	return bytes_to_ns(frames * POLICY_FRAME_BYTES, limit_bits_s);
+}
+
+static struct manner police(const struct bwctl_request *request)
+{
+	uint64_t limit = request->limit_bits_s;
+	struct manner manner = {
+		.window_ns = at_least(POLICY_WINDOW_NS, frames_to_ns(100, limit)),
+		.burst_ns = POLICY_BURST_NS,
+		.lowering_bytes = LOWERING_BYTES,
+		.lease_share = 400,
+	};
+
+	if (request->window_ns)
+		manner.window_ns = request->window_ns;
+	manner.overshoot_ns = at_least(at_most(manner.window_ns / 200, OVERSHOOT_MAX_NS),
+				       frames_to_ns(LEAST_FRAMES, limit));
+	/* When a packet of a lower class has just run over by all it may, a higher one still passes. */
+	manner.step_ns = at_least(POLICY_HEADROOM_NS, manner.overshoot_ns);
+	return manner;
+}
+
+static struct manner pace(const struct bwctl_request *request)
+{
+	uint64_t limit = request->limit_bits_s;
+	struct manner manner = {
+		.window_ns = at_least(POLICY_PACE_WINDOW_NS, frames_to_ns(80, limit)),
+		.burst_ns = POLICY_PACE_BURST_NS,
+		.overshoot_ns = at_least(PACE_OVERSHOOT_NS, frames_to_ns(1, limit)),
+		.step_ns = PACE_STEP_NS,
+		.lowering_bytes = POLICY_FRAME_BYTES,
+		.lease_share = 800,
+	};
+
+	if (request->window_ns)
+		manner.window_ns = request->window_ns;
+	return manner;
 }
 
 static int too_large(const struct bwctl_request *request, uint64_t window_ns,
@@ -125,46 +191,65 @@ static int too_large(const struct bwctl_request *request, uint64_t window_ns,
 	return -EINVAL;
 }
 
-int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool leases,
+/*
+ * How long packets may wait. Lower classes stop earlier, so that a queue that is
+ * full for them is not for the operator.
+ */
+static void derive_horizon(const struct bwctl_request *request, struct bwctl_meter *meter)
+{
+	uint64_t horizon_ns =
+		at_least(POLICY_HORIZON_NS, frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s));
+
+	if (request->horizon_ns)
+		horizon_ns = request->horizon_ns;
+	for (int class = 0; class < BWCTL_CLASSES; class ++)
+		meter->horizon_ns[class] =
+			horizon_ns + class_headroom_steps[class] *
+					     at_least(POLICY_HEADROOM_NS, meter->overshoot_ns);
+	meter->drift_ns = POLICY_DRIFT_NS;
+	meter->mark_ns = horizon_ns / MARK_PART;
+	meter->mark_after_ns = MARK_AFTER_NS;
+}
+
+int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus, bool leases,
 		  struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT])
 {
+	struct manner manner;
 	uint64_t limit = request->limit_bits_s;
-	uint64_t window_ns, window_bytes, burst_ns, overshoot_ns, step_ns, headroom_ns;
+	uint64_t window_ns, window_bytes, burst_ns, headroom_ns;
 	uint64_t lease_bytes, held_bytes, lot_bytes, reserved_bytes, rate;
 
 	*ret_meter = (struct bwctl_meter){.overhead_bytes = request->overhead_bytes};
 	*ret_promise = (struct bwctl_promise){.window_ns = request->window_ns};
 	if (!limit) {
 		if (!request->window_ns)
-			ret_promise->window_ns = POLICY_WINDOW_NS;
+			ret_promise->window_ns = paces ? POLICY_PACE_WINDOW_NS : POLICY_WINDOW_NS;
 		return 0;
 	}
 
-	window_ns = request->window_ns ? request->window_ns : default_window_ns(limit);
+	manner = paces ? pace(request) : police(request);
+	window_ns = manner.window_ns;
 	window_bytes = ns_to_bytes(window_ns, limit);
-	burst_ns = request->burst_ns ? request->burst_ns : POLICY_BURST_NS;
+	burst_ns = request->burst_ns ? request->burst_ns : manner.burst_ns;
 	if (request->burst_bytes)
 		burst_ns = 0;
 	/* Where a CPU's programs may interrupt each other it must hold nothing: each packet rounds up. */
 	lot_bytes = leases ? ns_to_bytes(LOT_NS, limit) + 1 : 0;
-	overshoot_ns = at_least(at_most(window_ns / 200, OVERSHOOT_MAX_NS),
-				bytes_to_ns(LEAST_FRAMES * POLICY_FRAME_BYTES, limit));
-	/* When a packet of a lower class has just run over by all it may, a higher one still passes. */
-	step_ns = at_least(POLICY_HEADROOM_NS, overshoot_ns);
-	headroom_ns = HEADROOM_STEPS_MAX * step_ns;
-	lease_bytes = leases ? at_most(window_bytes / 400 / cpus, LEASE_MAX_BYTES) : 0;
+	headroom_ns = HEADROOM_STEPS_MAX * manner.step_ns;
+	lease_bytes = leases ? at_most(window_bytes / manner.lease_share / cpus, LEASE_MAX_BYTES) :
+			       0;
 	if (lease_bytes < 2 * POLICY_FRAME_BYTES)
 		lease_bytes = 0;
 	/* The share of leases is set apart even where there are none, so that r grows with the limit. */
 	held_bytes = at_least(cpus * at_least(lease_bytes, lot_bytes),
-			      at_most(window_bytes / 400, cpus * LEASE_MAX_BYTES));
-	reserved_bytes = held_bytes + LOWERING_BYTES + request->burst_bytes +
+			      at_most(window_bytes / manner.lease_share, cpus * LEASE_MAX_BYTES));
+	reserved_bytes = held_bytes + manner.lowering_bytes + request->burst_bytes +
 			 2; /* for what is rounded below */
 	if (reserved_bytes >= window_bytes)
 		return too_large(request, window_ns, ret_why);
 	rate = (uint64_t)((wide)(window_bytes - reserved_bytes) * 8 * NS_PER_S /
-			  (window_ns + burst_ns + headroom_ns + overshoot_ns));
+			  (window_ns + burst_ns + headroom_ns + manner.overshoot_ns));
 	if (rate < limit / 2)
 		return too_large(request, window_ns, ret_why);
 	if (request->burst_bytes)
@@ -173,13 +258,16 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 	ret_meter->rate_bits_s = rate;
 	derive_cost(rate, ret_meter);
 	ret_meter->burst_ns = burst_ns;
-	ret_meter->overshoot_ns = overshoot_ns;
+	ret_meter->overshoot_ns = manner.overshoot_ns;
 	ret_meter->credit_ns = window_ns + burst_ns;
-	/* What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a bit. */
-	ret_meter->debt_ns =
-		headroom_ns + overshoot_ns + bytes_to_ns(METER_MAX_BYTES, rate) + NS_PER_S / 1000;
 	for (int class = 0; class < BWCTL_CLASSES; class ++)
-		ret_meter->headroom_ns[class] = class_headroom_steps[class] * step_ns;
+		ret_meter->headroom_ns[class] = class_headroom_steps[class] * manner.step_ns;
+	if (paces)
+		derive_horizon(request, ret_meter);
+	/* What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a bit. */
+	ret_meter->debt_ns = at_least(headroom_ns, ret_meter->horizon_ns[BWCTL_CONTROL]) +
+			     manner.overshoot_ns + bytes_to_ns(METER_MAX_BYTES, rate) +
+			     NS_PER_S / 1000;
 	ret_meter->lease_bytes = lease_bytes;
 	ret_meter->lot_bytes = lot_bytes;
 
@@ -188,8 +276,18 @@ int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool lease
 							  ns_to_bytes(burst_ns, rate);
 	/* As the programs enforce it, rounded up: r * W + B is then limit * W, or a little less. */
 	ret_promise->bound_bytes =
-		ns_to_bytes(burst_ns + headroom_ns + overshoot_ns, rate) + 1 + held_bytes;
+		ns_to_bytes(burst_ns + headroom_ns + manner.overshoot_ns, rate) + 1 + held_bytes;
 	return 0;
+}
+
+uint32_t policy_segments(const struct bwctl_meter *meter)
+{
+	uint64_t segments;
+
+	if (!meter->rate_bits_s)
+		return 0;
+	segments = ns_to_bytes(meter->overshoot_ns, meter->rate_bits_s) / POLICY_FRAME_BYTES;
+	return segments > SEGMENTS_MAX ? 0 : (uint32_t)at_least(segments, 1);
 }
 
 int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
@@ -197,15 +295,17 @@ int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
 	char problem[UNITS_TEXT];
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		int err = policy_derive(&policy->request[direction], policy->possible_cpus, leases,
-					&policy->meter[direction], &policy->promise[direction],
-					problem);
+		bool paces = policy->enforcement[direction].mode == BWCTL_MODE_PACE;
+		int err = policy_derive(&policy->request[direction], paces, policy->possible_cpus,
+					leases, &policy->meter[direction],
+					&policy->promise[direction], problem);
 
 		if (err) {
 			snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction),
 				 problem);
 			return err;
 		}
+		policy->meter[direction].hold_ifindex = policy->enforcement[direction].hold_ifindex;
 	}
 	return 0;
 }

@@ -18,17 +18,28 @@
 #define POLICY_WINDOW_MAX_NS 3600000000000ULL /* an hour */
 #define POLICY_OVERHEAD_MAX  256
 
+#define POLICY_HORIZON_MIN_NS 5000000ULL    /* 5 ms */
+#define POLICY_HORIZON_MAX_NS 2000000000ULL /* fq itself lets nothing wait longer than 10 s */
+
 #define POLICY_WINDOW_NS   2000000000ULL /* default W when policing */
 #define POLICY_BURST_NS	   200000000ULL	 /* default burst when policing: TCP's smallest timeout */
 #define POLICY_HEADROOM_NS 5000000ULL
 #define POLICY_FRAME_BYTES 1514 /* a full-size Ethernet frame */
 
+#define POLICY_PACE_WINDOW_NS 1000000000ULL /* default W when pacing */
+#define POLICY_PACE_BURST_NS  2000000ULL    /* default burst when pacing */
+#define POLICY_HORIZON_NS     100000000ULL  /* default horizon; 8 frames where that is longer */
+#define POLICY_LATE_NS	      4000000ULL    /* how late fq may let a packet go */
+#define POLICY_DRIFT_NS	      2000000ULL    /* how much later than its slot a sender may want it */
+
 /* What one direction is given, as derived; for display and for tests. */
 const char *policy_class_name(enum bwctl_class class);
 const char *policy_direction_name(enum bwctl_direction direction);
+const char *policy_mode_name(enum bwctl_mode mode);
 
 /*
- * Derives meter and promise of one direction from its request.
+ * Derives meter and promise of one direction from its request, for one that
+ * paces or polices.
  *
  * cpus is the number of possible CPUs, leases whether each may hold bytes that
  * it has paid for and not spent. The overshoot o is half a percent of the
@@ -44,19 +55,28 @@ const char *policy_direction_name(enum bwctl_direction direction);
  * h and o are longer there. A burst given in bytes is subtracted above instead
  * of added below.
  *
+ * Where packets wait, o is 2 ms or one frame, h is how late they may leave, the
+ * leases are an eighth percent and lowering is one frame.
+ *
  * start_ns in meter is left 0: when the limit began is the caller's to say.
  * Returns 0, or -EINVAL with ret_why set when burst and window leave less than
  * half of the limit for r, or the window is too short for a single frame.
  */
-int policy_derive(const struct bwctl_request *request, uint32_t cpus, bool leases,
+int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus, bool leases,
 		  struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT]);
 
 /*
- * Derives both directions of a policy from its requests. Errors as above, with
- * the direction in front.
+ * Derives both directions of a policy from its requests and the mode that each
+ * is enforced in. Errors as above, with the direction in front.
  */
 int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT]);
+
+/*
+ * The largest super-packet that devices should make under a meter, in segments
+ * of a full-size frame: as many as may leave at once. 0: as they like.
+ */
+uint32_t policy_segments(const struct bwctl_meter *meter);
 
 /*
  * Moves from one policy to the next at the moment now_ns (CLOCK_MONOTONIC):

@@ -29,6 +29,9 @@ int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TE
 	if (!err)
 		err = limiter_interfaces(limiter, &report->interfaces, &report->interface_count,
 					 why);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		report->lost_queue[direction] =
+			limiter_has_lost_queue(limiter, &report->policy, direction);
 	limiter_close(limiter);
 	if (err && err != -ENOENT) {
 		report_free(report);
@@ -51,14 +54,6 @@ bool report_is_loaded(const struct report *report)
 	return report->interface_count > 0;
 }
 
-static void add(struct bwctl_flow_counters *sum, const struct bwctl_flow_counters *counters)
-{
-	sum->passed.packets += counters->passed.packets;
-	sum->passed.bytes += counters->passed.bytes;
-	sum->dropped.packets += counters->dropped.packets;
-	sum->dropped.bytes += counters->dropped.bytes;
-}
-
 struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_direction direction,
 					enum bwctl_class class)
 {
@@ -66,7 +61,7 @@ struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_
 
 	for (int row = 0; row < BWCTL_FLOWS; row++)
 		if (report->policy.table.class[row] == class)
-			add(&sum, &report->counters[direction].flows[row]);
+			limiter_add_counters(&sum, &report->counters[direction].flows[row]);
 	return sum;
 }
 
@@ -75,7 +70,7 @@ struct bwctl_flow_counters report_total(const struct report *report, enum bwctl_
 	struct bwctl_flow_counters sum = {0};
 
 	for (int row = 0; row < BWCTL_FLOWS; row++)
-		add(&sum, &report->counters[direction].flows[row]);
+		limiter_add_counters(&sum, &report->counters[direction].flows[row]);
 	return sum;
 }
 
@@ -91,6 +86,29 @@ const char *report_hook_name(enum bwctl_hook hook)
 	}
 }
 
+enum bwctl_mode report_mode(const struct report *report, enum bwctl_direction direction,
+			    char ret_why[HOLDER_WHY])
+{
+	const struct bwctl_enforcement *enforcement = &report->policy.enforcement[direction];
+
+	snprintf(ret_why, HOLDER_WHY, "%s", enforcement->why);
+	if (enforcement->mode != BWCTL_MODE_PACE)
+		return BWCTL_MODE_POLICE;
+	for (size_t i = 0; i < report->interface_count; i++) {
+		const struct limiter_interface *interface = &report->interfaces[i];
+
+		if (interface->exists && *interface->hindrance[direction]) {
+			snprintf(ret_why, HOLDER_WHY, "%s", interface->hindrance[direction]);
+			return BWCTL_MODE_POLICE;
+		}
+	}
+	if (report->lost_queue[direction]) {
+		snprintf(ret_why, HOLDER_WHY, "the queue that held packets was taken away");
+		return BWCTL_MODE_POLICE;
+	}
+	return BWCTL_MODE_PACE;
+}
+
 static json_t *tally_json(const struct bwctl_tally *tally)
 {
 	return json_pack("{s:I, s:I}", "packets", (json_int_t)tally->packets, "bytes",
@@ -102,6 +120,34 @@ static json_t *integer_or_null(uint64_t value, bool is_null)
 	return is_null ? json_null() : json_integer((json_int_t)value);
 }
 
+/* Of a row, a class or a direction. */
+static json_t *counters_json(const struct bwctl_flow_counters *counters)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:f, s:f}", "passed", tally_json(&counters->passed),
+			 "dropped", tally_json(&counters->dropped), "paced",
+			 tally_json(&counters->paced), "marked", tally_json(&counters->marked),
+			 "delay_seconds_sum", (double)counters->delay_ns / 1e9, "delay_seconds_max",
+			 (double)counters->delay_max_ns / 1e9);
+}
+
+/* Cumulative, as Prometheus wants them; the last bucket has no upper end. */
+static json_t *delays_json(const struct bwctl_counters *counters)
+{
+	json_t *buckets = json_array();
+	json_int_t sum = 0;
+
+	for (int i = 0; i < BWCTL_DELAY_BUCKETS; i++) {
+		bool is_last = i == BWCTL_DELAY_BUCKETS - 1;
+
+		sum += (json_int_t)counters->delays[i];
+		json_array_append_new(buckets,
+				      json_pack("{s:o, s:I}", "up_to_seconds",
+						is_last ? json_null() : json_real((1 << i) / 1e3),
+						"packets", sum));
+	}
+	return buckets;
+}
+
 static json_t *direction_json(const struct report *report, enum bwctl_direction direction)
 {
 	const struct bwctl_policy *policy = &report->policy;
@@ -109,33 +155,45 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 	const struct bwctl_promise *promise = &policy->promise[direction];
 	struct bwctl_flow_counters total = report_total(report, direction);
 	bool unlimited = !meter->rate_bits_s;
-	json_t *classes = json_object();
+	json_t *classes = json_object(), *object;
+	char why[HOLDER_WHY];
+	enum bwctl_mode mode = report_mode(report, direction, why);
 
 	for (int class = 0; class < BWCTL_CLASSES; class ++) {
 		struct bwctl_flow_counters sum = report_class(report, direction, class);
 
-		json_object_set_new(classes, policy_class_name(class),
-				    json_pack("{s:o, s:o}", "passed", tally_json(&sum.passed),
-					      "dropped", tally_json(&sum.dropped)));
+		json_object_set_new(classes, policy_class_name(class), counters_json(&sum));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:o, s:o, s:o, s:o}",
-			 "limit_bits_per_second",
-			 integer_or_null(policy->request[direction].limit_bits_s, unlimited),
-			 "rate_bits_per_second", integer_or_null(meter->rate_bits_s, unlimited),
-			 "burst_bytes", integer_or_null(promise->burst_bytes, unlimited),
-			 "bound_bytes", integer_or_null(promise->bound_bytes, unlimited),
-			 "window_seconds", (double)promise->window_ns / 1e9, "overhead_bytes",
-			 (json_int_t)meter->overhead_bytes, "mode", REPORT_MODE, "passed",
-			 tally_json(&total.passed), "dropped", tally_json(&total.dropped),
-			 "contended", tally_json(&report->counters[direction].contended), "classes",
-			 classes);
+	object = json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:s, s:o, s:o}",
+			   "limit_bits_per_second",
+			   integer_or_null(policy->request[direction].limit_bits_s, unlimited),
+			   "rate_bits_per_second", integer_or_null(meter->rate_bits_s, unlimited),
+			   "burst_bytes", integer_or_null(promise->burst_bytes, unlimited),
+			   "bound_bytes", integer_or_null(promise->bound_bytes, unlimited),
+			   "window_seconds", (double)promise->window_ns / 1e9, "overhead_bytes",
+			   (json_int_t)meter->overhead_bytes, "mode", policy_mode_name(mode),
+			   "mode_requested", policy_mode_name(policy->request[direction].mode),
+			   "mode_reason", *why ? json_string(why) : json_null(), "horizon_seconds",
+			   meter->horizon_ns[0] ?
+				   json_real((double)meter->horizon_ns[BWCTL_OTHER] / 1e9) :
+				   json_null());
+	json_object_update_new(object, counters_json(&total));
+	json_object_set_new(object, "contended",
+			    tally_json(&report->counters[direction].contended));
+	json_object_set_new(object, "delays", delays_json(&report->counters[direction]));
+	json_object_set_new(object, "classes", classes);
+	return object;
 }
 
-static json_t *hook_json(const struct limiter_interface *interface, enum bwctl_direction direction)
+static json_t *hook_json(const struct report *report, const struct limiter_interface *interface,
+			 enum bwctl_direction direction)
 {
 	const char *hook = report_hook_name(interface->hook[direction]);
+	char why[HOLDER_WHY];
+	enum bwctl_mode mode = report_mode(report, direction, why);
 
-	return json_pack("{s:s?, s:s?}", "hook", hook, "mode", hook ? REPORT_MODE : NULL);
+	return json_pack("{s:s?, s:s?}", "hook", hook, "mode",
+			 hook ? policy_mode_name(mode) : NULL);
 }
 
 json_t *report_json(const struct report *report)
@@ -145,11 +203,12 @@ json_t *report_json(const struct report *report)
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
 
-		json_array_append_new(interfaces,
-				      json_pack("{s:s, s:I, s:o, s:o}", "name", interface->name,
-						"ifindex", (json_int_t)interface->key.ifindex,
-						"ingress", hook_json(interface, BWCTL_INGRESS),
-						"egress", hook_json(interface, BWCTL_EGRESS)));
+		json_array_append_new(
+			interfaces,
+			json_pack("{s:s, s:I, s:o, s:o}", "name", interface->name, "ifindex",
+				  (json_int_t)interface->key.ifindex, "ingress",
+				  hook_json(report, interface, BWCTL_INGRESS), "egress",
+				  hook_json(report, interface, BWCTL_EGRESS)));
 	}
 	if (!report_is_loaded(report))
 		return json_pack("{s:s, s:o, s:n, s:n}", "version", BWCTL_VERSION, "interfaces",
@@ -172,13 +231,13 @@ json_t *report_flows_json(const struct report *report)
 				&report->counters[direction].flows[row];
 			char text[UNITS_TEXT];
 
-			json_array_append_new(
-				flows, json_pack("{s:s, s:s, s:s, s:o, s:o}", "class",
+			json_t *flow = json_pack("{s:s, s:s, s:s}", "class",
 						 policy_class_name(table->class[row]), "direction",
 						 policy_direction_name(direction), "flow",
-						 flow_table_format(table, row, direction, text),
-						 "passed", tally_json(&seen->passed), "dropped",
-						 tally_json(&seen->dropped)));
+						 flow_table_format(table, row, direction, text));
+
+			json_object_update_new(flow, counters_json(seen));
+			json_array_append_new(flows, flow);
 		}
 	}
 	return json_pack("{s:s, s:o}", "version", BWCTL_VERSION, "flows", flows);

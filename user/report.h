@@ -13,13 +13,12 @@
 #include "bwctl.h"
 #include "limiter.h"
 
-#define REPORT_MODE "police"
-
 struct report {
 	struct bwctl_policy policy; /* all zero when nothing is loaded */
 	struct bwctl_counters counters[BWCTL_DIRECTIONS];
 	struct limiter_interface *interfaces;
 	size_t interface_count;
+	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
 };
 
 /*
@@ -37,6 +36,13 @@ struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_
 					enum bwctl_class class);
 struct bwctl_flow_counters report_total(const struct report *report,
 					enum bwctl_direction direction);
+
+/*
+ * What one direction does with packets over the limit, now: BWCTL_MODE_PACE, or
+ * BWCTL_MODE_POLICE and why it does not pace, empty if that was asked for.
+ */
+enum bwctl_mode report_mode(const struct report *report, enum bwctl_direction direction,
+			    char ret_why[HOLDER_WHY]);
 
 /* The interface that other programs use; docs/bwctl.8 describes it. NULL when out of memory. */
 json_t *report_json(const struct report *report);

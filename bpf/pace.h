@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Waiting: from the slot that the meter gave a packet to the moment at which it
+ * leaves. Here is the order of packets, what a sender itself asked for, and the
+ * mark that says the backlog is high. What holds the packets is an fq qdisc:
+ * that of the device on the way out, that of an IFB on the way in.
+ */
+#ifndef PACE_H
+#define PACE_H
+
+#include "bwctl.h"
+#include "charge.h"
+
+#include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+/* After the last that waited was due, others go on behind it for so long: it may be a little late. */
+#define PACE_GUARD_NS 10000000
+
+/* In __sk_buff->cb, from the ingress of a device to the egress of the IFB. */
+#define PACE_CB_MAGIC 0x62776374
+#define PACE_CB_WORDS 3
+
+struct pace {
+	__u64 now_ns;	 /* 0: not looked at, and then there is nothing to wait for */
+	__u64 depart_ns; /* 0: at once, overtaking nothing */
+	__u64 delay_ns;
+	_Bool is_marked;
+};
+
+static __always_inline void pace_look(struct pace *pace)
+{
+	if (!pace->now_ns)
+		pace->now_ns = bpf_ktime_get_ns();
+}
+
+/*
+ * A packet leaves at its slot, or with the last one that waits: who has a lease
+ * must not overtake what is still held. Slots never go back under one policy;
+ * those of another say nothing. CPUs may write the same word at once: then a
+ * packet may overtake one of another CPU.
+ */
+static __always_inline void pace_keep_order(struct pace *pace, struct bwctl_clock *clock,
+					    __u64 generation, __u64 slot_ns)
+{
+	__u64 held_ns = 0;
+
+	if (*(volatile __u64 *)&clock->held_generation == generation)
+		held_ns = *(volatile __u64 *)&clock->held_until_ns;
+
+	if (!slot_ns && !held_ns)
+		return;
+	pace_look(pace);
+	if (slot_ns > pace->now_ns) {
+		pace->depart_ns = slot_ns > held_ns ? slot_ns : held_ns;
+		if (slot_ns > held_ns) {
+			*(volatile __u64 *)&clock->held_until_ns = slot_ns;
+			*(volatile __u64 *)&clock->held_generation = generation;
+		}
+	} else if (held_ns && held_ns + PACE_GUARD_NS > pace->now_ns) {
+		pace->depart_ns = held_ns > pace->now_ns ? held_ns : pace->now_ns;
+	} else if (held_ns) {
+		*(volatile __u64 *)&clock->held_until_ns = 0;
+	}
+	if (pace->depart_ns > pace->now_ns)
+		pace->delay_ns = pace->depart_ns - pace->now_ns;
+}
+
+/*
+ * ECN (RFC 3168): once the wait has been long for a while, packets that can say
+ * so to the sender do, well before others are dropped at the horizon.
+ */
+static __always_inline void pace_mark(struct __sk_buff *skb, struct pace *pace,
+				      const struct bwctl_meter *meter, struct bwctl_clock *clock)
+{
+	__u64 since_ns;
+
+	if (!pace->now_ns)
+		return;
+	since_ns = *(volatile __u64 *)&clock->high_since_ns;
+	if (pace->delay_ns <= meter->mark_ns) {
+		if (since_ns)
+			*(volatile __u64 *)&clock->high_since_ns = 0;
+		return;
+	}
+	if (!since_ns)
+		*(volatile __u64 *)&clock->high_since_ns = pace->now_ns;
+	else if (pace->now_ns >= since_ns + meter->mark_after_ns)
+		pace->is_marked = bpf_skb_ecn_set_ce(skb) == 1;
+}
+
+/*
+ * On the way out the time is written on the packet. A sender that wants it to
+ * leave later than that (TCP's own pacing, SO_TXTIME) gets its way up to a
+ * drift, which is part of the bound: if all of them waited longer, they could leave at once.
+ */
+static __always_inline int pace_out(struct __sk_buff *skb, struct pace *pace,
+				    const struct bwctl_meter *meter)
+{
+	__u64 wanted_ns = skb->tstamp;
+	__u64 depart_ns = pace->depart_ns;
+
+	if (wanted_ns || depart_ns) {
+		pace_look(pace);
+		if (depart_ns < pace->now_ns)
+			depart_ns = pace->now_ns;
+		if (wanted_ns > depart_ns)
+			depart_ns = wanted_ns < depart_ns + meter->drift_ns ?
+					    wanted_ns :
+					    depart_ns + meter->drift_ns;
+		skb->tstamp = depart_ns;
+	}
+	return TC_ACT_UNSPEC;
+}
+
+/*
+ * On the way in a packet that has nothing to wait for goes on as if bwctl were
+ * not there. Others go to the IFB, which gives them back to this device when
+ * it is time. It wants a link-layer header; a device that has none gets one
+ * that the IFB takes off again.
+ */
+static __always_inline int pace_in(struct __sk_buff *skb, const struct pace *pace,
+				   const struct bwctl_meter *meter, _Bool ethernet)
+{
+	if (!pace->depart_ns)
+		return TC_ACT_UNSPEC;
+	if (!ethernet && bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return TC_ACT_SHOT;
+	skb->cb[0] = PACE_CB_MAGIC;
+	skb->cb[1] = (__u32)pace->depart_ns;
+	skb->cb[2] = pace->depart_ns >> 32;
+	return bpf_redirect(meter->hold_ifindex, 0);
+}
+
+/*
+ * On the IFB: the time, as a time of departure, so that the stack above does
+ * not take it for one of arrival. That takes an IP packet; of others nobody asks.
+ * What did not come from us is not metered, and goes no further.
+ */
+static __always_inline int pace_hold(struct __sk_buff *skb)
+{
+	__u64 depart_ns = skb->cb[1] | (__u64)skb->cb[2] << 32;
+
+	if (skb->cb[0] != PACE_CB_MAGIC)
+		return TC_ACT_SHOT;
+	if (bpf_skb_set_tstamp(skb, depart_ns, BPF_SKB_TSTAMP_DELIVERY_MONO))
+		skb->tstamp = depart_ns;
+	return TC_ACT_UNSPEC;
+}
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Notices when an fq qdisc that holds packets is taken away: without it a
+ * packet that was told to wait would leave at once. The kernel says so in a
+ * tracepoint; what is written here makes the other programs police, until
+ * user space has looked at it and puts a new policy in force.
+ */
+#include "bwctl.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <linux/bpf.h>
+
+/* As much of the kernel's own as is looked at; offsets come from its BTF. */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct ns_common {
+	unsigned int inum;
+};
+struct net {
+	struct ns_common ns;
+};
+typedef struct {
+	struct net *net;
+} possible_net_t;
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+};
+struct netdev_queue {
+	struct net_device *dev;
+};
+struct Qdisc_ops {
+	char id[16];
+};
+struct Qdisc {
+	const struct Qdisc_ops *ops;
+	struct netdev_queue *dev_queue;
+};
+#pragma clang attribute pop
+
+/* The same as in bwctl.bpf.c, by their pins. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(max_entries, 1);
+			__uint(map_flags, BPF_F_RDONLY_PROG);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, sizeof(struct bwctl_policy));
+		});
+} policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BWCTL_DIRECTIONS);
+	__type(key, __u32);
+	__type(value, struct bwctl_clock);
+} clocks SEC(".maps");
+
+/* Devices whose fq holds packets; user space writes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct bwctl_interface_key);
+	__type(value, struct bwctl_holder);
+} holders SEC(".maps");
+
+SEC("tp_btf/qdisc_destroy")
+int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
+{
+	struct net_device *device = qdisc->dev_queue->dev;
+	struct bwctl_interface_key key = {
+		.netns_inode = device->nd_net.net->ns.inum,
+		.ifindex = device->ifindex,
+	};
+	const struct bwctl_holder *holder;
+	const struct bwctl_policy *policy;
+	struct bwctl_clock *clock;
+	__u32 direction, zero = 0;
+	void *inner;
+
+	(void)ctx;
+
+	if (qdisc->ops->id[0] != 'f' || qdisc->ops->id[1] != 'q' || qdisc->ops->id[2])
+		return 0;
+	holder = bpf_map_lookup_elem(&holders, &key);
+	if (!holder)
+		return 0;
+	direction = holder->direction;
+	clock = bpf_map_lookup_elem(&clocks, &direction);
+	inner = bpf_map_lookup_elem(&policies, &zero);
+	policy = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+	if (clock && policy)
+		clock->lost_generation = policy->generation;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

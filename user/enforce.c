@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * From a policy as it was asked for to one that is in force.
+ */
+#include "enforce.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy.h"
+#include "why.h"
+
+/* An interface whose packets may have to wait. */
+struct candidate {
+	struct bwctl_interface_key key;
+	const char *name;
+};
+
+struct candidates {
+	struct limiter_interface *loaded; /* owns the names */
+	struct candidate *list;
+	size_t count;
+};
+
+static bool is_listed(const struct candidates *candidates, const struct bwctl_interface_key *key)
+{
+	for (size_t i = 0; i < candidates->count; i++)
+		if (!memcmp(&candidates->list[i].key, key, sizeof(*key)))
+			return true;
+	return false;
+}
+
+/* A name that is none is left out: what is wrong with it is said when it is attached. */
+static int find_candidates(struct limiter *limiter, char *const names[], int count,
+			   struct candidates *candidates, char why[LOG_TEXT])
+{
+	size_t loaded;
+	int err = limiter_interfaces(limiter, &candidates->loaded, &loaded, why);
+
+	if (err)
+		return err;
+	candidates->list = calloc(loaded + (size_t)count + 1, sizeof(*candidates->list));
+	if (!candidates->list)
+		return why_fail(why, -ENOMEM, "cannot list the interfaces");
+	for (size_t i = 0; i < loaded; i++) {
+		const struct limiter_interface *interface = &candidates->loaded[i];
+
+		/* One that is gone has nothing that could wait. */
+		if (interface->here && !interface->exists)
+			continue;
+		candidates->list[candidates->count++] =
+			(struct candidate){.key = interface->key, .name = interface->name};
+	}
+	for (int i = 0; i < count; i++) {
+		struct candidate named = {.name = names[i]};
+		char ignored[LOG_TEXT];
+
+		if (!limiter_find(limiter, names[i], &named.key, ignored) &&
+		    !is_listed(candidates, &named.key))
+			candidates->list[candidates->count++] = named;
+	}
+	return 0;
+}
+
+static void free_candidates(struct candidates *candidates)
+{
+	free(candidates->list);
+	free(candidates->loaded);
+}
+
+static int choose_mode(struct limiter *limiter, const struct candidates *candidates,
+		       struct bwctl_policy *policy, enum bwctl_direction direction,
+		       char why[LOG_TEXT])
+{
+	struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
+	enum bwctl_mode asked = policy->request[direction].mode;
+
+	memset(enforcement, 0, sizeof(*enforcement));
+	enforcement->mode = BWCTL_MODE_POLICE;
+	if (asked == BWCTL_MODE_POLICE)
+		return 0;
+	for (size_t i = 0; i < candidates->count; i++) {
+		const struct candidate *each = &candidates->list[i];
+		int err =
+			limiter_hold(limiter, &each->key, each->name, direction, enforcement->why);
+
+		if (!err)
+			continue;
+		if (asked == BWCTL_MODE_PACE)
+			return why_refuse(why, err, "cannot pace %s: %s",
+					  policy_direction_name(direction), enforcement->why);
+		return 0;
+	}
+	enforcement->mode = BWCTL_MODE_PACE;
+	enforcement->hold_ifindex = limiter_hold_ifindex(limiter);
+	return 0;
+}
+
+/* Super-packets larger than what may leave at once would wait for idle time. */
+static void fit_devices(struct limiter *limiter, const struct candidates *candidates,
+			const struct bwctl_policy *policy)
+{
+	uint32_t segments[BWCTL_DIRECTIONS];
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		segments[direction] = policy_segments(&policy->meter[direction]);
+	for (size_t i = 0; i < candidates->count; i++)
+		if (limiter_fit(limiter, &candidates->list[i].key, segments))
+			log_hint(
+				"cannot keep the super-packets of '%s' small: large ones wait longer",
+				candidates->list[i].name);
+}
+
+static bool has_lost(struct limiter *limiter, const struct candidates *candidates,
+		     const struct bwctl_policy *policy)
+{
+	char ignored[HOLDER_WHY];
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		if (policy->enforcement[direction].mode != BWCTL_MODE_PACE)
+			continue;
+		for (size_t i = 0; i < candidates->count; i++)
+			if (limiter_look_hold(limiter, &candidates->list[i].key,
+					      candidates->list[i].name, direction, ignored))
+				return true;
+	}
+	return false;
+}
+
+int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
+	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
+{
+	struct candidates candidates = {0};
+	int err = find_candidates(limiter, names, count, &candidates, why);
+
+	/*
+	 * A queue that goes before the policy is in force was watched under the former
+	 * one, so it is looked at once more after that. What goes later is noticed.
+	 */
+	for (int tries = 0; tries < 3 && !err; tries++) {
+		for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+			err = choose_mode(limiter, &candidates, policy, direction, why);
+		if (!err)
+			err = policy_build(policy, limiter_leases_are_safe(), why);
+		if (err)
+			break;
+		policy_succeed(previous, policy, limiter_now_ns());
+		policy->generation += (uint64_t)tries;
+		err = limiter_publish(limiter, policy, why);
+		if (!err && !has_lost(limiter, &candidates, policy))
+			break;
+	}
+	if (!err)
+		fit_devices(limiter, &candidates, policy);
+	free_candidates(&candidates);
+	return err;
+}

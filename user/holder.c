@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Where packets wait: fq on the way out, an IFB with fq on the way in.
+ */
+#include "holder.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "policy.h"
+#include "queue.h"
+
+#define HOLD_NAME     "bwctl%d"
+#define HOLD_IFINDEX  0x62770000U
+#define HOLD_INDEXES  0x10000U
+#define HOLD_QUEUES   16
+#define GRO_HEADERS   128 /* of one merged packet, beside its payload */
+#define LINK_FRAME_IP (POLICY_FRAME_BYTES - 14)
+
+static int hinder(char ret_why[HOLDER_WHY], int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int hinder(char ret_why[HOLDER_WHY], int err, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ret_why, HOLDER_WHY, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+/* FNV-1a (RFC 9923): spreads the names of pin directories over the indexes set apart. */
+uint32_t holder_hold_ifindex(const struct pins *pins)
+{
+	uint32_t hash = 2166136261U;
+
+	for (const char *c = pins->directory; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 16777619U;
+	return HOLD_IFINDEX + hash % HOLD_INDEXES;
+}
+
+static struct bwctl_interface_key hold_key(const struct holder_means *means)
+{
+	return (struct bwctl_interface_key){
+		.netns_inode = means->netns_inode,
+		.ifindex = holder_hold_ifindex(means->pins),
+	};
+}
+
+static int watch(const struct holder_means *means, const struct bwctl_interface_key *key,
+		 enum bwctl_direction direction)
+{
+	struct bwctl_holder holder = {.direction = direction};
+
+	return bpf_map_update_elem(means->holders_fd, key, &holder, BPF_ANY) ? -errno : 0;
+}
+
+static int stop_watching(const struct holder_means *means, const struct bwctl_interface_key *key)
+{
+	if (means->holders_fd < 0)
+		return 0;
+	return bpf_map_delete_elem(means->holders_fd, key) && errno != ENOENT ? -errno : 0;
+}
+
+static bool is_watched(const struct holder_means *means, const struct bwctl_interface_key *key)
+{
+	struct bwctl_holder holder;
+
+	return !bpf_map_lookup_elem(means->holders_fd, key, &holder);
+}
+
+static int no_place(const char *name, int err, char ret_why[HOLDER_WHY])
+{
+	if (err == -ENOENT)
+		return hinder(ret_why, err, "this kernel has no fq qdisc");
+	return hinder(ret_why, err, "no fq on '%s': %s", name, strerror(-err));
+}
+
+static int look_out(const struct holder_means *means, const struct hooks_place *place,
+		    const char *name, bool will_prepare, enum queue_root *ret_root,
+		    char ret_why[HOLDER_WHY])
+{
+	char kind[16] = "";
+	int root;
+
+	root = queue_root_look(place->key->ifindex, POLICY_HORIZON_MAX_NS, kind);
+	if (root < 0)
+		return no_place(name, root, ret_why);
+	*ret_root = root;
+	if (root == QUEUE_ROOT_FOREIGN)
+		return hinder(ret_why, -EBUSY,
+			      strcmp(kind, "fq") ? "'%s' has a root qdisc of its own, %s" :
+						   "'%s' has an %s of its own with a short horizon",
+			      name, kind);
+	if (will_prepare)
+		return 0;
+	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN)
+		return hinder(ret_why, -ENOENT, "fq is missing on '%s'", name);
+	return is_watched(means, place->key) ?
+		       0 :
+		       hinder(ret_why, -ENOENT, "the fq on '%s' is not watched", name);
+}
+
+static int look_in(const struct holder_means *means, const struct hooks_place *place,
+		   const char *name, bool will_prepare, char ret_why[HOLDER_WHY])
+{
+	struct bwctl_interface_key key = hold_key(means);
+	bool is_ours = hooks_link_state(place->pins, place->key, BWCTL_INGRESS) ==
+		       HOOKS_LINK_ATTACHED;
+	char neighbour[64];
+	int found;
+
+	found = hooks_count_tcx(place->key->ifindex, BWCTL_INGRESS);
+	if (found > is_ours)
+		return hinder(ret_why, -EBUSY,
+			      "another program on the ingress of '%s' would miss what waits", name);
+	found = queue_ingress_neighbour(place->key->ifindex, HOOKS_CLSACT_HANDLE, neighbour);
+	if (found < 0)
+		return hinder(ret_why, found, "cannot look at the ingress of '%s': %s", name,
+			      strerror(-found));
+	if (found)
+		return hinder(ret_why, -EBUSY, "%s on the ingress of '%s' would miss what waits",
+			      neighbour, name);
+	if (will_prepare)
+		return 0;
+	if (queue_ifb_look(key.ifindex) != 1)
+		return hinder(ret_why, -ENOENT, "the IFB device is missing, or its fq is");
+	return is_watched(means, &key) ?
+		       0 :
+		       hinder(ret_why, -ENOENT, "the fq of the IFB device is not watched");
+}
+
+static int look(const struct holder_means *means, const struct hooks_place *place, const char *name,
+		enum bwctl_direction direction, bool will_prepare, enum queue_root *ret_root,
+		char ret_why[HOLDER_WHY])
+{
+	*ret_why = '\0';
+	if (!means->is_watched)
+		return hinder(ret_why, -EOPNOTSUPP,
+			      "this kernel does not tell when a qdisc is taken away");
+	if (direction == BWCTL_EGRESS)
+		return look_out(means, place, name, will_prepare, ret_root, ret_why);
+	if (means->hold_fd < 0)
+		return hinder(ret_why, -EOPNOTSUPP, "Linux 5.18 or newer is needed");
+	return look_in(means, place, name, will_prepare, ret_why);
+}
+
+int holder_look(const struct holder_means *means, const struct hooks_place *place, const char *name,
+		enum bwctl_direction direction, char ret_why[HOLDER_WHY])
+{
+	enum queue_root root;
+
+	return look(means, place, name, direction, false, &root, ret_why);
+}
+
+/* Gives the root back to the kernel, and the length that a device without one may have had. */
+static int restore_root(struct hooks_place *place)
+{
+	struct bwctl_interface *record = place->record;
+	int err;
+
+	if (!record->root_replaced)
+		return 0;
+	err = queue_root_restore(place->key->ifindex);
+	if (!err)
+		err = queue_length_write(place->key->ifindex, record->tx_queue_len);
+	if (err && err != -ENODEV)
+		return err;
+	record->root_replaced = 0;
+	return 0;
+}
+
+static int prepare_out(const struct holder_means *means, struct hooks_place *place,
+		       const char *name, enum queue_root root, char ret_why[HOLDER_WHY])
+{
+	struct bwctl_interface *record = place->record;
+	struct queue_sizes sizes;
+	int err = 0;
+
+	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN) {
+		if (!record->root_replaced) {
+			err = queue_sizes_read(place->key->ifindex, &sizes);
+			record->tx_queue_len = sizes.tx_queue_len;
+		}
+		record->root_replaced = 1;
+		if (!err)
+			err = place->note(place);
+		log_note("putting fq on '%s'", name);
+		if (!err)
+			err = queue_root_replace(place->key->ifindex);
+		if (err) {
+			restore_root(place);
+			place->note(place);
+			return no_place(name, err, ret_why);
+		}
+	}
+	err = watch(means, place->key, BWCTL_EGRESS);
+	return err ? no_place(name, err, ret_why) : 0;
+}
+
+static int write_nothing(const struct hooks_place *place)
+{
+	(void)place;
+	return 0;
+}
+
+/* The program of the IFB hangs on its egress, by a link of its own, or goes with the device. */
+static int attach_hold(const struct holder_means *means, const struct bwctl_interface_key *key)
+{
+	struct bwctl_interface record = {0};
+	struct hooks_place place = {
+		.pins = means->pins,
+		.key = key,
+		.record = &record,
+		.note = write_nothing,
+	};
+	int err;
+
+	/* The first of our filters there: one that is there already is replaced. */
+	record.priority[BWCTL_EGRESS] = 1;
+	err = hooks_attach(&place, BWCTL_EGRESS, BWCTL_HOOK_TCX, means->hold_fd);
+	if (err != -EINVAL)
+		return err;
+	err = hooks_prepare(&place, BWCTL_HOOK_CLSACT);
+	return err ? err : hooks_attach(&place, BWCTL_EGRESS, BWCTL_HOOK_CLSACT, means->hold_fd);
+}
+
+/* As many queues as the device has to receive with, so that CPUs do not wait for one lock. */
+static uint32_t hold_queues(unsigned int ifindex)
+{
+	int queues = queue_rx_queues(ifindex);
+
+	return queues < 1 ? 1 : queues > HOLD_QUEUES ? HOLD_QUEUES : (uint32_t)queues;
+}
+
+static int prepare_in(const struct holder_means *means, struct hooks_place *place,
+		      char ret_why[HOLDER_WHY])
+{
+	struct bwctl_interface_key key = hold_key(means);
+	int err = queue_ifb_look(key.ifindex);
+
+	if (err != 1) {
+		holder_release_hold(means);
+		log_note("making an IFB device, index %u", key.ifindex);
+		err = queue_ifb_create(HOLD_NAME, key.ifindex, hold_queues(place->key->ifindex));
+		if (err == -ENOENT)
+			return hinder(ret_why, err, "this kernel has no IFB device, or no fq");
+		if (err)
+			return hinder(ret_why, err, "cannot make an IFB device: %s",
+				      strerror(-err));
+	}
+	/* Replaced in place if it is there: a newer bwctl brings a newer one. */
+	err = attach_hold(means, &key);
+	if (!err)
+		err = watch(means, &key, BWCTL_INGRESS);
+	return err ? hinder(ret_why, err, "cannot attach to the IFB device: %s", strerror(-err)) :
+		     0;
+}
+
+int holder_prepare(const struct holder_means *means, struct hooks_place *place, const char *name,
+		   enum bwctl_direction direction, char ret_why[HOLDER_WHY])
+{
+	enum queue_root root = QUEUE_ROOT_FOREIGN;
+	int err = look(means, place, name, direction, true, &root, ret_why);
+
+	if (err)
+		return err;
+	return direction == BWCTL_EGRESS ? prepare_out(means, place, name, root, ret_why) :
+					   prepare_in(means, place, ret_why);
+}
+
+static struct bwctl_sizes sizes_of(const struct queue_sizes *sizes)
+{
+	return (struct bwctl_sizes){
+		.gso_max_size = sizes->gso_max_size,
+		.gso_max_segs = sizes->gso_max_segs,
+		.gso_ipv4_max_size = sizes->gso_ipv4_max_size,
+		.gro_max_size = sizes->gro_max_size,
+		.gro_ipv4_max_size = sizes->gro_ipv4_max_size,
+	};
+}
+
+static int write_sizes(const struct hooks_place *place, const struct bwctl_sizes *sizes)
+{
+	struct queue_sizes wanted = {
+		.gso_max_size = sizes->gso_max_size,
+		.gso_max_segs = sizes->gso_max_segs,
+		.gso_ipv4_max_size = sizes->gso_ipv4_max_size,
+		.gro_max_size = sizes->gro_max_size,
+		.gro_ipv4_max_size = sizes->gro_ipv4_max_size,
+	};
+
+	return queue_sizes_write(place->key->ifindex, &wanted);
+}
+
+static void lower(uint32_t *size, uint32_t to)
+{
+	if (*size > to)
+		*size = to;
+}
+
+/* What somebody has set in the meantime is theirs: it stays. */
+static void keep_others(uint32_t *restored, uint32_t now, uint32_t lowered)
+{
+	if (now != lowered)
+		*restored = now;
+}
+
+static struct bwctl_sizes restored(const struct bwctl_interface *record,
+				   const struct bwctl_sizes *now)
+{
+	const struct bwctl_sizes *lowered = &record->lowered;
+	struct bwctl_sizes sizes = record->sizes;
+
+	keep_others(&sizes.gso_max_size, now->gso_max_size, lowered->gso_max_size);
+	keep_others(&sizes.gso_max_segs, now->gso_max_segs, lowered->gso_max_segs);
+	keep_others(&sizes.gso_ipv4_max_size, now->gso_ipv4_max_size, lowered->gso_ipv4_max_size);
+	keep_others(&sizes.gro_max_size, now->gro_max_size, lowered->gro_max_size);
+	keep_others(&sizes.gro_ipv4_max_size, now->gro_ipv4_max_size, lowered->gro_ipv4_max_size);
+	return sizes;
+}
+
+int holder_fit(struct hooks_place *place, const uint32_t segments[BWCTL_DIRECTIONS])
+{
+	struct bwctl_interface *record = place->record;
+	struct queue_sizes queue;
+	struct bwctl_sizes now, wanted;
+	uint32_t gro_bytes;
+	int err;
+
+	if (!record->sizes_lowered && !segments[BWCTL_INGRESS] && !segments[BWCTL_EGRESS])
+		return 0;
+	err = queue_sizes_read(place->key->ifindex, &queue);
+	if (err)
+		return err;
+	now = sizes_of(&queue);
+	record->sizes = record->sizes_lowered ? restored(record, &now) : now;
+	wanted = record->sizes;
+	/* A number of segments and not a size: a size below a few hundred bytes is refused. */
+	if (segments[BWCTL_EGRESS])
+		lower(&wanted.gso_max_segs, segments[BWCTL_EGRESS]);
+	if (segments[BWCTL_INGRESS]) {
+		gro_bytes = segments[BWCTL_INGRESS] * LINK_FRAME_IP + GRO_HEADERS;
+		lower(&wanted.gro_max_size, gro_bytes);
+		lower(&wanted.gro_ipv4_max_size, gro_bytes);
+	}
+	record->lowered = wanted;
+	record->sizes_lowered = memcmp(&wanted, &record->sizes, sizeof(wanted)) != 0;
+	/* While it is still to be given back, it is written down until it has been. */
+	if (record->sizes_lowered)
+		err = place->note(place);
+	if (!err && memcmp(&wanted, &now, sizeof(wanted)))
+		err = write_sizes(place, &wanted);
+	return err ? err : place->note(place);
+}
+
+int holder_release(const struct holder_means *means, struct hooks_place *place, bool is_here)
+{
+	static const uint32_t as_they_like[BWCTL_DIRECTIONS];
+	int err, first;
+
+	/* Not watched any more: what goes now goes because we want it to. */
+	first = stop_watching(means, place->key);
+	if (!is_here)
+		return first;
+	err = restore_root(place);
+	first = first ? first : err;
+	err = holder_fit(place, as_they_like);
+	return first ? first : err == -ENODEV ? 0 : err;
+}
+
+int holder_release_hold(const struct holder_means *means)
+{
+	struct bwctl_interface_key key = hold_key(means);
+	struct bwctl_interface record = {0};
+	struct hooks_place place = {
+		.pins = means->pins,
+		.key = &key,
+		.record = &record,
+		.note = write_nothing,
+	};
+	int err, first;
+
+	first = stop_watching(means, &key);
+	err = hooks_detach(&place, BWCTL_EGRESS, BWCTL_HOOK_TCX);
+	first = first ? first : err;
+	err = queue_ifb_remove(key.ifindex);
+	/* Another kind of device has the index: it is somebody else's. */
+	return first ? first : err == -EBUSY ? 0 : err;
+}

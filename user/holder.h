@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Where packets wait: an fq qdisc on the way out, and on the way in an IFB
+ * device, of our own, with an fq on it. Puts them in place, says why that
+ * cannot be, takes them away. Also keeps super-packets small while a limit is
+ * low. Decides over one interface; which mode follows is not known here.
+ *
+ * What is changed on an interface is written into its record first, so that a
+ * crash leaves nothing that unload does not find.
+ */
+#ifndef HOLDER_H
+#define HOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bwctl.h"
+#include "hooks.h"
+#include "pins.h"
+
+#define HOLDER_WHY (sizeof(((struct bwctl_enforcement *)0)->why))
+
+/* What the limiter lends. Interfaces are those of the current network namespace. */
+struct holder_means {
+	const struct pins *pins;
+	uint64_t netns_inode;
+	int holders_fd; /* map of devices whose fq is watched */
+	int hold_fd;	/* the program of the IFB; -1: this kernel does not load it */
+	bool is_watched;
+};
+
+/* The index of the IFB, by the pin directory: the same in every network namespace. */
+uint32_t holder_hold_ifindex(const struct pins *pins);
+
+/*
+ * Whether packets of one direction of an interface can wait now, as things
+ * are. 0, or -errno and why not; a negative errno other than -ENOENT, -EBUSY and
+ * -EOPNOTSUPP means that it could not be found out.
+ */
+int holder_look(const struct holder_means *means, const struct hooks_place *place, const char *name,
+		enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+
+/*
+ * The same, and makes it so where that is ours to do: puts fq in the place of
+ * a kernel's default qdisc, makes the IFB, mends what was taken away.
+ */
+int holder_prepare(const struct holder_means *means, struct hooks_place *place, const char *name,
+		   enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+
+/*
+ * Keeps what an interface sends and what GRO makes of what it receives to so
+ * many segments in one packet; 0 gives back what there was. 0 or -errno.
+ */
+int holder_fit(struct hooks_place *place, const uint32_t segments[BWCTL_DIRECTIONS]);
+
+/*
+ * Gives back what one interface had: sizes, and the root qdisc, with which go
+ * the packets that still wait in it. Of an interface elsewhere only our notes
+ * go. 0 or -errno.
+ */
+int holder_release(const struct holder_means *means, struct hooks_place *place, bool is_here);
+
+/* Removes the IFB of this network namespace, if there is one. 0 or -errno. */
+int holder_release_hold(const struct holder_means *means);
+
+#endif

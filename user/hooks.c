@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Programs on the ingress and egress of an interface: tcx links, which are
+ * pinned, and clsact filters, which are found by handle and priority.
+ */
+#include "hooks.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "queue.h"
+#include "why.h"
+
+#ifndef ARPHRD_IP6GRE
+#define ARPHRD_IP6GRE 823
+#endif
+
+/* Since Linux 6.6; the headers of Debian 12 are older. */
+#define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
+#define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
+#define ATTACH_BEFORE	   (1U << 3) /* BPF_F_BEFORE; beside nothing: before all others */
+
+#define CLSACT_PRIORITIES 8
+
+/* ---- what there is ---- */
+
+int hooks_has_ethernet_header(const char *name, char why[LOG_TEXT])
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {0};
+	int err;
+
+	if (fd < 0)
+		return why_fail(why, -errno, "cannot look at '%s'", name);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	err = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : 0;
+	close(fd);
+	if (err)
+		return why_fail(why, err, "cannot look at '%s'", name);
+	switch (request.ifr_hwaddr.sa_family) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		return 1;
+	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_PPP:
+	case ARPHRD_RAWIP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
+		return 0;
+	}
+	return why_refuse(
+		why, -EOPNOTSUPP,
+		"'%s' has link type %d: expected Ethernet, or a device for bare IP packets", name,
+		request.ifr_hwaddr.sa_family);
+}
+
+/* By namespace and index: a name may change or hold a dot, which bpffs refuses. */
+static void link_path(const struct pins *pins, const struct bwctl_interface_key *key,
+		      enum bwctl_direction direction, char ret_path[PINS_PATH])
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "link-%llu-%u-%s", (unsigned long long)key->netns_inode,
+		 key->ifindex, direction == BWCTL_INGRESS ? "ingress" : "egress");
+	pins_path(pins, name, ret_path);
+}
+
+/* The interface a link is attached to; 0 when it is gone from there, or there is no such link. */
+static uint32_t link_ifindex(const char *path)
+{
+	struct bpf_link_info info = {0};
+	__u32 length = sizeof(info);
+	int fd = bpf_obj_get(path);
+	uint32_t ifindex = 0;
+
+	if (fd < 0)
+		return 0;
+	/* tcx's part of the information begins with the index, as XDP's does. */
+	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
+		ifindex = info.xdp.ifindex;
+	close(fd);
+	return ifindex;
+}
+
+enum hooks_link hooks_link_state(const struct pins *pins, const struct bwctl_interface_key *key,
+				 enum bwctl_direction direction)
+{
+	char path[PINS_PATH];
+
+	link_path(pins, key, direction, path);
+	if (link_ifindex(path) == key->ifindex)
+		return HOOKS_LINK_ATTACHED;
+	return access(path, F_OK) ? HOOKS_LINK_NONE : HOOKS_LINK_DEAD;
+}
+
+static enum bpf_attach_type tcx_point(enum bwctl_direction direction)
+{
+	return direction == BWCTL_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+}
+
+unsigned int hooks_count_tcx(uint32_t ifindex, enum bwctl_direction direction)
+{
+	__u32 ids[64], count = sizeof(ids) / sizeof(ids[0]);
+
+	if (bpf_prog_query((int)ifindex, tcx_point(direction), 0, NULL, ids, &count) &&
+	    errno != ENOSPC)
+		return 0;
+	return count;
+}
+
+static enum bpf_tc_attach_point tc_point(enum bwctl_direction direction)
+{
+	return direction == BWCTL_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+}
+
+bool hooks_clsact_is_attached(const struct bwctl_interface_key *key,
+			      const struct bwctl_interface *record, enum bwctl_direction direction)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+		    .attach_point = tc_point(direction));
+	/* The handle is nobody else's. */
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = HOOKS_CLSACT_HANDLE,
+		    .priority = record->priority[direction]);
+
+	return record->priority[direction] && !bpf_tc_query(&hook, &filter);
+}
+
+/* ---- attaching ---- */
+
+int hooks_prepare(struct hooks_place *place, enum bwctl_hook hook)
+{
+	LIBBPF_OPTS(bpf_tc_hook, clsact, .ifindex = (int)place->key->ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	bool create = false;
+	int err;
+
+	if (hook == BWCTL_HOOK_CLSACT) {
+		err = queue_clsact_kind(place->key->ifindex);
+		if (err < 0)
+			return err;
+		if (err == QUEUE_INGRESS)
+			return -EBUSY;
+		create = err == QUEUE_NOTHING;
+		if (create)
+			place->record->clsact_created = 1;
+	}
+	err = place->note(place);
+	if (err || !create)
+		return err;
+	err = bpf_tc_hook_create(&clsact);
+	/* Somebody was faster: it is theirs. */
+	if (err == -EEXIST) {
+		place->record->clsact_created = 0;
+		err = place->note(place);
+	}
+	return err;
+}
+
+/*
+ * First of all programs there: one that ran earlier and let a packet pass
+ * would end the run, and the packet would not be metered.
+ */
+static int attach_tcx(const struct hooks_place *place, enum bwctl_direction direction,
+		      int program_fd)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = ATTACH_BEFORE);
+	char path[PINS_PATH];
+	int err = 0, fd;
+
+	link_path(place->pins, place->key, direction, path);
+	if (link_ifindex(path) == place->key->ifindex) {
+		fd = bpf_obj_get(path);
+		if (fd < 0)
+			return -errno;
+		log_note("replacing the program of '%s'", path);
+		err = bpf_link_update(fd, program_fd, NULL) ? -errno : 0;
+		close(fd);
+		return err;
+	}
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	log_note("attaching by tcx, pinned as '%s'", path);
+	fd = bpf_link_create(program_fd, (int)place->key->ifindex, tcx_point(direction), &options);
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_pin(fd, path))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/*
+ * As near the front as filters allow: the first priority that takes a BPF
+ * filter for all protocols. Where it goes is written down first.
+ */
+static int attach_clsact(struct hooks_place *place, enum bwctl_direction direction, int program_fd)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)place->key->ifindex,
+		    .attach_point = tc_point(direction));
+	__u32 priority = place->record->priority[direction];
+	int err;
+
+	if (hooks_clsact_is_attached(place->key, place->record, direction)) {
+		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE,
+			    .handle = HOOKS_CLSACT_HANDLE, .priority = priority);
+
+		return bpf_tc_attach(&hook, &filter);
+	}
+	for (priority = 1;; priority++) {
+		LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program_fd,
+			    .handle = HOOKS_CLSACT_HANDLE, .priority = priority);
+
+		place->record->priority[direction] = priority;
+		log_note("attaching by clsact to the %s of interface %u, priority %u",
+			 direction == BWCTL_INGRESS ? "ingress" : "egress", place->key->ifindex,
+			 priority);
+		err = place->note(place);
+		if (err)
+			return err;
+		err = bpf_tc_attach(&hook, &filter);
+		if (!err || priority == CLSACT_PRIORITIES)
+			return err;
+	}
+}
+
+int hooks_attach(struct hooks_place *place, enum bwctl_direction direction, enum bwctl_hook hook,
+		 int program_fd)
+{
+	return hook == BWCTL_HOOK_TCX ? attach_tcx(place, direction, program_fd) :
+					attach_clsact(place, direction, program_fd);
+}
+
+/* ---- detaching ---- */
+
+static int detach_tcx(const struct hooks_place *place, enum bwctl_direction direction)
+{
+	char path[PINS_PATH];
+	int err = 0, fd;
+
+	link_path(place->pins, place->key, direction, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	/* Detached at once, not when the last reference happens to go. */
+	if (bpf_link_detach(fd) && link_ifindex(path))
+		err = -errno;
+	close(fd);
+	if (!err && unlink(path) && errno != ENOENT)
+		err = -errno;
+	return err;
+}
+
+static int detach_clsact(struct hooks_place *place, enum bwctl_direction direction)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)place->key->ifindex,
+		    .attach_point = tc_point(direction));
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = HOOKS_CLSACT_HANDLE,
+		    .priority = place->record->priority[direction]);
+	int err = 0;
+
+	if (hooks_clsact_is_attached(place->key, place->record, direction))
+		err = bpf_tc_detach(&hook, &filter);
+	if (!err)
+		place->record->priority[direction] = 0;
+	return err;
+}
+
+int hooks_detach(struct hooks_place *place, enum bwctl_direction direction, enum bwctl_hook hook)
+{
+	return hook == BWCTL_HOOK_TCX ? detach_tcx(place, direction) :
+					detach_clsact(place, direction);
+}
+
+int hooks_remove_clsact(struct hooks_place *place)
+{
+	LIBBPF_OPTS(bpf_tc_hook, qdisc, .ifindex = (int)place->key->ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int err;
+
+	if (!place->record->clsact_created)
+		return 0;
+	err = queue_clsact_in_use(place->key->ifindex);
+	if (!err)
+		err = bpf_tc_hook_destroy(&qdisc);
+	/* Somebody's now, or removed by somebody. */
+	if (err == 1 || err == -EINVAL || err == -ENODEV || err == -ENOENT)
+		err = 0;
+	if (!err)
+		place->record->clsact_created = 0;
+	return err;
+}
+
+/* ---- when the notes are lost ---- */
+
+int hooks_remove_lost_links(const struct pins *pins)
+{
+	DIR *entries = opendir(pins->directory);
+	char path[PINS_PATH], side[8];
+	unsigned long long inode;
+	unsigned int ifindex;
+	struct dirent *entry;
+	int err = 0;
+
+	if (!entries)
+		return errno == ENOENT ? 0 : -errno;
+	while (!err && (entry = readdir(entries))) {
+		if (sscanf(entry->d_name, "link-%llu-%u-%7s", &inode, &ifindex, side) != 3 ||
+		    (strcmp(side, "ingress") && strcmp(side, "egress")))
+			continue;
+		snprintf(path, sizeof(path), "%s/%.63s", pins->directory, entry->d_name);
+		err = unlink(path) && errno != ENOENT ? -errno : 0;
+	}
+	closedir(entries);
+	return err;
+}
+
+static bool program_uses(__u32 program_id, __u32 map_id)
+{
+	__u32 maps[64], length;
+	struct bpf_prog_info program = {.nr_map_ids = 64, .map_ids = (__u64)(uintptr_t)maps};
+	int fd = bpf_prog_get_fd_by_id(program_id);
+	bool found = false;
+
+	if (fd < 0)
+		return false;
+	length = sizeof(program);
+	if (!bpf_obj_get_info_by_fd(fd, &program, &length))
+		for (__u32 i = 0; i < program.nr_map_ids && i < 64; i++)
+			found = found || maps[i] == map_id;
+	close(fd);
+	return found;
+}
+
+int hooks_detach_unknown(int map_fd, char why[LOG_TEXT])
+{
+	struct if_nameindex *all, *each;
+	struct bpf_map_info map = {0};
+	__u32 length = sizeof(map);
+	int err = 0;
+
+	if (bpf_obj_get_info_by_fd(map_fd, &map, &length))
+		return 0;
+	all = if_nameindex();
+	for (each = all; each && each->if_index && !err; each++)
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			for (__u32 priority = 1; priority <= CLSACT_PRIORITIES; priority++) {
+				LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)each->if_index,
+					    .attach_point = tc_point(direction));
+				LIBBPF_OPTS(bpf_tc_opts, seen, .handle = HOOKS_CLSACT_HANDLE,
+					    .priority = priority);
+				LIBBPF_OPTS(bpf_tc_opts, ours, .handle = HOOKS_CLSACT_HANDLE,
+					    .priority = priority);
+
+				if (bpf_tc_query(&hook, &seen) ||
+				    !program_uses(seen.prog_id, map.id))
+					continue;
+				err = bpf_tc_detach(&hook, &ours);
+				if (err)
+					why_fail(why, err, "cannot detach from '%s'",
+						 each->if_name);
+			}
+	if (all)
+		if_freenameindex(all);
+	return err;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The pin directory: the BPF file system it is in, its lock, the paths below
+ * it. Knows no map, no program and no link: what is pinned there is for
+ * others to know.
+ */
+#ifndef PINS_H
+#define PINS_H
+
+#include <stdbool.h>
+
+#include "log.h"
+
+#define PINS_DIRECTORY 512		     /* size of a pin directory's name */
+#define PINS_PATH      (PINS_DIRECTORY + 64) /* size of a pin's path */
+
+struct pins {
+	char directory[PINS_DIRECTORY]; /* without a slash at its end */
+	int lock_fd;			/* -1: not locked */
+};
+
+enum pins_access {
+	PINS_SHARED,	/* with others who share it */
+	PINS_EXCLUSIVE, /* one at a time */
+	PINS_MAKE,	/* the same, and made when it is not there, its file system too */
+};
+
+/*
+ * Takes the name of a pin directory, if it can be one: a directory of its own
+ * in a BPF file system. The file system may be missing yet at its usual place.
+ * Touches nothing. 0, or -EINVAL and why.
+ */
+int pins_take(struct pins *pins, const char *directory, char why[LOG_TEXT]);
+
+/*
+ * Locks the directory that was taken, and waits while another process has it
+ * (-EBUSY after 30 seconds). -ENOENT when it is not there, unless it is to be made.
+ * Whatever comes of it, pins_unlock() has to follow. 0, or -errno and why.
+ */
+int pins_lock(struct pins *pins, enum pins_access access, char why[LOG_TEXT]);
+void pins_unlock(struct pins *pins);
+
+/* The path of a pin. The name holds no dot, which a BPF file system refuses. */
+void pins_path(const struct pins *pins, const char *name, char ret_path[PINS_PATH]);
+
+/* Whether nothing is pinned there. False, too, when it cannot be read. */
+bool pins_is_empty(const struct pins *pins);
+
+/* Removes a pin, which may be gone already. 0, or -errno and why. */
+int pins_remove(const struct pins *pins, const char *name, char why[LOG_TEXT]);
+
+/* Removes the directory, which has to be empty. 0, or -errno and why. */
+int pins_remove_directory(const struct pins *pins, char why[LOG_TEXT]);
+
+#endif
