@@ -118,7 +118,7 @@ static const struct nlattr *find(const struct nlmsghdr *header, size_t offset, u
 	return NULL;
 }
 
-/* What is in an attribute, which may be NULL, one by one: after NULL the first, after the last NULL. */
+/* What is in an attribute (or in NULL), one by one: the first after NULL, NULL after the last. */
 static const struct nlattr *next_in(const struct nlattr *nest, const struct nlattr *last)
 {
 	const struct nlattr *next;
@@ -274,7 +274,7 @@ static int note_link(const struct nlmsghdr *header, void *data)
 			number(find(header, offset, sizes_table[i].type), 0);
 	xdp = find(header, offset, IFLA_XDP);
 	attached = find_in(xdp, IFLA_XDP_ATTACHED);
-	/* with another program in the driver, XDP_ATTACHED_MULTI (rtnl_xdp_fill() in rtnetlink.c) */
+	/* beside one in the driver: XDP_ATTACHED_MULTI (rtnl_xdp_fill() in rtnetlink.c) */
 	link->generic_xdp = (attached && mnl_attr_get_u8(attached) == XDP_ATTACHED_SKB) ||
 			    number(find_in(xdp, IFLA_XDP_SKB_PROG_ID), 0);
 	return MNL_CB_OK;
@@ -322,8 +322,8 @@ int queue_sizes_write(unsigned int ifindex, const struct queue_sizes *sizes)
 	if (err)
 		return err;
 	/*
-	 * One message: do_setlink() in net/core/rtnetlink.c goes by its own order, in which what takes
-	 * another along comes first. What is taken along has to be written even if it is right now.
+	 * One message: do_setlink() in net/core/rtnetlink.c goes by its own order, in which what
+	 * takes another along comes first. What is taken along is written even if it is right now.
 	 */
 	for (size_t i = 0; i < SIZES; i++) {
 		uint32_t value = *size_member(&wanted, i);
@@ -425,9 +425,9 @@ static enum queue_root root_state(const struct root *root)
 	bool fit = root->fit;
 
 	/*
-	 * Of an mq that is not ours, a default leaf shows only while its queue is in use (mq_attach()
-	 * in net/sched/sch_mq.c), so their number tells nothing. But a gap does: from a queue whose
-	 * leaf was deleted nothing is sent at all (noop_qdisc, dev_graft_qdisc() in sch_generic.c).
+	 * Of an mq that is not ours, a default leaf shows only while its queue is in use
+	 * (mq_attach() in net/sched/sch_mq.c), so their number tells nothing. But a gap does: from
+	 * a queue whose leaf was deleted nothing is sent (dev_graft_qdisc() in sch_generic.c).
 	 */
 	if (is_mq(root))
 		fit = root->leaves && root->fit_leaves == root->leaves &&
@@ -449,7 +449,7 @@ int queue_root_look(unsigned int ifindex, uint64_t horizon_ns, char ret_kind[QUE
 	return err ? err : (int)root_state(&root);
 }
 
-/* flags: 0 changes an existing qdisc of this kind and handle, NLM_F_CREATE makes one where none is. */
+/* flags: 0 changes what has this kind and handle, NLM_F_CREATE makes one where none is. */
 static int qdisc_write(unsigned int ifindex, const char *kind, uint32_t parent, uint32_t handle,
 		       uint16_t flags)
 {
@@ -508,7 +508,7 @@ int queue_root_replace(unsigned int ifindex)
 		err = is_mq(&root) ? leaves_write(ifindex, root.tx_queues) :
 				     qdisc_write(ifindex, "fq", TC_H_ROOT, OUR_HANDLE, 0);
 		break;
-	case QUEUE_ROOT_DEFAULT: /* before a device has been up it has none, with several queues mostly mq */
+	case QUEUE_ROOT_DEFAULT: /* none at all: several queues mostly get mq */
 		err = root_create(ifindex, is_mq(&root) || (!root.found && root.tx_queues > 1),
 				  root.tx_queues);
 		break;
@@ -671,7 +671,7 @@ struct neighbours {
 	bool found;
 };
 
-/* Before its filters comes the one who keeps them, with handle 0 (tcf_chain_dump() in cls_api.c). */
+/* What keeps filters comes before them, with handle 0 (tcf_chain_dump() in cls_api.c). */
 static int note_filter(const struct nlmsghdr *header, void *data)
 {
 	const struct tcmsg *message = mnl_nlmsg_get_payload(header);

@@ -16,7 +16,7 @@
 #define QUEUE_KIND    16 /* size of a kind of qdisc, the kernel's IFNAMSIZ */
 #define QUEUE_WHAT    64
 #define QUEUE_HANDLE  0x6277	  /* major handle of the roots that are ours; 'bw' */
-#define QUEUE_HORIZON 10000000000 /* what our fq can hold a packet, in ns */
+#define QUEUE_HORIZON 100000000000 /* ns, what our fq can hold: a super-packet at the lowest limit */
 
 /*
  * What an interface has in the place of the clsact qdisc. Only one of the two
@@ -36,10 +36,10 @@ int queue_clsact_kind(unsigned int ifindex);
 int queue_clsact_in_use(unsigned int ifindex);
 
 enum queue_root {
-	QUEUE_ROOT_DEFAULT, /* the kernel's own choice, handle 0:; or none yet, on a device that is down */
+	QUEUE_ROOT_DEFAULT, /* the kernel's choice (handle 0:); or none, before it is up */
 	QUEUE_ROOT_FQ, /* not ours, but holds packets as it is: fq, or mq with fq on every queue */
-	QUEUE_ROOT_OURS, /* as queue_root_replace() makes it */
-	QUEUE_ROOT_BROKEN, /* ours, but somebody changed or removed an fq of it: may hold nothing, or pass nothing */
+	QUEUE_ROOT_OURS,    /* as queue_root_replace() makes it */
+	QUEUE_ROOT_BROKEN,  /* ours, but an fq was changed or is gone: may pass nothing */
 	QUEUE_ROOT_FOREIGN, /* an administrator's: any other root with a handle */
 };
 
@@ -100,13 +100,14 @@ int queue_sizes_write(unsigned int ifindex, const struct queue_sizes *sizes);
 int queue_length_write(unsigned int ifindex, uint32_t tx_queue_len);
 
 /*
- * Creates an IFB device with this interface index (free in every network
- * namespace that matters: an index is unique in one only), the kernel's next
- * name for a pattern such as "bwctl%d", and as many queues each way; gives
- * it our root, and sets it up. No IPv6 address comes up on it.
+ * Creates an IFB device with exactly this interface index, the kernel's next
+ * name for a pattern such as "bwctl%d", and as many queues each way; gives it
+ * our root, and sets it up. No IPv6 address comes up on it. Loads the module
+ * ifb, without the two devices that come with it, if there is one to load.
  *
- * Returns 0; -EEXIST when the index is taken; -ENOENT when the kernel has no
- * IFB or no fq; or -errno. After a failure there is no device.
+ * Returns 0; -EEXIST when the index (or a name without %d) is taken; -ENOENT
+ * when the kernel has no IFB or no fq; or -errno. After a failure there is no
+ * device.
  */
 int queue_ifb_create(const char *name_pattern, unsigned int ifindex, uint32_t queues);
 
