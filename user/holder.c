@@ -181,17 +181,20 @@ static int prepare_out(const struct holder_means *means, struct hooks_place *pla
 	struct queue_sizes sizes;
 	int err = 0;
 
-	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN) {
-		if (!record->root_replaced) {
-			err = queue_sizes_read(place->key->ifindex, &sizes);
+	/* One that is ours by its handle, and of which the notes are lost, is taken back too. */
+	if (root != QUEUE_ROOT_FQ && !record->root_replaced) {
+		err = queue_sizes_read(place->key->ifindex, &sizes);
+		if (!err) {
 			record->tx_queue_len = sizes.tx_queue_len;
-		}
-		record->root_replaced = 1;
-		if (!err)
+			record->root_replaced = 1;
 			err = place->note(place);
+		}
+		if (err)
+			return no_place(name, err, ret_why);
+	}
+	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN) {
 		log_note("putting fq on '%s'", name);
-		if (!err)
-			err = queue_root_replace(place->key->ifindex);
+		err = queue_root_replace(place->key->ifindex);
 		if (err) {
 			restore_root(place);
 			place->note(place);

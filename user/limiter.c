@@ -723,7 +723,8 @@ static int look_elsewhere(const struct limiter *limiter, const struct bwctl_inte
 		holding.ifindex = limiter_hold_ifindex(limiter);
 	if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &holding, &holder))
 		return 0;
-	snprintf(ret_why, HOLDER_WHY, "'%s' of another network namespace cannot", name);
+	snprintf(ret_why, HOLDER_WHY, "packets cannot wait on '%s' in another network namespace",
+		 name);
 	return -EOPNOTSUPP;
 }
 

@@ -17,7 +17,7 @@ source "$BATS_TEST_DIRNAME/rig.bash"
 
 PINS=/sys/fs/bpf
 CAPABILITY_HINT='hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON'
-SET_WORDS='expected a rate such as 50mbit, unlimited, or ingress, egress, burst, window or overhead'
+SET_WORDS='expected a rate such as 50mbit, unlimited, or ingress, egress, burst, window, overhead, mode or horizon'
 RATE_UNITS='expected a number and bit, kbit, mbit or gbit'
 LOAD_HINT='hint: first: bwctl load IFACE'
 
@@ -34,13 +34,15 @@ setup() {
 
 # Whatever a test left: without its pins nothing of a limiter stays.
 teardown() {
-	local namespace link
+	local namespace link kind
 	find "$PINS" -depth -mindepth 1 ! -name '*.debug' -delete
 	for namespace in red blue; do
 		[[ ! -e /run/netns/$namespace ]] || ip netns delete "$namespace"
 	done
-	while link=$(ip -j link show type veth | jq -e -r '.[0].ifname // empty'); do
-		ip link delete dev "$link"
+	for kind in veth ifb; do
+		while link=$(ip -j link show type "$kind" | jq -e -r '.[0].ifname // empty'); do
+			ip link delete dev "$link"
+		done
 	done
 }
 
@@ -101,8 +103,9 @@ unchanged() {
 	expect "state after: $*" "$before" "$after"
 }
 
+# Every kernel can police; what pacing adds is in pace.bats.
 load() {
-	"$BWCTL" load cli0 >/dev/null
+	"$BWCTL" load cli0 >/dev/null && "$BWCTL" set mode police >/dev/null
 }
 
 # Runs a command with these capabilities alone: "+bpf,+net_admin", or "" for none.
@@ -344,16 +347,25 @@ refuse_settings() {
 		"$(json .interfaces)"
 	jq -e "
 		def tally: map_values(type) == $tally;
-		def pair: keys == [\"dropped\", \"passed\"] and (.passed | tally) and (.dropped | tally);
+		def counters: [\"passed\", \"dropped\", \"paced\", \"marked\",
+			\"delay_seconds_sum\", \"delay_seconds_max\"];
+		def sums: (.passed, .dropped, .paced, .marked | tally)
+			and (.delay_seconds_sum, .delay_seconds_max | type == \"number\");
 		[.ingress, .egress] | all(
 			keys == ([\"limit_bits_per_second\", \"rate_bits_per_second\", \"burst_bytes\",
-				\"bound_bytes\", \"window_seconds\", \"overhead_bytes\", \"mode\", \"passed\",
-				\"dropped\", \"contended\", \"classes\"] | sort)
+				\"bound_bytes\", \"window_seconds\", \"overhead_bytes\", \"mode\",
+				\"mode_requested\", \"mode_reason\", \"horizon_seconds\", \"contended\",
+				\"delays\", \"classes\"] + counters | sort)
 			and .limit_bits_per_second == 50000000 and .window_seconds == 2
-			and .overhead_bytes == 24 and .mode == \"police\"
-			and (.passed | tally) and (.dropped | tally) and (.contended | tally)
+			and .overhead_bytes == 24 and .mode == \"police\" and .mode_requested == \"police\"
+			and .mode_reason == null and .horizon_seconds == null
+			and sums and (.contended | tally)
+			and (.delays | length == 12 and .[0].up_to_seconds == 0.001
+				and .[-1].up_to_seconds == null
+				and all(.[]; keys == [\"packets\", \"up_to_seconds\"]))
 			and (.classes | keys == ([\"ui\", \"admin\", \"api\", \"ssh\", \"telnet\", \"icmp\",
-				\"other\", \"control\"] | sort) and all(.[]; pair)))
+				\"other\", \"control\"] | sort)
+				and all(.[]; keys == (counters | sort) and sums)))
 	" "$BATS_TEST_TMPDIR/json"
 	# The promise: r * W + B is no more than limit * W, and r is not needlessly low.
 	jq -e '[.ingress, .egress] | all(
@@ -389,7 +401,8 @@ refuse_settings() {
 	jq -e '.ingress.limit_bits_per_second == 50000000' <<<"$output"
 	bwctl_says flows --json
 	jq -e '.flows | length > 10 and all(
-		keys == ["class", "direction", "dropped", "flow", "passed"]
+		keys == ["class", "delay_seconds_max", "delay_seconds_sum", "direction", "dropped",
+			"flow", "marked", "paced", "passed"]
 		and (.direction | . == "ingress" or . == "egress"))' <<<"$output"
 }
 
@@ -641,8 +654,8 @@ refuse_settings() {
 		"$BWCTL" -n "$namespace" show --json | jq -e '.interfaces | length == 2 and
 			all(.ingress.hook != null and .egress.hook != null)'
 	done
-	"$BWCTL" show | grep -c 'another network namespace' | grep -qx 2
-	"$BWCTL" -n red show | grep -c 'another network namespace' | grep -qx 1
+	"$BWCTL" show | grep -c '(another network namespace)' | grep -qx 2
+	"$BWCTL" -n red show | grep -c '(another network namespace)' | grep -qx 1
 	done_saying 'still loaded on 2 other interfaces' unload
 	done_saying 'still loaded on 1 other interface' -n red unload
 	"$BWCTL" -n blue show --json | jq -e '.egress.limit_bits_per_second == 10000000'
