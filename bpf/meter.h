@@ -71,7 +71,8 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
  *   earlier, even earlier than the burst allows the clock to be *counted*:
  *   idle time admits it, but is not spent, so no window is exceeded.
  *   Nothing that fits the window starves, and the bound holds at every size.
- *   If it can wait, it is admitted like any other and leaves that much later.
+ *   If it can wait, it is admitted like any other and leaves that much later;
+ *   of that time, too, no more than the burst is kept.
  * - Behind now there is no backlog, and lease_bytes are taken in advance; the
  *   CPU then spends them without coming here.
  * - Nothing less than lot_bytes is ever bought, so that rounding up to whole
@@ -96,12 +97,14 @@ static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u3
 	__u64 lease_bytes, lease_ns;
 	_Bool admitted;
 
-	if (may_wait)
+	if (may_wait) {
 		admitted = spent_ns <= now_ns + meter->horizon_ns[class];
-	else
+		from_ns = meter_max(from_ns, meter_before(step.slot_ns, meter->burst_ns));
+	} else {
 		admitted =
 			meter_max(spent_ns, meter_before(now_ns, meter->credit_ns)) + excess_ns <=
 			now_ns + meter->headroom_ns[class];
+	}
 	if (!admitted) {
 		if (is_fresh && clock_ns > now_ns + meter->debt_ns)
 			step.clock_ns = now_ns + meter->debt_ns;
