@@ -7,8 +7,8 @@
 # A command is shown after the prompt "# ", in a "console" block of README.md or
 # in .Dl or .Bd -literal of the manual; those that begin with bwctl are run. What
 # follows it, up to the next one, is what it prints: any number stands for any
-# other, either hook for the other, and "..." for any lines. "bwctl: " begins an
-# error, and the heading says the exit status. Everything is run in a network
+# other, either hook and either mode for the other, and "..." for any lines.
+# "bwctl: " begins an error, and the heading says the exit status. Everything is run in a network
 # and a BPF file system of its own, where eth0 and eth1 are to be had.
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
@@ -33,9 +33,12 @@ run_there() {
 	rig_in appliance bash -o pipefail -c "$1" </dev/null
 }
 
-# Numbers, hooks and blanks, as far as they may differ from one machine to the next.
+# Numbers, hooks, modes and blanks, as far as they may differ from one machine to the next.
 alike() {
-	sed -E 's/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//'
+	sed -E 's/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//
+		s/^ (pace|police): .*/ MODE/; s/\b(pace|police)\b/MODE/g
+		s/ [kM]?B \(N ms\)/ B (N ms)/; s/bound B N [kM]?B/bound B N B/
+		s/ paced mean wait longest$//; s/^( [a-z]+ N N N N) .*/\1/'
 }
 
 # is_like SHOWN PRINTED
