@@ -27,8 +27,7 @@
 #define PACE_OVERSHOOT_NS   2000000ULL
 #define PACE_HORIZON_FRAMES 8
 
-/* Marks begin at this part of the horizon, once the wait has been that long for so long. */
-#define MARK_PART     2
+/* Marks begin at three quarters of the horizon, once the wait has been that long for so long. */
 #define MARK_AFTER_NS 20000000ULL
 
 /* As many full-size frames as fit 64 KiB: beyond it devices may do as they like. */
@@ -207,7 +206,7 @@ static void derive_horizon(const struct bwctl_request *request, struct bwctl_met
 			horizon_ns + class_headroom_steps[class] *
 					     at_least(POLICY_HEADROOM_NS, meter->overshoot_ns);
 	meter->drift_ns = POLICY_DRIFT_NS;
-	meter->mark_ns = horizon_ns / MARK_PART;
+	meter->mark_ns = horizon_ns / 4 * 3;
 	meter->mark_after_ns = MARK_AFTER_NS;
 }
 
