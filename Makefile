@@ -28,7 +28,11 @@ DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zli
 	      libjansson-dev libmnl-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
+DEPS_VM := qemu-system-x86 busybox-static cpio kmod xz-utils zstd
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
+
+# What "make check-vm" boots: Debian's kernels, by version.
+KERNELS ?= 5.10 6.1 6.12 newest
 
 LIBRARIES = libbpf jansson libmnl libelf zlib
 
@@ -67,7 +71,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-fast bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-fast check-vm goodput bench install uninstall clean tests lint
 
 all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
 
@@ -77,7 +81,7 @@ help: ## this list
 	@printf '\nvariables:\n'
 	@printf '  %-10s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
 		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
-		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
+		KERNELS 'of check-vm: 5.10 6.1 6.12 newest' PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
 deps: ## install the Debian packages that are missing (as root)
@@ -149,11 +153,24 @@ check: ## all tests that need no virtual machine (as root)
 check-fast: tests ## those that take seconds
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(wildcard tests/*.bats)
 
+check-vm: ## the network tests on the Debian kernels KERNELS, in virtual machines (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/check $(KERNELS)
+
+goodput: ## docs/goodput.md: TCP under bwctl and other limiters, hours in a virtual machine (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/goodput/run
+
 bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run .ci/run
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
+		tests/vm/* tests/goodput/* .ci/run
 	$(Q)mandoc -Tlint -W warning docs/bwctl.8
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all

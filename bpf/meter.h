@@ -87,23 +87,28 @@ static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u3
 					   __u64 clock_ns, __u64 now_ns, _Bool is_fresh,
 					   __u64 need_bytes, _Bool may_wait)
 {
-	__u64 multiplier = now_ns < meter->slow_until_ns ? meter->slow_multiplier :
-							   meter->cost_multiplier;
+	_Bool is_slow = now_ns < meter->slow_until_ns;
+	__u64 multiplier = is_slow ? meter->slow_multiplier : meter->cost_multiplier;
+	__u64 overshoot_ns = is_slow ? meter->slow_overshoot_ns : meter->overshoot_ns;
+	__u64 headroom_ns = meter->headroom_ns[class];
 	__u64 cost_ns = meter_scale(meter, need_bytes, multiplier);
-	__u64 excess_ns = cost_ns > meter->overshoot_ns ? cost_ns - meter->overshoot_ns : 0;
+	__u64 excess_ns = cost_ns > overshoot_ns ? cost_ns - overshoot_ns : 0;
 	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
 	__u64 from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
 	struct meter_step step = {.clock_ns = clock_ns, .slot_ns = from_ns + excess_ns};
 	__u64 lease_bytes, lease_ns;
 	_Bool admitted;
 
+	if (is_slow && headroom_ns > meter->slow_headroom_ns)
+		headroom_ns = meter->slow_headroom_ns;
 	if (may_wait) {
-		admitted = spent_ns <= now_ns + meter->horizon_ns[class];
+		admitted = spent_ns <= now_ns + meter->horizon_ns[class] &&
+			   excess_ns <= meter->credit_ns;
 		from_ns = meter_max(from_ns, meter_before(step.slot_ns, meter->burst_ns));
 	} else {
 		admitted =
 			meter_max(spent_ns, meter_before(now_ns, meter->credit_ns)) + excess_ns <=
-			now_ns + meter->headroom_ns[class];
+			now_ns + headroom_ns;
 	}
 	if (!admitted) {
 		if (is_fresh && clock_ns > now_ns + meter->debt_ns)

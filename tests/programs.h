@@ -49,7 +49,7 @@ static inline struct bwctl_policy *programs_policy(const struct bwctl_request *r
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (requests)
 			policy->request[direction] = requests[direction];
-		if (policy_derive(&policy->request[direction], policy->possible_cpus, true,
+		if (policy_derive(&policy->request[direction], false, policy->possible_cpus, true,
 				  &policy->meter[direction], &policy->promise[direction], why)) {
 			free(policy);
 			return NULL;

@@ -41,7 +41,7 @@ static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction d
 
 	if (mode == BWCTL_MODE_PACE)
 		printf("         pace: what is over waits up to %s, then is dropped\n",
-		       units_format_time(rounded(meter->horizon_ns[BWCTL_OTHER]), horizon));
+		       units_format_time(rounded(meter->horizon_ns[BWCTL_CONTROL]), horizon));
 	else if (*why)
 		printf("         police: what is over is dropped; it is not paced: %s\n", why);
 	else

@@ -19,11 +19,8 @@
 
 #define LEASE_MAX_BYTES 65536
 
-/*
- * When pacing, two steps are as long as a packet may be late, so that the same
- * bound holds while the queue that held the packets is missing.
- */
-#define PACE_STEP_NS	    ((POLICY_LATE_NS + POLICY_DRIFT_NS) / HEADROOM_STEPS_MAX)
+/* When pacing there is headroom only while the queue that held the packets is missing. */
+#define PACE_STEP_NS	    1000000ULL
 #define PACE_OVERSHOOT_NS   2000000ULL
 #define PACE_HORIZON_FRAMES 8
 
@@ -54,13 +51,8 @@ static const uint32_t class_headroom_steps[BWCTL_CLASSES] = {
 
 #define HEADROOM_STEPS_MAX 2
 
-/*
- * Overshoot and a step of headroom are the same time at every limit, but two
- * frames at the least: below about 2.4 Mbit/s that is more time. When a limit
- * is lowered to there, so much may still pass for which the higher one has no room.
- */
-#define LEAST_FRAMES   2
-#define LOWERING_BYTES ((1 + HEADROOM_STEPS_MAX) * LEAST_FRAMES * POLICY_FRAME_BYTES)
+/* Overshoot and a step of headroom when policing are that many frames at the least. */
+#define LEAST_FRAMES 2
 
 const char *policy_class_name(enum bwctl_class class)
 {
@@ -116,14 +108,21 @@ static void derive_cost(uint64_t rate_bits_s, struct bwctl_meter *meter)
 	meter->cost_multiplier = (uint64_t)((scaled + rate_bits_s - 1) / rate_bits_s);
 }
 
+/* So many bytes in so long, rounded down. */
+static uint64_t rate_of(uint64_t bytes, uint64_t time_ns)
+{
+	return (uint64_t)((wide)bytes * 8 * NS_PER_S / time_ns);
+}
+
 /* The numbers of one manner of enforcement at one limit. */
 struct manner {
 	uint64_t window_ns;
 	uint64_t burst_ns;
 	uint64_t overshoot_ns;
-	uint64_t step_ns;	 /* of headroom; all steps together are in the bound */
-	uint64_t lowering_bytes; /* set aside for a lower limit, where the overshoot is longer */
-	uint64_t lease_share;	 /* CPUs may hold one in so many bytes of the window */
+	uint64_t overshoot_bytes; /* at least: 0, or a frame, whatever it costs at r */
+	uint64_t step_ns;	  /* of headroom; all steps together are in the bound */
+	uint64_t late_ns;	  /* how much later than they should packets may leave */
+	uint64_t lease_share;	  /* CPUs may hold one in so many bytes of the window */
 };
 
 static uint64_t frames_to_ns(uint64_t frames, uint64_t limit_bits_s)
@@ -137,7 +136,6 @@ static struct manner police(const struct bwctl_request *request)
 	struct manner manner = {
 		.window_ns = at_least(POLICY_WINDOW_NS, frames_to_ns(100, limit)),
 		.burst_ns = POLICY_BURST_NS,
-		.lowering_bytes = LOWERING_BYTES,
 		.lease_share = 400,
 	};
 
@@ -156,9 +154,10 @@ static struct manner pace(const struct bwctl_request *request)
 	struct manner manner = {
 		.window_ns = at_least(POLICY_PACE_WINDOW_NS, frames_to_ns(80, limit)),
 		.burst_ns = POLICY_PACE_BURST_NS,
-		.overshoot_ns = at_least(PACE_OVERSHOOT_NS, frames_to_ns(1, limit)),
+		.overshoot_ns = PACE_OVERSHOOT_NS,
+		.overshoot_bytes = POLICY_FRAME_BYTES,
 		.step_ns = PACE_STEP_NS,
-		.lowering_bytes = POLICY_FRAME_BYTES,
+		.late_ns = POLICY_LATE_NS + POLICY_DRIFT_NS,
 		.lease_share = 800,
 	};
 
@@ -192,19 +191,22 @@ static int too_large(const struct bwctl_request *request, uint64_t window_ns,
 
 /*
  * How long packets may wait. Lower classes stop earlier, so that a queue that is
- * full for them is not for the operator.
+ * full for them is not for the operator; the horizon is that of the highest.
  */
 static void derive_horizon(const struct bwctl_request *request, struct bwctl_meter *meter)
 {
-	uint64_t horizon_ns =
-		at_least(POLICY_HORIZON_NS, frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s));
+	uint64_t horizon_ns = at_most(
+		at_least(POLICY_HORIZON_NS, frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s)),
+		POLICY_HORIZON_MAX_NS);
+	uint64_t step_ns;
 
 	if (request->horizon_ns)
 		horizon_ns = request->horizon_ns;
+	step_ns = at_most(at_least(POLICY_HEADROOM_NS, meter->overshoot_ns),
+			  horizon_ns / (2 * HEADROOM_STEPS_MAX));
 	for (int class = 0; class < BWCTL_CLASSES; class ++)
 		meter->horizon_ns[class] =
-			horizon_ns + class_headroom_steps[class] *
-					     at_least(POLICY_HEADROOM_NS, meter->overshoot_ns);
+			horizon_ns - (HEADROOM_STEPS_MAX - class_headroom_steps[class]) * step_ns;
 	meter->drift_ns = POLICY_DRIFT_NS;
 	meter->mark_ns = horizon_ns / 4 * 3;
 	meter->mark_after_ns = MARK_AFTER_NS;
@@ -217,7 +219,7 @@ int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus
 	struct manner manner;
 	uint64_t limit = request->limit_bits_s;
 	uint64_t window_ns, window_bytes, burst_ns, headroom_ns;
-	uint64_t lease_bytes, held_bytes, lot_bytes, reserved_bytes, rate;
+	uint64_t lease_bytes, held_bytes, lot_bytes, reserved_bytes, apart_ns, rate;
 
 	*ret_meter = (struct bwctl_meter){.overhead_bytes = request->overhead_bytes};
 	*ret_promise = (struct bwctl_promise){.window_ns = request->window_ns};
@@ -243,16 +245,23 @@ int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus
 	/* The share of leases is set apart even where there are none, so that r grows with the limit. */
 	held_bytes = at_least(cpus * at_least(lease_bytes, lot_bytes),
 			      at_most(window_bytes / manner.lease_share, cpus * LEASE_MAX_BYTES));
-	reserved_bytes = held_bytes + manner.lowering_bytes + request->burst_bytes +
-			 2; /* for what is rounded below */
-	if (reserved_bytes >= window_bytes)
+	reserved_bytes = held_bytes + request->burst_bytes + 2; /* for what is rounded below */
+	if (reserved_bytes + manner.overshoot_bytes >= window_bytes)
 		return too_large(request, window_ns, ret_why);
-	rate = (uint64_t)((wide)(window_bytes - reserved_bytes) * 8 * NS_PER_S /
-			  (window_ns + burst_ns + headroom_ns + manner.overshoot_ns));
+	apart_ns = burst_ns + headroom_ns + manner.late_ns;
+	rate = rate_of(window_bytes - reserved_bytes, window_ns + apart_ns + manner.overshoot_ns);
+	/* Where a frame costs more than that, the overshoot is a frame: a number of bytes, not a time. */
+	if (rate && bytes_to_ns(manner.overshoot_bytes, rate) > manner.overshoot_ns) {
+		rate = rate_of(window_bytes - reserved_bytes - manner.overshoot_bytes,
+			       window_ns + apart_ns);
+		manner.overshoot_ns = rate ? bytes_to_ns(manner.overshoot_bytes, rate) : 0;
+	}
 	if (rate < limit / 2)
 		return too_large(request, window_ns, ret_why);
-	if (request->burst_bytes)
+	if (request->burst_bytes) {
 		burst_ns = bytes_to_ns(request->burst_bytes, rate) - 1;
+		apart_ns += burst_ns;
+	}
 
 	ret_meter->rate_bits_s = rate;
 	derive_cost(rate, ret_meter);
@@ -263,10 +272,13 @@ int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * manner.step_ns;
 	if (paces)
 		derive_horizon(request, ret_meter);
-	/* What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a bit. */
+	/*
+	 * What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a
+	 * bit. A packet that waits may be ahead by its excess too, before its cost.
+	 */
 	ret_meter->debt_ns = at_least(headroom_ns, ret_meter->horizon_ns[BWCTL_CONTROL]) +
 			     manner.overshoot_ns + bytes_to_ns(METER_MAX_BYTES, rate) +
-			     NS_PER_S / 1000;
+			     (paces ? bytes_to_ns(METER_MAX_BYTES, rate) : 0) + NS_PER_S / 1000;
 	ret_meter->lease_bytes = lease_bytes;
 	ret_meter->lot_bytes = lot_bytes;
 
@@ -275,7 +287,7 @@ int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus
 							  ns_to_bytes(burst_ns, rate);
 	/* As the programs enforce it, rounded up: r * W + B is then limit * W, or a little less. */
 	ret_promise->bound_bytes =
-		ns_to_bytes(burst_ns + headroom_ns + manner.overshoot_ns, rate) + 1 + held_bytes;
+		ns_to_bytes(apart_ns + manner.overshoot_ns, rate) + 1 + held_bytes;
 	return 0;
 }
 
@@ -323,23 +335,44 @@ uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns, uint
  * A policy whose r is a larger part of its limit than the former's was must not
  * meet the longer burst of a moment ago: it keeps to the former's part for as
  * long as the former's window. One whose part is smaller anyway runs at its own r,
- * but the time is noted all the same, for the policy after it.
+ * but the time is noted all the same, for the policy after it. Nor has the former
+ * any room for an overshoot or a headroom that are longer than its own.
  */
 static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *next, int direction,
 		      uint64_t now_ns)
 {
+	const struct bwctl_meter *former = &previous->meter[direction];
 	uint64_t limit = next->request[direction].limit_bits_s;
 	uint64_t limit_before = previous->request[direction].limit_bits_s;
 	struct bwctl_meter *meter = &next->meter[direction];
-	uint64_t until_ns, before;
+	uint64_t until_ns, before, inherited_ns;
 	wide rate;
 
 	if (!limit_before)
 		return;
-	before = policy_held_rate(&previous->meter[direction], now_ns, &until_ns);
+	before = policy_held_rate(former, now_ns, &until_ns);
 	rate = (wide)before * limit / limit_before;
 	if (rate > meter->rate_bits_s)
 		rate = meter->rate_bits_s;
+	meter->slow_overshoot_ns = at_most(meter->overshoot_ns, former->overshoot_ns);
+	meter->slow_headroom_ns =
+		at_most(meter->headroom_ns[BWCTL_CONTROL], former->headroom_ns[BWCTL_CONTROL]);
+	if (until_ns) {
+		meter->slow_overshoot_ns =
+			at_most(meter->slow_overshoot_ns, former->slow_overshoot_ns);
+		meter->slow_headroom_ns =
+			at_most(meter->slow_headroom_ns, former->slow_headroom_ns);
+	}
+	/*
+	 * What still waits has been charged: the clock is not brought back behind it. Slower packets of
+	 * a lower limit are worth less time.
+	 */
+	inherited_ns =
+		at_least(former->horizon_ns[BWCTL_CONTROL], until_ns ? former->inherited_ns : 0);
+	if (before < rate)
+		inherited_ns = (uint64_t)((wide)inherited_ns * before / rate);
+	meter->inherited_ns = inherited_ns;
+	meter->debt_ns += inherited_ns;
 	meter->slow_until_ns = at_least(until_ns, now_ns + previous->promise[direction].window_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);

@@ -28,9 +28,9 @@
 
 #define POLICY_PACE_WINDOW_NS 1000000000ULL /* default W when pacing */
 #define POLICY_PACE_BURST_NS  2000000ULL    /* default burst when pacing */
-#define POLICY_HORIZON_NS     100000000ULL  /* default horizon; 8 frames where that is longer */
-#define POLICY_LATE_NS	      4000000ULL    /* how late fq may let a packet go */
-#define POLICY_DRIFT_NS	      2000000ULL    /* how much later than its slot a sender may want it */
+#define POLICY_HORIZON_NS     95000000ULL   /* default horizon; 8 frames where that is longer */
+#define POLICY_LATE_NS	      3000000ULL    /* how late fq may let a packet go */
+#define POLICY_DRIFT_NS	      1000000ULL    /* how much later than its slot a sender may want it */
 
 /* What one direction is given, as derived; for display and for tests. */
 const char *policy_class_name(enum bwctl_class class);
@@ -48,15 +48,13 @@ const char *policy_mode_name(enum bwctl_mode mode);
  * window may carry. Then
  *
  *   B = r * (burst + h + o) + leases
- *   r = limit - (B + lowering) / W
- *     = (limit * W - leases - lowering) / (W + burst + h + o)
+ *   r = limit - B / W
+ *     = (limit * W - leases) / (W + burst + h + o)
  *
- * where lowering is six frames set aside for a change to a limit so low that
- * h and o are longer there. A burst given in bytes is subtracted above instead
- * of added below.
+ * A burst given in bytes is subtracted above instead of added below.
  *
- * Where packets wait, o is 2 ms or one frame, h is how late they may leave, the
- * leases are an eighth percent and lowering is one frame.
+ * Where packets wait, o is 2 ms or one frame, steps are 1 ms, to h comes how late
+ * packets may leave, and the leases are an eighth percent.
  *
  * start_ns in meter is left 0: when the limit began is the caller's to say.
  * Returns 0, or -EINVAL with ret_why set when burst and window leave less than

@@ -175,7 +175,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 			   "mode_requested", policy_mode_name(policy->request[direction].mode),
 			   "mode_reason", *why ? json_string(why) : json_null(), "horizon_seconds",
 			   meter->horizon_ns[0] ?
-				   json_real((double)meter->horizon_ns[BWCTL_OTHER] / 1e9) :
+				   json_real((double)meter->horizon_ns[BWCTL_CONTROL] / 1e9) :
 				   json_null());
 	json_object_update_new(object, counters_json(&total));
 	json_object_set_new(object, "contended",
