@@ -32,6 +32,13 @@
 #define BURST(bytes) .burst_given = true, .burst_bytes = (bytes)
 #define WINDOW(ns)   .window_given = true, .window_ns = (ns)
 #define OVERHEAD(n)  .overhead_given = true, .overhead_bytes = (n)
+#define MODE(word)   .mode_given = true, .mode = BWCTL_MODE_##word
+#define HORIZON(ns)  .horizon_given = true, .horizon_ns = (ns)
+
+#define WANTED                                                                   \
+	"expected a rate such as 50mbit, unlimited, or ingress, egress, burst, " \
+	"window, "                                                               \
+	"overhead, mode or horizon"
 
 static const struct {
 	const char *words; /* between single spaces */
@@ -74,6 +81,20 @@ static const struct {
 	 {BOTH(50 * MBIT), BURST_NS(100 * MS), WINDOW(5 * S), OVERHEAD(24)}},
 	{"overhead 24 window 5s burst 100ms 50mbit",
 	 {BOTH(50 * MBIT), BURST_NS(100 * MS), WINDOW(5 * S), OVERHEAD(24)}},
+	{"mode auto", {MODE(AUTO)}},
+	{"mode pace", {MODE(PACE)}},
+	{"mode police", {MODE(POLICE)}},
+	{"mode PACE", {MODE(PACE)}},
+	{"horizon 5ms", {HORIZON(5 * MS)}},
+	{"horizon 5000us", {HORIZON(5 * MS)}},
+	{"horizon 100ms", {HORIZON(100 * MS)}},
+	{"horizon 2s", {HORIZON(2 * S)}},
+	{"horizon 2000ms", {HORIZON(2 * S)}},
+	{"horizon default", {HORIZON(0)}},
+	{"horizon Default", {HORIZON(0)}},
+	{"50mbit mode pace horizon 50ms", {BOTH(50 * MBIT), MODE(PACE), HORIZON(50 * MS)}},
+	{"horizon 50ms mode police egress 1mbit burst 1ms window 1s overhead 4",
+	 {OUT(MBIT), MODE(POLICE), HORIZON(50 * MS), BURST_NS(MS), WINDOW(S), OVERHEAD(4)}},
 	{"burst 1mb 50mbit", {BOTH(50 * MBIT), BURST(1000000)}},
 	{"unlimited burst default", {BOTH(0), BURST(0)}},
 	{"window 1s ingress 1mbit overhead 4 egress 2mbit burst 1kb",
@@ -84,8 +105,7 @@ static const struct {
 	const char *words;
 	const char *why; /* the whole of it */
 } bad[] = {
-	{"", "set what? expected a rate such as 50mbit, unlimited, or ingress, egress, burst, "
-	     "window or overhead"},
+	{"", "set what? " WANTED},
 	{"50M", "ambiguous '50M': write 50mbit, or 400mbit for 50 megabytes per second"},
 	{"50", "no unit in '50': write 50kbit, 50mbit or 50gbit"},
 	{"0mbit", "'0mbit' is zero: the smallest limit is 8 kbit/s"},
@@ -111,20 +131,15 @@ static const struct {
 	{"burst window 1s", "'burst' needs a value"},
 	{"ingress 50M", "ambiguous '50M': write 50mbit, or 400mbit for 50 megabytes per second"},
 	{"egress fast", "'fast' is not a number: expected a number and bit, kbit, mbit or gbit"},
-	{"ingress default",
-	 "'default' is not a number: expected a number and bit, kbit, mbit or gbit"},
-	{"fast", "'fast': expected a rate such as 50mbit, unlimited, or ingress, egress, burst, "
-		 "window or overhead"},
-	{"ingres 50mbit", "'ingres': expected a rate such as 50mbit, unlimited, or ingress, "
-			  "egress, burst, window or overhead"},
-	{"Ingress 50mbit", "'Ingress': expected a rate such as 50mbit, unlimited, or ingress, "
-			   "egress, burst, window or overhead"},
-	{"50mbit both", "'both': expected a rate such as 50mbit, unlimited, or ingress, egress, "
-			"burst, window or overhead"},
-	{"default", "'default': expected a rate such as 50mbit, unlimited, or ingress, egress, "
-		    "burst, window or overhead"},
-	{"10mbut",
-	 "unknown unit 'mbut' in '10mbut': expected a number and bit, kbit, mbit or gbit"},
+	{"ingress default", "'default' is not a number: expected a number and bit, "
+			    "kbit, mbit or gbit"},
+	{"fast", "'fast': " WANTED},
+	{"ingres 50mbit", "'ingres': " WANTED},
+	{"Ingress 50mbit", "'Ingress': " WANTED},
+	{"50mbit both", "'both': " WANTED},
+	{"default", "'default': " WANTED},
+	{"10mbut", "unknown unit 'mbut' in '10mbut': expected a number and bit, "
+		   "kbit, mbit or gbit"},
 	{"burst 200", "burst: '200': expected a time (200ms) or a size (64kb)"},
 	{"burst 64k", "burst: '64k': expected a time (200ms) or a size (64kb)"},
 	{"burst 64mbit", "burst: '64mbit': expected a time (200ms) or a size (64kb)"},
@@ -138,11 +153,11 @@ static const struct {
 	{"window 99ms", "window: '99ms' is out of range: expected 100ms to 3600s"},
 	{"window 99.999999ms", "window: '99.999999ms' is out of range: expected 100ms to 3600s"},
 	{"window 3601s", "window: '3601s' is above the largest time, 3600 s"},
-	{"window 64kb",
-	 "window: unknown unit 'kb' in '64kb': expected a number and us, ms, s or min"},
+	{"window 64kb", "window: unknown unit 'kb' in '64kb': expected a number "
+			"and us, ms, s or min"},
 	{"window 2", "window: no unit in '2': write 2us, 2ms or 2s"},
-	{"window unlimited",
-	 "window: 'unlimited' is not a number: expected a number and us, ms, s or min"},
+	{"window unlimited", "window: 'unlimited' is not a number: expected a "
+			     "number and us, ms, s or min"},
 	{"window 1s window 1s", "'window' is given twice"},
 	{"window default window default", "'window' is given twice"},
 	{"overhead 257", "overhead: '257' is above the largest value, 256"},
@@ -152,6 +167,34 @@ static const struct {
 	{"overhead default", "overhead: 'default' is not a number: expected digits only"},
 	{"overhead 4 overhead 4", "'overhead' is given twice"},
 	{"overhead 4 50mbit overhead 4", "'overhead' is given twice"},
+	{"mode", "'mode' needs a value"},
+	{"horizon", "'horizon' needs a value"},
+	{"50mbit mode", "'mode' needs a value"},
+	{"mode horizon 1s", "'mode' needs a value"},
+	{"horizon mode pace", "'horizon' needs a value"},
+	{"mode shape", "mode: 'shape': expected auto, pace or police"},
+	{"mode default", "mode: 'default': expected auto, pace or police"},
+	{"mode pac", "mode: 'pac': expected auto, pace or police"},
+	{"mode paces", "mode: 'paces': expected auto, pace or police"},
+	{"mode 1", "mode: '1': expected auto, pace or police"},
+	{"mode pace mode pace", "'mode' is given twice"},
+	{"mode auto 50mbit mode auto", "'mode' is given twice"},
+	{"pace", "'pace': " WANTED},
+	{"50mbit police", "'police': " WANTED},
+	{"Mode pace", "'Mode': " WANTED},
+	{"horizon 4ms", "horizon: '4ms' is out of range: expected 5ms to 2s"},
+	{"horizon 4.999999ms", "horizon: '4.999999ms' is out of range: expected 5ms to 2s"},
+	{"horizon 2001ms", "horizon: '2001ms' is out of range: expected 5ms to 2s"},
+	{"horizon 2000.000001ms", "horizon: '2000.000001ms' is out of range: expected 5ms to 2s"},
+	{"horizon 3601s", "horizon: '3601s' is above the largest time, 3600 s"},
+	{"horizon 0s", "horizon: '0s' is zero: the smallest time is 0.001 us"},
+	{"horizon 100", "horizon: no unit in '100': write 100us, 100ms or 100s"},
+	{"horizon 64kb", "horizon: unknown unit 'kb' in '64kb': expected a number "
+			 "and us, ms, s or min"},
+	{"horizon unlimited", "horizon: 'unlimited' is not a number: expected a "
+			      "number and us, ms, s or min"},
+	{"horizon 1s horizon 1s", "'horizon' is given twice"},
+	{"horizon default horizon 1s", "'horizon' is given twice"},
 	{"window 1s 50mbit burst 1s egress 1mbit", "a limit for egress is given twice"},
 };
 
@@ -191,7 +234,9 @@ static bool same_change(const struct config_change *a, const struct config_chang
 	return a->burst_given == b->burst_given && a->burst_ns == b->burst_ns &&
 	       a->burst_bytes == b->burst_bytes && a->window_given == b->window_given &&
 	       a->window_ns == b->window_ns && a->overhead_given == b->overhead_given &&
-	       a->overhead_bytes == b->overhead_bytes;
+	       a->overhead_bytes == b->overhead_bytes && a->mode_given == b->mode_given &&
+	       a->mode == b->mode && a->horizon_given == b->horizon_given &&
+	       a->horizon_ns == b->horizon_ns;
 }
 
 static void test_good(void **state)
@@ -231,6 +276,7 @@ static void test_hostile_words(void **state)
 	static char word[2000];
 	char *const alone[] = {word}, *const value[] = {"burst", word}, *empty[] = {""};
 	char *const window[] = {"window", word}, *const overhead[] = {"overhead", word};
+	char *const mode[] = {"mode", word}, *const horizon[] = {"horizon", word};
 	struct config_change change;
 	char why[LOG_TEXT];
 	size_t length, n;
@@ -250,35 +296,63 @@ static void test_hostile_words(void **state)
 		assert_in_range(strnlen(why, LOG_TEXT), 10, LOG_TEXT - 1);
 		assert_int_equal(config_parse_set(2, overhead, &change, why), -EINVAL);
 		assert_in_range(strnlen(why, LOG_TEXT), 10, LOG_TEXT - 1);
+		assert_int_equal(config_parse_set(2, mode, &change, why), -EINVAL);
+		assert_in_range(strnlen(why, LOG_TEXT), 10, LOG_TEXT - 1);
+		assert_int_equal(config_parse_set(2, horizon, &change, why), -EINVAL);
+		assert_in_range(strnlen(why, LOG_TEXT), 10, LOG_TEXT - 1);
 	}
 	assert_int_equal(config_parse_set(1, empty, &change, why), -EINVAL);
 }
 
+/* limit, window, burst, bytes, overhead, horizon, mode */
+#define ASKED(l, w, b, s, o, h, m)                                                          \
+	{                                                                                   \
+		.limit_bits_s = (l), .window_ns = (w), .burst_ns = (b), .burst_bytes = (s), \
+		.overhead_bytes = (o), .horizon_ns = (h), .mode = BWCTL_MODE_##m            \
+	}
+#define IN_BEFORE  ASKED(11, 12, 13, 0, 15, 16, PACE)
+#define OUT_BEFORE ASKED(21, 22, 0, 24, 25, 0, AUTO)
+
 static void test_apply(void **state)
 {
-	static const struct bwctl_request before[BWCTL_DIRECTIONS] = {
-		{.limit_bits_s = 11, .window_ns = 12, .burst_ns = 13, .overhead_bytes = 15},
-		{.limit_bits_s = 21, .window_ns = 22, .burst_bytes = 24, .overhead_bytes = 25},
-	};
+	static const struct bwctl_request before[BWCTL_DIRECTIONS] = {IN_BEFORE, OUT_BEFORE};
 	static const struct {
 		const char *words;
-		struct bwctl_request
-			after[BWCTL_DIRECTIONS]; /* limit, window, burst, bytes, overhead */
+		struct bwctl_request after[BWCTL_DIRECTIONS];
 	} rows[] = {
-		{"50mbit", {{50 * MBIT, 12, 13, 0, 15}, {50 * MBIT, 22, 0, 24, 25}}},
-		{"unlimited", {{0, 12, 13, 0, 15}, {0, 22, 0, 24, 25}}},
-		{"ingress 50mbit", {{50 * MBIT, 12, 13, 0, 15}, {21, 22, 0, 24, 25}}},
-		{"egress 50mbit", {{11, 12, 13, 0, 15}, {50 * MBIT, 22, 0, 24, 25}}},
-		{"egress unlimited", {{11, 12, 13, 0, 15}, {0, 22, 0, 24, 25}}},
-		{"burst 1s", {{11, 12, S, 0, 15}, {21, 22, S, 0, 25}}},
-		{"burst 1kb", {{11, 12, 0, 1000, 15}, {21, 22, 0, 1000, 25}}},
-		{"burst default", {{11, 12, 0, 0, 15}, {21, 22, 0, 0, 25}}},
-		{"window 1s", {{11, S, 13, 0, 15}, {21, S, 0, 24, 25}}},
-		{"window default", {{11, 0, 13, 0, 15}, {21, 0, 0, 24, 25}}},
-		{"overhead 24", {{11, 12, 13, 0, 24}, {21, 22, 0, 24, 24}}},
-		{"overhead 0", {{11, 12, 13, 0, 0}, {21, 22, 0, 24, 0}}},
-		{"ingress 1mbit egress unlimited burst 1ms window 1s overhead 1",
-		 {{MBIT, S, MS, 0, 1}, {0, S, MS, 0, 1}}},
+		{"50mbit",
+		 {ASKED(50 * MBIT, 12, 13, 0, 15, 16, PACE),
+		  ASKED(50 * MBIT, 22, 0, 24, 25, 0, AUTO)}},
+		{"unlimited",
+		 {ASKED(0, 12, 13, 0, 15, 16, PACE), ASKED(0, 22, 0, 24, 25, 0, AUTO)}},
+		{"ingress 50mbit", {ASKED(50 * MBIT, 12, 13, 0, 15, 16, PACE), OUT_BEFORE}},
+		{"egress 50mbit", {IN_BEFORE, ASKED(50 * MBIT, 22, 0, 24, 25, 0, AUTO)}},
+		{"egress unlimited", {IN_BEFORE, ASKED(0, 22, 0, 24, 25, 0, AUTO)}},
+		{"burst 1s", {ASKED(11, 12, S, 0, 15, 16, PACE), ASKED(21, 22, S, 0, 25, 0, AUTO)}},
+		{"burst 1kb",
+		 {ASKED(11, 12, 0, 1000, 15, 16, PACE), ASKED(21, 22, 0, 1000, 25, 0, AUTO)}},
+		{"burst default",
+		 {ASKED(11, 12, 0, 0, 15, 16, PACE), ASKED(21, 22, 0, 0, 25, 0, AUTO)}},
+		{"window 1s",
+		 {ASKED(11, S, 13, 0, 15, 16, PACE), ASKED(21, S, 0, 24, 25, 0, AUTO)}},
+		{"window default",
+		 {ASKED(11, 0, 13, 0, 15, 16, PACE), ASKED(21, 0, 0, 24, 25, 0, AUTO)}},
+		{"overhead 24",
+		 {ASKED(11, 12, 13, 0, 24, 16, PACE), ASKED(21, 22, 0, 24, 24, 0, AUTO)}},
+		{"overhead 0",
+		 {ASKED(11, 12, 13, 0, 0, 16, PACE), ASKED(21, 22, 0, 24, 0, 0, AUTO)}},
+		{"mode police",
+		 {ASKED(11, 12, 13, 0, 15, 16, POLICE), ASKED(21, 22, 0, 24, 25, 0, POLICE)}},
+		{"mode auto",
+		 {ASKED(11, 12, 13, 0, 15, 16, AUTO), ASKED(21, 22, 0, 24, 25, 0, AUTO)}},
+		{"horizon 50ms",
+		 {ASKED(11, 12, 13, 0, 15, 50 * MS, PACE),
+		  ASKED(21, 22, 0, 24, 25, 50 * MS, AUTO)}},
+		{"horizon default",
+		 {ASKED(11, 12, 13, 0, 15, 0, PACE), ASKED(21, 22, 0, 24, 25, 0, AUTO)}},
+		{"ingress 1mbit egress unlimited burst 1ms window 1s overhead 1 horizon "
+		 "5ms mode pace",
+		 {ASKED(MBIT, S, MS, 0, 1, 5 * MS, PACE), ASKED(0, S, MS, 0, 1, 5 * MS, PACE)}},
 	};
 	const struct config_change nothing = {0};
 	struct bwctl_request requests[BWCTL_DIRECTIONS];

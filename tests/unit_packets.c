@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "meter.h"
 #include "programs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -1908,6 +1909,440 @@ static void test_not_linear(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Waiting */
+
+#define PACE_LIMIT_BITS_S 64000 /* so slow that what a test takes does not matter */
+#define HOLD_IFINDEX	  424242
+#define HOLD_MAGIC	  0x62776374 /* bpf/pace.h */
+
+static struct bwctl_policy *publish_pacing(struct fixture *fixture, __u64 limit_bits_s)
+{
+	struct bwctl_policy *policy = programs_policy(NULL);
+	char why[UNITS_TEXT];
+
+	assert_non_null(policy);
+	policy->generation = 7;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_meter *meter = &policy->meter[direction];
+
+		policy->request[direction].limit_bits_s = limit_bits_s;
+		assert_int_equal(policy_derive(&policy->request[direction], true,
+					       policy->possible_cpus, true, meter,
+					       &policy->promise[direction], why),
+				 0);
+		meter->hold_ifindex = HOLD_IFINDEX;
+	}
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	return policy;
+}
+
+static void put_clock(struct fixture *fixture, __u32 direction, struct bwctl_clock clock)
+{
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(fixture->programs->maps.clocks),
+					     &direction, &clock, BPF_ANY),
+			 0);
+}
+
+static struct bwctl_clock get_clock(struct fixture *fixture, __u32 direction)
+{
+	struct bwctl_clock clock;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fixture->programs->maps.clocks),
+					     &direction, &clock),
+			 0);
+	return clock;
+}
+
+/* A packet as the program leaves it. */
+struct sent {
+	int answer;
+	struct __sk_buff context;
+	__u8 bytes[FRAME_MAX + ETH_HLEN];
+	__u32 length;
+};
+
+static struct sent send_through(int program, const struct frame *frame, struct __sk_buff context)
+{
+	struct sent sent = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame->bytes, .data_size_in = frame->length,
+		    .data_out = sent.bytes, .data_size_out = sizeof(sent.bytes), .ctx_in = &context,
+		    .ctx_size_in = sizeof(context), .ctx_out = &sent.context,
+		    .ctx_size_out = sizeof(sent.context), .repeat = 1);
+	int err = bpf_prog_test_run_opts(program, &run);
+
+	if (err)
+		fail_msg("BPF_PROG_TEST_RUN: %s", strerror(-err));
+	sent.answer = (int)run.retval;
+	sent.length = run.data_size_out;
+	return sent;
+}
+
+static struct sent send_stack(struct fixture *fixture, const struct header stack[STACK_MAX],
+			      enum bwctl_direction direction, __u64 wanted_ns)
+{
+	struct frame frame;
+
+	frame_build(&frame, stack, false);
+	return send_through(program_fd(fixture->programs, direction, false), &frame,
+			    (struct __sk_buff){.tstamp = wanted_ns});
+}
+
+/* Each leaves after the other, by what it costs; those beyond the horizon are dropped. */
+static void test_pace_spaces(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	const struct bwctl_meter *meter = &policy->meter[BWCTL_EGRESS];
+	__u64 cost_ns = meter_cost_ns(meter, 1000), first_ns = now_ns() + 50 * MS, slot_ns;
+	__u64 least_delay_ns = 0, most_delay_ns = 0, before_ns, after_ns, in_buckets = 0;
+	struct bwctl_flow_counters *row;
+	struct bwctl_counters counters;
+	struct sent sent;
+	__u32 count = 0;
+
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){.spent_until_ns = first_ns});
+	for (;; count++) {
+		slot_ns = first_ns + count * cost_ns;
+		before_ns = now_ns();
+		sent = send_stack(fixture, tcp_other, BWCTL_EGRESS, 0);
+		after_ns = now_ns();
+		if (sent.answer != PROGRAMS_PASS)
+			break;
+		assert_true(slot_ns <= after_ns + meter->horizon_ns[BWCTL_OTHER]);
+		if (sent.context.tstamp != slot_ns)
+			fail_msg("packet %u leaves at %llu, not at %llu", count,
+				 (unsigned long long)sent.context.tstamp,
+				 (unsigned long long)slot_ns);
+		least_delay_ns += slot_ns - after_ns;
+		most_delay_ns += slot_ns - before_ns;
+	}
+	assert_true(slot_ns > before_ns + meter->horizon_ns[BWCTL_OTHER]);
+	assert_int_equal(sent.answer, TC_ACT_REDIRECT); /* to nowhere */
+	assert_true(count >= 8);
+
+	counters = programs_counters(fixture->programs, BWCTL_EGRESS);
+	row = &counters.flows[OTHER];
+	assert_int_equal(row->passed.packets, count);
+	assert_int_equal(row->paced.packets, count);
+	assert_int_equal(row->paced.bytes, count * 1000);
+	assert_int_equal(row->dropped.packets, 1);
+	assert_int_equal(row->marked.packets, 0);
+	assert_in_range(row->delay_ns, least_delay_ns, most_delay_ns);
+	assert_in_range(row->delay_max_ns, first_ns + (count - 1) * cost_ns - after_ns,
+			meter->horizon_ns[BWCTL_OTHER]);
+	for (int i = 0; i < BWCTL_DELAY_BUCKETS; i++)
+		in_buckets += counters.delays[i];
+	assert_int_equal(in_buckets, count);
+	assert_int_equal(counters.delays[6], 1); /* 50 ms: above 32 and up to 64 */
+
+	/* The operator's classes get further, and control further still. */
+	put_clock(fixture, BWCTL_EGRESS,
+		  (struct bwctl_clock){.spent_until_ns = now_ns() + 50 * MS +
+							 meter->horizon_ns[BWCTL_OTHER]});
+	assert_int_not_equal(send_stack(fixture, tcp_other, BWCTL_EGRESS, 0).answer, PROGRAMS_PASS);
+	assert_int_equal(send_stack(fixture, tcp_ui_out, BWCTL_EGRESS, 0).answer, PROGRAMS_PASS);
+	put_clock(fixture, BWCTL_EGRESS,
+		  (struct bwctl_clock){.spent_until_ns =
+					       now_ns() + 50 * MS + meter->horizon_ns[BWCTL_UI]});
+	assert_int_not_equal(send_stack(fixture, tcp_ui_out, BWCTL_EGRESS, 0).answer,
+			     PROGRAMS_PASS);
+	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).answer, PROGRAMS_PASS);
+	free(policy);
+}
+
+/* What the sender wants is done, up to a drift after the slot. */
+static void test_pace_wanted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	const __u64 drift_ns = policy->meter[BWCTL_EGRESS].drift_ns;
+	const __u64 slot_ns = now_ns() + 200 * MS;
+	const struct {
+		__u64 wanted_ns, leaves_ns;
+	} wants[] = {
+		{0, slot_ns},
+		{1, slot_ns},
+		{slot_ns - MS, slot_ns},
+		{slot_ns + 1, slot_ns + 1},
+		{slot_ns + drift_ns - 1, slot_ns + drift_ns - 1},
+		{slot_ns + drift_ns, slot_ns + drift_ns},
+		{slot_ns + drift_ns + 1, slot_ns + drift_ns},
+		{slot_ns + S, slot_ns + drift_ns},
+		{UINT64_MAX / 2, slot_ns + drift_ns},
+	};
+	__u64 before_ns, wanted_ns;
+	struct sent sent;
+
+	for (size_t i = 0; i < COUNT(wants); i++) {
+		put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
+		sent = send_stack(fixture, tcp_other, BWCTL_EGRESS, wants[i].wanted_ns);
+		assert_int_equal(sent.answer, PROGRAMS_PASS);
+		assert_int_equal(sent.context.tstamp, wants[i].leaves_ns);
+	}
+
+	/* The same where there is nothing to wait for. */
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
+	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
+	wanted_ns = now_ns() + drift_ns;
+	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, wanted_ns).context.tstamp,
+			 wanted_ns);
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
+	before_ns = now_ns();
+	sent = send_stack(fixture, arp, BWCTL_EGRESS, before_ns + S);
+	assert_in_range(sent.context.tstamp, before_ns + drift_ns, now_ns() + drift_ns);
+	free(policy);
+
+	/* Where all are policed nobody looks at it. */
+	free(publish(fixture,
+		     (struct bwctl_request[]){{.limit_bits_s = 64000}, {.limit_bits_s = 64000}},
+		     0));
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
+	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, before_ns + S).context.tstamp,
+			 before_ns + S);
+}
+
+/* One that need not wait goes behind those that do, if they are of the same policy. */
+static void test_pace_order(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	struct bwctl_clock clock = {.held_until_ns = now_ns() + 300 * MS,
+				    .held_generation = policy->generation};
+	__u64 before_ns;
+	struct sent sent;
+
+	put_clock(fixture, BWCTL_EGRESS, clock);
+	sent = send_stack(fixture, arp, BWCTL_EGRESS, 0);
+	assert_int_equal(sent.context.tstamp, clock.held_until_ns);
+	clock.held_generation--;
+	put_clock(fixture, BWCTL_EGRESS, clock);
+	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
+
+	/* Shortly after the last was due it may still be there; later it is forgotten. */
+	clock.held_generation++;
+	before_ns = now_ns();
+	clock.held_until_ns = before_ns - 2 * MS;
+	put_clock(fixture, BWCTL_EGRESS, clock);
+	sent = send_stack(fixture, arp, BWCTL_EGRESS, 0);
+	assert_in_range(sent.context.tstamp, before_ns, now_ns());
+	clock.held_until_ns = now_ns() - 20 * MS;
+	put_clock(fixture, BWCTL_EGRESS, clock);
+	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
+	assert_int_equal(get_clock(fixture, BWCTL_EGRESS).held_until_ns, 0);
+	free(policy);
+}
+
+static __u32 ip4_sum(const __u8 *header)
+{
+	__u32 sum = 0;
+
+	for (int i = 0; i < 20; i += 2)
+		sum += (__u32)header[i] << 8 | header[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
+}
+
+static __u32 ecn_of(const __u8 *network)
+{
+	return network[0] >> 4 == 4 ? network[1] & 3 : network[1] >> 4 & 3;
+}
+
+/* One packet with these ECN bits behind a long backlog. Returns the bits it leaves with. */
+static __u32 send_ecn(struct fixture *fixture, enum bwctl_direction direction, bool ip6, __u32 ecn)
+{
+	static const struct header stack4[STACK_MAX] = {ETH, IP4, TCP(40000, 40001), PAYLOAD(10)};
+	static const struct header stack6[STACK_MAX] = {ETH, IP6, TCP(40000, 40001), PAYLOAD(10)};
+	struct frame frame;
+	__u8 *network = frame.bytes + ETH_HLEN;
+	struct sent sent;
+	__u32 sum;
+
+	frame_build(&frame, ip6 ? stack6 : stack4, false);
+	if (ip6) {
+		network[1] |= (__u8)(ecn << 4);
+	} else {
+		network[1] = (__u8)(0xb8 | ecn);
+		sum = ip4_sum(network);
+		put16(network + 10, sum);
+	}
+	sent = send_through(program_fd(fixture->programs, direction, false), &frame,
+			    (struct __sk_buff){0});
+	assert_int_equal(sent.answer, direction == BWCTL_EGRESS ? PROGRAMS_PASS : TC_ACT_REDIRECT);
+	assert_int_equal(sent.length, frame.length);
+	network = sent.bytes + ETH_HLEN;
+	if (!ip6) {
+		assert_int_equal(ip4_sum(network), 0);
+		assert_int_equal(network[1] & 0xfc, 0xb8);
+	}
+	return ecn_of(network);
+}
+
+static void test_pace_marks(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	const struct bwctl_meter *meter = &policy->meter[BWCTL_EGRESS];
+	struct bwctl_clock clock = {0};
+	struct bwctl_counters counters;
+
+	/* Marked well before it is dropped, whatever the class. */
+	assert_true(meter->mark_ns + 100 * MS < meter->horizon_ns[BWCTL_OTHER]);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		for (int ip6 = 0; ip6 < 2; ip6++)
+			for (__u32 ecn = 0; ecn < 4; ecn++) {
+				__u32 marked = ecn ? 3 : 0;
+				__u64 now = now_ns();
+
+				/* Long enough to wait, not long enough that it is so. */
+				clock = (struct bwctl_clock){
+					.spent_until_ns = now + meter->mark_ns + 100 * MS};
+				put_clock(fixture, direction, clock);
+				assert_int_equal(send_ecn(fixture, direction, ip6, ecn), ecn);
+				clock = get_clock(fixture, direction);
+				assert_in_range(clock.high_since_ns, now, now_ns());
+
+				clock.high_since_ns = now_ns() - meter->mark_after_ns;
+				put_clock(fixture, direction, clock);
+				assert_int_equal(send_ecn(fixture, direction, ip6, ecn), marked);
+
+				/* Not any more once the wait has been short. */
+				clock.spent_until_ns = now_ns() + meter->mark_ns - 50 * MS;
+				clock.held_until_ns = 0;
+				put_clock(fixture, direction, clock);
+				assert_int_equal(send_ecn(fixture, direction, ip6, ecn), ecn);
+				assert_int_equal(get_clock(fixture, direction).high_since_ns, 0);
+			}
+		counters = programs_counters(fixture->programs, direction);
+		assert_int_equal(counters.flows[OTHER].marked.packets, 6);
+		assert_int_equal(counters.flows[OTHER].marked.bytes, 3 * (64 + 84));
+		assert_int_equal(counters.flows[OTHER].paced.packets, 24);
+	}
+
+	/* By the time that passes. */
+	clock = (struct bwctl_clock){.spent_until_ns = now_ns() + meter->mark_ns + 100 * MS};
+	put_clock(fixture, BWCTL_EGRESS, clock);
+	assert_int_equal(send_ecn(fixture, BWCTL_EGRESS, false, 2), 2);
+	sleep_ns(meter->mark_after_ns);
+	assert_int_equal(send_ecn(fixture, BWCTL_EGRESS, false, 2), 3);
+	free(policy);
+}
+
+static __u64 cb_ns(const struct sent *sent)
+{
+	return sent->context.cb[1] | (__u64)sent->context.cb[2] << 32;
+}
+
+/* On the way in: straight on, or to the IFB with the time beside it. */
+static void test_pace_in(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	const struct bwctl_meter *meter = &policy->meter[BWCTL_INGRESS];
+	__u64 slot_ns = now_ns() + 100 * MS, cost_ns = meter_cost_ns(meter, 1000);
+	struct frame bare, whole;
+	struct sent sent;
+
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(sent.answer, PROGRAMS_PASS);
+	assert_int_equal(sent.context.cb[0], 0);
+
+	put_clock(fixture, BWCTL_INGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
+	for (int i = 0; i < 8; i++) {
+		sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+		assert_int_equal(sent.answer, TC_ACT_REDIRECT);
+		assert_int_equal(sent.length, 1000);
+		assert_int_equal(sent.context.cb[0], HOLD_MAGIC);
+		assert_int_equal(cb_ns(&sent), slot_ns + (__u64)i * cost_ns);
+	}
+	put_clock(fixture, BWCTL_INGRESS,
+		  (struct bwctl_clock){.spent_until_ns =
+					       now_ns() + S + meter->horizon_ns[BWCTL_OTHER]});
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(sent.answer, TC_ACT_SHOT);
+
+	/* Without a link-layer header: one is put before it. */
+	slot_ns = now_ns() + 100 * MS;
+	put_clock(fixture, BWCTL_INGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
+	frame_build(&bare, tcp_other, true);
+	frame_build(&whole, tcp_other, false);
+	sent = send_through(program_fd(fixture->programs, BWCTL_INGRESS, true), &bare,
+			    (struct __sk_buff){0});
+	assert_int_equal(sent.answer, TC_ACT_REDIRECT);
+	assert_int_equal(sent.length, whole.length);
+	assert_memory_equal(sent.bytes + ETH_HLEN, bare.bytes, bare.length);
+	assert_int_equal(cb_ns(&sent), slot_ns);
+	free(policy);
+}
+
+/* The queue is gone, as user space has not seen yet: policed, whatever the horizon. */
+static void test_pace_lost(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	struct bwctl_clock clock = {.lost_generation = policy->generation};
+	struct bwctl_counters counters;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		clock.spent_until_ns = now_ns() + 100 * MS;
+		clock.lost_generation = policy->generation;
+		put_clock(fixture, direction, clock);
+		assert_int_equal(send_stack(fixture, tcp_other, direction, 0).answer,
+				 direction == BWCTL_EGRESS ? TC_ACT_REDIRECT : TC_ACT_SHOT);
+		counters = programs_counters(fixture->programs, direction);
+		assert_int_equal(counters.flows[OTHER].dropped.packets, 1);
+
+		clock.spent_until_ns = 0;
+		clock.held_until_ns = now_ns() + 100 * MS;
+		clock.held_generation = policy->generation;
+		put_clock(fixture, direction, clock);
+		assert_int_equal(send_stack(fixture, tcp_other, direction, 0).answer,
+				 PROGRAMS_PASS);
+		assert_int_equal(send_stack(fixture, tcp_other, direction, 0).context.tstamp, 0);
+		counters = programs_counters(fixture->programs, direction);
+		assert_int_equal(counters.flows[OTHER].paced.packets, 0);
+
+		/* That of another policy says nothing about this one. */
+		clock.lost_generation--;
+		clock.spent_until_ns = now_ns() + 100 * MS;
+		put_clock(fixture, direction, clock);
+		assert_int_equal(send_stack(fixture, tcp_other, direction, 0).answer,
+				 direction == BWCTL_EGRESS ? PROGRAMS_PASS : TC_ACT_REDIRECT);
+		counters = programs_counters(fixture->programs, direction);
+		assert_int_equal(counters.flows[OTHER].paced.packets, 1);
+	}
+	free(policy);
+}
+
+/* The program of the IFB: the time that came along, and nothing that did not come from us. */
+static void test_hold(void **state)
+{
+	static const struct header ip6[STACK_MAX] = {ETH, IP6, UDP(40000, 40001)};
+	const struct header *stacks[] = {tcp_other, ip6, arp};
+	struct fixture *fixture = *state;
+	int program = bpf_program__fd(fixture->programs->progs.bwctl_hold);
+	__u64 depart_ns = now_ns() + 12345678;
+	struct frame frame;
+	struct sent sent;
+
+	for (size_t i = 0; i < COUNT(stacks); i++) {
+		frame_build(&frame, stacks[i], false);
+		sent = send_through(program, &frame,
+				    (struct __sk_buff){.cb = {HOLD_MAGIC, (__u32)depart_ns,
+							      (__u32)(depart_ns >> 32)}});
+		assert_int_equal(sent.answer, PROGRAMS_PASS);
+		assert_int_equal(sent.context.tstamp, depart_ns);
+		assert_int_equal(sent.length, frame.length);
+		sent = send_through(program, &frame, (struct __sk_buff){0});
+		assert_int_equal(sent.answer, TC_ACT_SHOT);
+		sent = send_through(program, &frame,
+				    (struct __sk_buff){.cb = {HOLD_MAGIC + 1, (__u32)depart_ns,
+							      (__u32)(depart_ns >> 32)}});
+		assert_int_equal(sent.answer, TC_ACT_SHOT);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1931,6 +2366,13 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_two_cpus_pass_no_more_than_one, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_pace_spaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_wanted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_marks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
 	};
 
 	if (geteuid()) {

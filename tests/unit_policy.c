@@ -67,7 +67,7 @@ static const uint64_t bursts_bytes[] = {1, 1514, 65536, MB, 100 * MB, 1000000 * 
 struct derived {
 	struct bwctl_request request;
 	uint32_t cpus;
-	bool leases;
+	bool paces, leases;
 	struct bwctl_meter meter;
 	struct bwctl_promise promise;
 };
@@ -75,8 +75,8 @@ struct derived {
 static bool derive(struct derived *derived)
 {
 	char why[UNITS_TEXT] = "";
-	int err = policy_derive(&derived->request, derived->cpus, derived->leases, &derived->meter,
-				&derived->promise, why);
+	int err = policy_derive(&derived->request, derived->paces, derived->cpus, derived->leases,
+				&derived->meter, &derived->promise, why);
 
 	if (err) {
 		assert_int_equal(err, -EINVAL);
@@ -90,9 +90,10 @@ static bool derive(struct derived *derived)
 
 static void fail_at(const struct derived *derived, const char *what)
 {
-	fail_msg("%s: limit %llu window %llu burst %llu ns %llu bytes cpus %u leases %d: "
+	fail_msg("%s: %s, limit %llu window %llu burst %llu ns %llu bytes cpus %u leases %d: "
 		 "r %llu B %llu",
-		 what, (unsigned long long)derived->request.limit_bits_s,
+		 what, derived->paces ? "pace" : "police",
+		 (unsigned long long)derived->request.limit_bits_s,
 		 (unsigned long long)derived->promise.window_ns,
 		 (unsigned long long)derived->request.burst_ns,
 		 (unsigned long long)derived->request.burst_bytes, derived->cpus, derived->leases,
@@ -104,7 +105,8 @@ static void fail_at(const struct derived *derived, const char *what)
 static wide passed_at_most(const struct derived *derived, uint64_t time_ns)
 {
 	const struct bwctl_meter *meter = &derived->meter;
-	uint64_t lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes), headroom_ns = 0;
+	uint64_t lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
+	uint64_t headroom_ns = derived->paces ? POLICY_LATE_NS + POLICY_DRIFT_NS : 0;
 	int class;
 
 	for (class = 0; class < BWCTL_CLASSES; class ++)
@@ -139,7 +141,9 @@ static void check_meter(const struct derived *derived)
 	const struct bwctl_meter *meter = &derived->meter;
 	uint64_t full = (uint64_t)METER_MAX_BYTES + meter->lease_bytes;
 	wide multiplier = ((wide)8 * S << meter->cost_shift) / meter->rate_bits_s;
-	uint64_t debt_ns = meter->headroom_ns[BWCTL_CONTROL] + meter->overshoot_ns;
+	uint64_t ahead_ns =
+		meter_max(meter->headroom_ns[BWCTL_CONTROL], meter->horizon_ns[BWCTL_CONTROL]);
+	uint64_t debt_ns = ahead_ns + meter->overshoot_ns;
 	uint64_t largest_ns = meter_cost_ns(meter, METER_MAX_BYTES);
 
 	if (meter->cost_shift > 63 || meter->cost_multiplier - (uint64_t)multiplier > 1)
@@ -151,7 +155,7 @@ static void check_meter(const struct derived *derived)
 	if (meter->cost_multiplier < 1ULL << 40)
 		fail_at(derived, "a coarse cost");
 	/* A frame passes without waiting for idle time; a nanosecond is for rounding. */
-	if (meter_cost_ns(meter, POLICY_FRAME_BYTES) > meter->overshoot_ns + 1)
+	if (!derived->paces && meter_cost_ns(meter, POLICY_FRAME_BYTES) > meter->overshoot_ns + 1)
 		fail_at(derived, "a frame overshoots");
 	if (derived->leases && meter_cost_ns(meter, meter->lot_bytes) < 1000)
 		fail_at(derived, "a lot is too cheap to be rounded");
@@ -161,7 +165,8 @@ static void check_meter(const struct derived *derived)
 	debt_ns += largest_ns;
 	if (meter->debt_ns < debt_ns)
 		fail_at(derived, "a rightful debt is forgiven");
-	if (meter->debt_ns > debt_ns + S)
+	/* One that waits for its excess moves the clock by that and by its cost. */
+	if (meter->debt_ns > debt_ns + S + (derived->paces ? largest_ns : 0))
 		fail_at(derived, "a debt that none can have is kept");
 	if (meter->credit_ns < derived->promise.window_ns)
 		fail_at(derived, "what fits the window starves");
@@ -174,25 +179,85 @@ static void check_meter(const struct derived *derived)
 }
 
 /* Each class's place in the order. */
+static const uint64_t class_steps[BWCTL_CLASSES] =
+	{[BWCTL_UI] = 1, [BWCTL_ADMIN] = 1, [BWCTL_ICMP] = 1, [BWCTL_CONTROL] = 2};
+
 static void check_headroom(const struct derived *derived)
 {
-	static const int steps[BWCTL_CLASSES] = {
-		[BWCTL_UI] = 1, [BWCTL_ADMIN] = 1, [BWCTL_ICMP] = 1, [BWCTL_CONTROL] = 2};
 	uint64_t step_ns = derived->meter.headroom_ns[BWCTL_UI];
 	int class;
 
-	if (step_ns < 2 * ((wide)POLICY_FRAME_BYTES * 8 * S / derived->request.limit_bits_s))
-		fail_at(derived, "no room for two frames");
+	/* Where packets wait there is headroom only while the queue is missing. */
+	if (derived->paces ? step_ns != MS :
+			     step_ns < 2 * ((wide)POLICY_FRAME_BYTES * 8 * S /
+					    derived->request.limit_bits_s))
+		fail_at(derived, "no room for two frames, or for being late");
 	for (class = 0; class < BWCTL_CLASSES; class ++)
-		if (derived->meter.headroom_ns[class] != (uint64_t)steps[class] * step_ns)
+		if (derived->meter.headroom_ns[class] != class_steps[class] * step_ns)
 			fail_at(derived, policy_class_name(class));
+}
+
+static uint64_t meter_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How long packets may wait, by class, and when they are marked. */
+static void check_horizon(const struct derived *derived)
+{
+	const struct bwctl_meter *meter = &derived->meter;
+	uint64_t frames_ns =
+		(uint64_t)(((wide)8 * POLICY_FRAME_BYTES * 8 * S) / meter->rate_bits_s);
+	uint64_t horizon_ns = meter->horizon_ns[BWCTL_CONTROL],
+		 asked_ns = derived->request.horizon_ns;
+	uint64_t step_ns = horizon_ns - meter->horizon_ns[BWCTL_UI];
+
+	if (!derived->paces) {
+		for (int class = 0; class < BWCTL_CLASSES; class ++)
+			if (meter->horizon_ns[class])
+				fail_at(derived, "a horizon");
+		if (meter->drift_ns || meter->mark_ns || meter->mark_after_ns)
+			fail_at(derived, "a mark");
+		return;
+	}
+	if (asked_ns ? horizon_ns != asked_ns : horizon_ns < POLICY_HORIZON_NS)
+		fail_at(derived, "wrong horizon");
+	if (!asked_ns && frames_ns < POLICY_HORIZON_MAX_NS &&
+	    horizon_ns + 1 < meter_max(frames_ns, POLICY_HORIZON_NS))
+		fail_at(derived, "a horizon of less than eight frames");
+	/* A step is enough for what one of a lower class may run over by, if that is not half of it all. */
+	if (step_ns < meter_min(meter_max(POLICY_HEADROOM_NS, meter->overshoot_ns), horizon_ns / 4))
+		fail_at(derived, "a small step of the horizon");
+	for (int class = 0; class < BWCTL_CLASSES; class ++)
+		if (meter->horizon_ns[class] != horizon_ns - (2 - class_steps[class]) * step_ns)
+			fail_at(derived, policy_class_name(class));
+	if (meter->drift_ns != POLICY_DRIFT_NS || !meter->mark_ns ||
+	    meter->mark_ns > horizon_ns / 4 * 3 || meter->mark_after_ns != 20 * MS)
+		fail_at(derived, "wrong drift or marks");
+}
+
+static void choose(struct derived *derived, size_t limit, size_t window, size_t cpus, size_t burst)
+{
+	static const uint64_t horizons[] = {0, 0, POLICY_HORIZON_MIN_NS, 100 * MS,
+					    POLICY_HORIZON_MAX_NS};
+
+	memset(derived, 0, sizeof(*derived));
+	derived->request.limit_bits_s = limits[limit];
+	derived->request.window_ns = windows[window];
+	derived->request.overhead_bytes = burst;
+	derived->request.horizon_ns = horizons[burst % COUNT(horizons)];
+	derived->cpus = cpu_counts[cpus];
+	if (burst && burst <= COUNT(bursts_ns))
+		derived->request.burst_ns = bursts_ns[burst - 1];
+	else if (burst)
+		derived->request.burst_bytes = bursts_bytes[burst - 1 - COUNT(bursts_ns)];
 }
 
 static void test_promise(void **state)
 {
 	struct derived derived;
 	size_t limit, window, cpus, burst, good = 0, bad = 0;
-	int leases;
+	int leases, paces;
 
 	(void)state;
 	for (limit = 0; limit < COUNT(limits); limit++)
@@ -200,31 +265,24 @@ static void test_promise(void **state)
 			for (cpus = 0; cpus < COUNT(cpu_counts); cpus++)
 				for (burst = 0; burst <= COUNT(bursts_ns) + COUNT(bursts_bytes);
 				     burst++)
-					for (leases = 0; leases < 2; leases++) {
-						memset(&derived, 0, sizeof(derived));
-						derived.request.limit_bits_s = limits[limit];
-						derived.request.window_ns = windows[window];
-						derived.request.overhead_bytes = burst;
-						derived.cpus = cpu_counts[cpus];
-						derived.leases = leases;
-						if (burst && burst <= COUNT(bursts_ns))
-							derived.request.burst_ns =
-								bursts_ns[burst - 1];
-						else if (burst)
-							derived.request.burst_bytes =
-								bursts_bytes[burst - 1 -
-									     COUNT(bursts_ns)];
-						if (!derive(&derived)) {
-							bad++;
-							continue;
+					for (leases = 0; leases < 2; leases++)
+						for (paces = 0; paces < 2; paces++) {
+							choose(&derived, limit, window, cpus,
+							       burst);
+							derived.leases = leases;
+							derived.paces = paces;
+							if (!derive(&derived)) {
+								bad++;
+								continue;
+							}
+							good++;
+							check_promise(&derived);
+							check_meter(&derived);
+							check_headroom(&derived);
+							check_horizon(&derived);
 						}
-						good++;
-						check_promise(&derived);
-						check_meter(&derived);
-						check_headroom(&derived);
-					}
-	assert_in_range(good, 10000, 40000);
-	assert_in_range(bad, 1000, 40000);
+	assert_in_range(good, 20000, 80000);
+	assert_in_range(bad, 2000, 80000);
 }
 
 /* With nothing but a limit given: there is always a policy, and r is worth having. */
@@ -259,18 +317,163 @@ static void test_defaults(void **state)
 		}
 }
 
+/* The same where packets wait: much more of the limit is left. */
+static void test_defaults_of_pacing(void **state)
+{
+	struct derived derived = {.leases = true, .paces = true};
+	uint64_t least, window_ns, horizon_ns, limit;
+	size_t cpus;
+	int n;
+
+	(void)state;
+	for (cpus = 0; cpus < COUNT(cpu_counts); cpus++)
+		for (n = 0; n < 2000; n++) {
+			limit = (uint64_t)UNITS_RATE_MIN_BITS_S << n % 26;
+			limit += limit * (uint64_t)(n / 26) / 77;
+			if (limit > UNITS_RATE_MAX_BITS_S)
+				continue;
+			derived.request.limit_bits_s = limit;
+			derived.cpus = cpu_counts[cpus];
+			derived.leases = n % 3;
+			if (!derive(&derived))
+				fail_at(&derived, "refused");
+			check_promise(&derived);
+			check_horizon(&derived);
+			least = limit < MBIT ? 940 : limit < 10 * MBIT ? 950 : 980;
+			if (derived.meter.rate_bits_s < limit / 1000 * least)
+				fail_at(&derived, "little of the limit is left");
+			/* 1 s, or the time of eighty full-size frames, rounded up */
+			window_ns = (uint64_t)(((wide)80 * 1514 * 8 * S + limit - 1) / limit);
+			if (window_ns < S)
+				window_ns = S;
+			assert_true(derived.promise.window_ns == window_ns);
+			assert_int_equal(derived.meter.burst_ns, 2 * MS);
+			/* POLICY_HORIZON_NS, or the time of eight at r, at most 2 s */
+			horizon_ns = (uint64_t)(((wide)8 * 1514 * 8 * S +
+						 derived.meter.rate_bits_s - 1) /
+						derived.meter.rate_bits_s);
+			if (horizon_ns < POLICY_HORIZON_NS)
+				horizon_ns = POLICY_HORIZON_NS;
+			if (horizon_ns > 2 * S)
+				horizon_ns = 2 * S;
+			if (derived.meter.horizon_ns[BWCTL_CONTROL] != horizon_ns)
+				fail_at(&derived, "wrong horizon by default");
+		}
+}
+
+/* A full-size frame does not cost more than what may leave at once, or every one would wait. */
+static void test_frame_may_leave_at_once(void **state)
+{
+	struct derived derived = {.cpus = 2, .leases = true, .paces = true};
+	const struct bwctl_meter *meter = &derived.meter;
+
+	(void)state;
+	for (size_t n = 0; n < COUNT(limits); n++) {
+		derived.request.limit_bits_s = limits[n];
+		assert_true(derive(&derived));
+		if (meter_cost_ns(meter, POLICY_FRAME_BYTES) > meter->overshoot_ns + 1) {
+			print_message("# a frame costs %llu ns, %llu may overshoot\n",
+				      (unsigned long long)meter_cost_ns(meter, POLICY_FRAME_BYTES),
+				      (unsigned long long)meter->overshoot_ns);
+			fail_at(&derived, "a frame overshoots");
+		}
+	}
+}
+
+/*
+ * A lower limit is obeyed after 100 ms, by what waits as well: all that any class
+ * may have to wait, and be late, is within that by default.
+ */
+static void test_horizon_ends_in_time(void **state)
+{
+	struct derived derived = {.cpus = 2, .leases = true, .paces = true};
+	const struct bwctl_meter *meter = &derived.meter;
+	uint64_t limit;
+
+	(void)state;
+	for (limit = 4 * MBIT; limit <= UNITS_RATE_MAX_BITS_S; limit *= 2) {
+		derived.request.limit_bits_s = limit;
+		assert_true(derive(&derived));
+		if (meter->horizon_ns[BWCTL_CONTROL] + meter->drift_ns + POLICY_LATE_NS > 100 * MS)
+			fail_at(&derived, "what waits may leave more than 100 ms later");
+	}
+}
+
+/* What can be marked is, before it is dropped: at every horizon and for every class. */
+static void test_mark_before_drop(void **state)
+{
+	static const uint64_t horizons[] = {0, POLICY_HORIZON_MIN_NS, 20 * MS, S,
+					    POLICY_HORIZON_MAX_NS};
+	struct derived derived = {.cpus = 2, .leases = true, .paces = true};
+	const struct bwctl_meter *meter = &derived.meter;
+
+	(void)state;
+	for (size_t n = 0; n < COUNT(limits) * COUNT(horizons); n++) {
+		derived.request.limit_bits_s = limits[n / COUNT(horizons)];
+		derived.request.horizon_ns = horizons[n % COUNT(horizons)];
+		assert_true(derive(&derived));
+		if (meter->mark_ns >= meter->horizon_ns[BWCTL_OTHER] / 8 * 7) {
+			print_message("# marked after %llu ns, other waits %llu at most\n",
+				      (unsigned long long)meter->mark_ns,
+				      (unsigned long long)meter->horizon_ns[BWCTL_OTHER]);
+			fail_at(&derived, "marked too late");
+		}
+	}
+}
+
+/* As many full-size frames as may leave at once, one at least; none where 64 KiB may. */
+static void test_segments(void **state)
+{
+	static const struct {
+		uint64_t limit_bits_s;
+		uint32_t segments;
+	} rows[] = {
+		{0, 0},		  {8 * KBIT, 1},    {64 * KBIT, 1},   {MBIT, 1},
+		{6 * MBIT, 1},	  {12 * MBIT, 1},   {13 * MBIT, 2},   {50 * MBIT, 8},
+		{100 * MBIT, 16}, {200 * MBIT, 32}, {250 * MBIT, 40}, {300 * MBIT, 0},
+		{GBIT, 0},	  {400 * GBIT, 0},
+	};
+	struct derived derived = {.cpus = 2, .leases = true, .paces = true};
+	uint64_t bytes;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < COUNT(rows); n++) {
+		derived.request.limit_bits_s = rows[n].limit_bits_s;
+		assert_true(derive(&derived));
+		assert_int_equal(policy_segments(&derived.meter), rows[n].segments);
+	}
+	for (n = 0; n < COUNT(limits); n++)
+		for (int paces = 0; paces < 2; paces++) {
+			derived.request.limit_bits_s = limits[n];
+			derived.paces = paces;
+			assert_true(derive(&derived));
+			bytes = policy_segments(&derived.meter);
+			bytes = (bytes ? bytes : 43) * POLICY_FRAME_BYTES;
+			if (meter_cost_ns(&derived.meter, bytes) > derived.meter.overshoot_ns + 1 &&
+			    policy_segments(&derived.meter) > 1)
+				fail_at(&derived, "segments that overshoot");
+			if (!policy_segments(&derived.meter) &&
+			    meter_cost_ns(&derived.meter, 43 * POLICY_FRAME_BYTES) >
+				    derived.meter.overshoot_ns + 1)
+				fail_at(&derived, "64 KiB overshoot");
+		}
+}
+
 static void test_known_policies(void **state)
 {
 	static const struct {
 		struct bwctl_request request;
 		uint32_t cpus;
+		bool paces;
 		uint64_t window_ns, least_permille, most_permille;
 		uint64_t burst_bytes_least, burst_bytes_most;
 	} rows[] = {
 		/* the default burst is 200 ms: r / limit is 2 / 2.21, less headroom, overshoot and leases */
-		{{.limit_bits_s = 50 * MBIT}, 2, 2 * S, 890, 905, 1110000, 1130000},
+		{{.limit_bits_s = 50 * MBIT}, 2, false, 2 * S, 890, 905, 1110000, 1130000},
 		{{.limit_bits_s = 50 * MBIT, .burst_ns = 100 * MS},
 		 2,
+		 false,
 		 2 * S,
 		 930,
 		 948,
@@ -278,28 +481,76 @@ static void test_known_policies(void **state)
 		 600000},
 		{{.limit_bits_s = 50 * MBIT, .window_ns = 5 * S},
 		 2,
+		 false,
 		 5 * S,
 		 940,
 		 955,
 		 1170000,
 		 1200000},
-		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 65536}, 2, 2 * S, 970, 985, 65530, 65536},
-		{{.limit_bits_s = 50 * MBIT, .burst_bytes = MB}, 2, 2 * S, 900, 915, 999990, MB},
-		{{.limit_bits_s = GBIT}, 64, 2 * S, 890, 905, 22200000, 22700000},
-		{{.limit_bits_s = 400 * GBIT}, 1024, 2 * S, 890, 905, 8900000000, 9100000000},
-		{{.limit_bits_s = 8000}, 1, 151400 * MS, 875, 890, 170, 185},
-		{{.limit_bits_s = 64000}, 2, 18925 * MS, 870, 880, 1390, 1410},
-		{{.limit_bits_s = MBIT}, 2, 2 * S, 840, 850, 21000, 21300},
-		{{.limit_bits_s = 605600}, 1, 2 * S, 800, 815, 12100, 12400},
-		{{.limit_bits_s = 605599}, 1, 2000003303, 800, 815, 12100, 12400},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 65536},
+		 2,
+		 false,
+		 2 * S,
+		 970,
+		 985,
+		 65530,
+		 65536},
+		{{.limit_bits_s = 50 * MBIT, .burst_bytes = MB},
+		 2,
+		 false,
+		 2 * S,
+		 900,
+		 915,
+		 999990,
+		 MB},
+		{{.limit_bits_s = GBIT}, 64, false, 2 * S, 890, 905, 22200000, 22700000},
+		{{.limit_bits_s = 400 * GBIT}, 1024, false, 2 * S, 890, 905, 8900000000, 9100000000},
+		{{.limit_bits_s = 8000}, 1, false, 151400 * MS, 935, 945, 180, 195},
+		{{.limit_bits_s = 64000}, 2, false, 18925 * MS, 927, 936, 1480, 1500},
+		{{.limit_bits_s = MBIT}, 2, false, 2 * S, 873, 883, 21800, 22100},
+		{{.limit_bits_s = 605600}, 1, false, 2 * S, 855, 865, 12900, 13100},
+		{{.limit_bits_s = 605599}, 1, false, 2000003303, 855, 865, 12900, 13100},
+		/* 1 / 1.01, less leases and one frame */
+		{{.limit_bits_s = 50 * MBIT}, 2, true, S, 987, 990, 12340, 12375},
+		{{.limit_bits_s = 50 * MBIT, .burst_ns = 10 * MS},
+		 2,
+		 true,
+		 S,
+		 979,
+		 983,
+		 61100,
+		 61500},
+		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS},
+		 2,
+		 true,
+		 100 * MS,
+		 900,
+		 910,
+		 11250,
+		 11400},
+		{{.limit_bits_s = 50 * MBIT, .horizon_ns = 2 * S},
+		 2,
+		 true,
+		 S,
+		 987,
+		 990,
+		 12340,
+		 12375},
+		{{.limit_bits_s = GBIT}, 64, true, S, 988, 991, 247000, 247800},
+		{{.limit_bits_s = 400 * GBIT}, 1024, true, S, 988, 991, 98800000, 99100000},
+		{{.limit_bits_s = 10 * MBIT}, 2, true, S, 986, 989, 2460, 2475},
+		{{.limit_bits_s = MBIT}, 2, true, S, 976, 981, 240, 246},
+		{{.limit_bits_s = 8000}, 1, true, 121120 * MS, 983, 988, 1, 2},
 	};
 	struct derived derived;
 	size_t n;
 
 	(void)state;
 	for (n = 0; n < COUNT(rows); n++) {
-		derived = (struct derived){
-			.request = rows[n].request, .cpus = rows[n].cpus, .leases = true};
+		derived = (struct derived){.request = rows[n].request,
+					   .cpus = rows[n].cpus,
+					   .paces = rows[n].paces,
+					   .leases = true};
 		assert_true(derive(&derived));
 		assert_int_equal(derived.promise.window_ns, rows[n].window_ns);
 		assert_in_range(derived.meter.rate_bits_s,
@@ -329,43 +580,74 @@ static void test_unlimited(void **state)
 	assert_true(derive(&derived));
 	assert_int_equal(derived.promise.window_ns, 100 * MS);
 	assert_int_equal(derived.meter.rate_bits_s, 0);
+
+	/* Nothing waits where there is no limit, whatever the mode. */
+	derived.request = (struct bwctl_request){.overhead_bytes = 24, .horizon_ns = S};
+	derived.paces = true;
+	assert_true(derive(&derived));
+	assert_memory_equal(&derived.meter, &nothing, sizeof(nothing));
+	assert_int_equal(derived.promise.window_ns, POLICY_PACE_WINDOW_NS);
+	assert_int_equal(derived.promise.bound_bytes, 0);
 }
 
 static void test_refusals(void **state)
 {
 	static const struct {
+		bool paces;
 		struct bwctl_request request;
 		const char *why; /* NULL: accepted */
 	} rows[] = {
-		{{.limit_bits_s = 50 * MBIT, .burst_ns = 2 * S},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .burst_ns = 2 * S},
 		 "a burst of 2 s does not fit a window of 2 s: "
 		 "shorten it or lengthen the window"},
-		{{.limit_bits_s = 50 * MBIT, .burst_ns = 1900 * MS}, NULL},
-		{{.limit_bits_s = 50 * MBIT, .burst_ns = 3600 * S},
+		{false, {.limit_bits_s = 50 * MBIT, .burst_ns = 1900 * MS}, NULL},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .burst_ns = 3600 * S},
 		 "a burst of 3600 s does not fit a window of 2 s: "
 		 "shorten it or lengthen the window"},
-		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 12500000},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .burst_bytes = 12500000},
 		 "a burst of 12.5 MB does not fit a window of 2 s: "
 		 "shorten it or lengthen the window"},
-		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 6300000},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .burst_bytes = 6300000},
 		 "a burst of 6.3 MB does not fit a window of 2 s: "
 		 "shorten it or lengthen the window"},
-		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 6100000}, NULL},
-		{{.limit_bits_s = 50 * MBIT, .burst_bytes = 1000000 * MB},
+		{false, {.limit_bits_s = 50 * MBIT, .burst_bytes = 6100000}, NULL},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .burst_bytes = 1000000 * MB},
 		 "a burst of 1 TB does not fit a window of 2 s: "
 		 "shorten it or lengthen the window"},
-		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS},
 		 "a window of 100 ms is too short for this limit: "
 		 "lengthen it, or shorten the burst"},
-		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS, .burst_ns = 10 * MS}, NULL},
-		{{.limit_bits_s = 8000, .window_ns = S},
+		{false,
+		 {.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS, .burst_ns = 10 * MS},
+		 NULL},
+		{false,
+		 {.limit_bits_s = 8000, .window_ns = S},
 		 "a window of 1 s is too short for this limit: "
 		 "lengthen it, or shorten the burst"},
-		{{.limit_bits_s = 8000, .window_ns = 2 * S, .burst_ns = 1000},
+		{false,
+		 {.limit_bits_s = 8000, .window_ns = 2 * S, .burst_ns = 1000},
 		 "a burst of 1 us does not fit a window of 2 s: "
 		 "shorten it or lengthen the window"},
-		{{.limit_bits_s = 400 * GBIT, .window_ns = 3600 * S, .burst_bytes = 1000000 * MB},
+		{false,
+		 {.limit_bits_s = 400 * GBIT, .window_ns = 3600 * S, .burst_bytes = 1000000 * MB},
 		 NULL},
+		{true,
+		 {.limit_bits_s = 50 * MBIT, .burst_ns = S},
+		 "a burst of 1 s does not fit a window of 1 s: "
+		 "shorten it or lengthen the window"},
+		{true, {.limit_bits_s = 50 * MBIT, .burst_ns = 950 * MS}, NULL},
+		{true, {.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS}, NULL},
+		{true,
+		 {.limit_bits_s = 8000, .window_ns = S},
+		 "a window of 1 s is too short for this limit: "
+		 "lengthen it, or shorten the burst"},
+		{true, {.limit_bits_s = 64000, .window_ns = S}, NULL},
 	};
 	struct bwctl_promise promise;
 	struct bwctl_meter meter;
@@ -375,7 +657,8 @@ static void test_refusals(void **state)
 	(void)state;
 	for (n = 0; n < COUNT(rows); n++) {
 		why[0] = '\0';
-		assert_int_equal(policy_derive(&rows[n].request, 2, true, &meter, &promise, why),
+		assert_int_equal(policy_derive(&rows[n].request, rows[n].paces, 2, true, &meter,
+					       &promise, why),
 				 rows[n].why ? -EINVAL : 0);
 		assert_string_equal(why, rows[n].why ? rows[n].why : "");
 	}
@@ -404,10 +687,11 @@ static void test_monotonic(void **state)
 
 	(void)state;
 	for (cpus = 0; cpus < COUNT(cpu_counts); cpus++)
-		for (n = 0; n < 1000; n++) {
+		for (n = 0; n < 2000; n++) {
+			base.paces = n >= 1000;
 			base.cpus = cpu_counts[cpus];
 			limit = (uint64_t)(64 * KBIT) << n % 22;
-			limit += limit * (uint64_t)(n / 22) / 46;
+			limit += limit * (uint64_t)(n % 1000 / 22) / 46;
 
 			/* One percent more limit is more rate. */
 			less = changed(&base, limit, 0, 0);
@@ -490,6 +774,11 @@ static void test_succeed(void **state)
 		before.start_ns = rows[n].egress_start_ns;
 		before.slow_multiplier = next->meter[BWCTL_EGRESS].slow_multiplier;
 		before.slow_until_ns = next->meter[BWCTL_EGRESS].slow_until_ns;
+		before.slow_overshoot_ns = next->meter[BWCTL_EGRESS].slow_overshoot_ns;
+		before.slow_headroom_ns = next->meter[BWCTL_EGRESS].slow_headroom_ns;
+		before.inherited_ns = next->meter[BWCTL_EGRESS].inherited_ns;
+		before.inherited_rate_bits_s = next->meter[BWCTL_EGRESS].inherited_rate_bits_s;
+		before.debt_ns = next->meter[BWCTL_EGRESS].debt_ns;
 		assert_memory_equal(&next->meter[BWCTL_EGRESS], &before, sizeof(before));
 		previous = next;
 	}
@@ -552,6 +841,92 @@ static void test_held_back(void **state)
 		    derived.meter.rate_bits_s + 1);
 }
 
+/* One direction as it is enforced, in the policy of a limiter. */
+static void enforce(struct bwctl_policy *policy, uint64_t limit, bool paces)
+{
+	char why[LOG_TEXT];
+
+	memset(policy, 0, sizeof(*policy));
+	policy->possible_cpus = 2;
+	policy->request[BWCTL_EGRESS].limit_bits_s = limit;
+	policy->enforcement[BWCTL_INGRESS].mode = BWCTL_MODE_POLICE;
+	policy->enforcement[BWCTL_EGRESS].mode = paces ? BWCTL_MODE_PACE : BWCTL_MODE_POLICE;
+	policy->enforcement[BWCTL_EGRESS].hold_ifindex = 77;
+	assert_int_equal(policy_build(policy, true, why), 0);
+}
+
+static void test_build(void **state)
+{
+	static struct bwctl_policy policy;
+	struct derived derived = {.cpus = 2, .leases = true};
+	char why[LOG_TEXT] = "";
+
+	(void)state;
+	for (int paces = 0; paces < 2; paces++) {
+		enforce(&policy, 50 * MBIT, paces);
+		derived.request.limit_bits_s = 50 * MBIT;
+		derived.paces = paces;
+		assert_true(derive(&derived));
+		assert_int_equal(policy.meter[BWCTL_EGRESS].hold_ifindex, 77);
+		derived.meter.hold_ifindex = 77;
+		assert_memory_equal(&policy.meter[BWCTL_EGRESS], &derived.meter,
+				    sizeof(derived.meter));
+		assert_memory_equal(&policy.promise[BWCTL_EGRESS], &derived.promise,
+				    sizeof(derived.promise));
+		assert_int_equal(policy.meter[BWCTL_INGRESS].rate_bits_s, 0);
+	}
+	policy.request[BWCTL_EGRESS].burst_ns = 3600 * S;
+	assert_int_equal(policy_build(&policy, true, why), -EINVAL);
+	assert_string_equal(why, "egress: a burst of 3600 s does not fit a window of 1 s: "
+				 "shorten it or lengthen the window");
+}
+
+/* Pacing has a larger part of the limit than policing: that waits as well. */
+static void test_held_back_across_modes(void **state)
+{
+	static struct bwctl_policy policies[3];
+	struct bwctl_meter *meter;
+	uint64_t until_ns, rate;
+
+	(void)state;
+	enforce(&policies[0], 50 * MBIT, false);
+	policy_succeed(NULL, &policies[0], S);
+	rate = policies[0].meter[BWCTL_EGRESS].rate_bits_s;
+	assert_int_equal(policy_held_rate(&policies[0].meter[BWCTL_EGRESS], S, &until_ns), rate);
+
+	/* From police to pace: at the former's part, for the former's window. */
+	enforce(&policies[1], 50 * MBIT, true);
+	policy_succeed(&policies[0], &policies[1], 10 * S);
+	meter = &policies[1].meter[BWCTL_EGRESS];
+	assert_true(meter->rate_bits_s > rate);
+	assert_in_range(policy_held_rate(meter, 10 * S, &until_ns), rate - 1, rate);
+	assert_int_equal(until_ns, 12 * S);
+	assert_in_range(policy_held_rate(meter, 12 * S - 1, &until_ns), rate - 1, rate);
+	assert_int_equal(policy_held_rate(meter, 12 * S, &until_ns), meter->rate_bits_s);
+	assert_int_equal(until_ns, 0);
+
+	/* A lower limit meanwhile: the same part of that. */
+	enforce(&policies[2], 5 * MBIT, true);
+	policy_succeed(&policies[1], &policies[2], 11 * S);
+	meter = &policies[2].meter[BWCTL_EGRESS];
+	assert_in_range(policy_held_rate(meter, 11 * S, &until_ns), rate / 10 - 2, rate / 10);
+	assert_int_equal(until_ns, 12 * S);
+
+	/* From pace to police: its own part is smaller anyway. */
+	enforce(&policies[0], 5 * MBIT, false);
+	policy_succeed(&policies[2], &policies[0], 20 * S);
+	meter = &policies[0].meter[BWCTL_EGRESS];
+	assert_int_equal(policy_held_rate(meter, 20 * S, &until_ns), meter->rate_bits_s);
+
+	/* From pace to pace, the part grows with the limit: where frames are small. */
+	enforce(&policies[1], 100 * MBIT, true);
+	policy_succeed(&policies[2], &policies[1], 20 * S);
+	meter = &policies[1].meter[BWCTL_EGRESS];
+	rate = policies[2].meter[BWCTL_EGRESS].rate_bits_s * 20;
+	assert_in_range(policy_held_rate(meter, 20 * S, &until_ns), rate - 20, rate + 20);
+	assert_int_equal(until_ns, 21 * S);
+}
+
 static void test_names(void **state)
 {
 	static const char *const classes[BWCTL_CLASSES] = {"ui",     "admin", "api",   "ssh",
@@ -563,15 +938,29 @@ static void test_names(void **state)
 		assert_string_equal(policy_class_name(class), classes[class]);
 	assert_string_equal(policy_direction_name(BWCTL_INGRESS), "ingress");
 	assert_string_equal(policy_direction_name(BWCTL_EGRESS), "egress");
+	assert_string_equal(policy_mode_name(BWCTL_MODE_AUTO), "auto");
+	assert_string_equal(policy_mode_name(BWCTL_MODE_PACE), "pace");
+	assert_string_equal(policy_mode_name(BWCTL_MODE_POLICE), "police");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_promise),	       cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_known_policies), cmocka_unit_test(test_unlimited),
-		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_monotonic),
-		cmocka_unit_test(test_succeed),	       cmocka_unit_test(test_held_back),
+		cmocka_unit_test(test_promise),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_defaults_of_pacing),
+		cmocka_unit_test(test_frame_may_leave_at_once),
+		cmocka_unit_test(test_horizon_ends_in_time),
+		cmocka_unit_test(test_mark_before_drop),
+		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_known_policies),
+		cmocka_unit_test(test_unlimited),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_monotonic),
+		cmocka_unit_test(test_succeed),
+		cmocka_unit_test(test_held_back),
+		cmocka_unit_test(test_build),
+		cmocka_unit_test(test_held_back_across_modes),
 		cmocka_unit_test(test_names),
 	};
 

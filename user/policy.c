@@ -208,7 +208,7 @@ static void derive_horizon(const struct bwctl_request *request, struct bwctl_met
 		meter->horizon_ns[class] =
 			horizon_ns - (HEADROOM_STEPS_MAX - class_headroom_steps[class]) * step_ns;
 	meter->drift_ns = POLICY_DRIFT_NS;
-	meter->mark_ns = horizon_ns / 4 * 3;
+	meter->mark_ns = meter->horizon_ns[BWCTL_OTHER] / 4 * 3;
 	meter->mark_after_ns = MARK_AFTER_NS;
 }
 
@@ -332,6 +332,29 @@ uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns, uint
 }
 
 /*
+ * What still waits has been charged, and the clock is not brought back behind it.
+ * The slower packets of a lower limit are worth less time. And while it is held
+ * back a large packet costs more.
+ */
+static void inherit(const struct bwctl_meter *former, uint64_t former_rate, uint64_t until_ns,
+		    struct bwctl_meter *meter, uint64_t rate)
+{
+	uint64_t most_ns = bytes_to_ns(METER_MAX_BYTES, rate) -
+			   bytes_to_ns(METER_MAX_BYTES, meter->rate_bits_s);
+	uint64_t charged_bits_s = former->horizon_ns[BWCTL_CONTROL] ? former_rate : 0;
+
+	meter->inherited_ns = former->horizon_ns[BWCTL_CONTROL];
+	if (until_ns) {
+		meter->inherited_ns = at_least(meter->inherited_ns, former->inherited_ns);
+		charged_bits_s = at_least(charged_bits_s, former->inherited_rate_bits_s);
+	}
+	meter->inherited_rate_bits_s = charged_bits_s;
+	meter->debt_ns += meter->horizon_ns[BWCTL_CONTROL] ? 2 * most_ns : most_ns;
+	meter->debt_ns +=
+		(uint64_t)((wide)meter->inherited_ns * at_most(charged_bits_s, rate) / rate);
+}
+
+/*
  * A policy whose r is a larger part of its limit than the former's was must not
  * meet the longer burst of a moment ago: it keeps to the former's part for as
  * long as the former's window. One whose part is smaller anyway runs at its own r,
@@ -345,7 +368,7 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 	uint64_t limit = next->request[direction].limit_bits_s;
 	uint64_t limit_before = previous->request[direction].limit_bits_s;
 	struct bwctl_meter *meter = &next->meter[direction];
-	uint64_t until_ns, before, inherited_ns;
+	uint64_t until_ns, before;
 	wide rate;
 
 	if (!limit_before)
@@ -363,16 +386,7 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 		meter->slow_headroom_ns =
 			at_most(meter->slow_headroom_ns, former->slow_headroom_ns);
 	}
-	/*
-	 * What still waits has been charged: the clock is not brought back behind it. Slower packets of
-	 * a lower limit are worth less time.
-	 */
-	inherited_ns =
-		at_least(former->horizon_ns[BWCTL_CONTROL], until_ns ? former->inherited_ns : 0);
-	if (before < rate)
-		inherited_ns = (uint64_t)((wide)inherited_ns * before / rate);
-	meter->inherited_ns = inherited_ns;
-	meter->debt_ns += inherited_ns;
+	inherit(former, before, until_ns, meter, (uint64_t)rate);
 	meter->slow_until_ns = at_least(until_ns, now_ns + previous->promise[direction].window_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);
