@@ -170,7 +170,7 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
-		tests/vm/* tests/goodput/* .ci/run
+		tests/vm/* tests/goodput/run tests/goodput/cells .ci/run
 	$(Q)mandoc -Tlint -W warning docs/bwctl.8
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all

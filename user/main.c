@@ -60,7 +60,7 @@ static const struct command commands[] = {
 	 "            only. RATE alone is for both directions\n"
 	 "  mode      what becomes of packets over the limit. pace: they wait for their time;\n"
 	 "            police: they are dropped; auto, the default: pace where that can be had\n"
-	 "  horizon   the longest that packets wait, pacing, before they are dropped; default 100ms\n"
+	 "  horizon   the longest that packets wait, pacing, before they are dropped; default 95ms\n"
 	 "  window    the shortest time over which the limit is promised; default 1s, policing 2s\n"
 	 "  burst     how much may pass at once after a pause, as time at the rate r or as size;\n"
 	 "            default 2ms, policing 200ms\n"
