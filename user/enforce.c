@@ -140,7 +140,8 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	 * one, so it is looked at once more after that. What goes later is noticed.
 	 */
 	for (int tries = 0; tries < 3 && !err; tries++) {
-		for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		/* Egress first: it costs nothing to find out there that a kernel has no fq. */
+		for (int direction = BWCTL_DIRECTIONS - 1; direction >= 0 && !err; direction--)
 			err = choose_mode(limiter, &candidates, policy, direction, why);
 		if (!err)
 			err = policy_build(policy, limiter_leases_are_safe(), why);

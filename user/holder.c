@@ -73,10 +73,15 @@ static bool is_watched(const struct holder_means *means, const struct bwctl_inte
 	return !bpf_map_lookup_elem(means->holders_fd, key, &holder);
 }
 
+/* Asked once: a device that is made in vain takes a while to go again. */
+static bool kernel_lacks_fq;
+
 static int no_place(const char *name, int err, char ret_why[HOLDER_WHY])
 {
-	if (err == -ENOENT)
+	if (err == -ENOENT) {
+		kernel_lacks_fq = true;
 		return hinder(ret_why, err, "this kernel has no fq qdisc");
+	}
 	return hinder(ret_why, err, "no fq on '%s': %s", name, strerror(-err));
 }
 
@@ -126,7 +131,7 @@ static int look_in(const struct holder_means *means, const struct hooks_place *p
 		return hinder(ret_why, -EBUSY, "%s on the ingress of '%s' would miss what waits",
 			      neighbour, name);
 	if (will_prepare)
-		return 0;
+		return kernel_lacks_fq ? no_place(name, -ENOENT, ret_why) : 0;
 	if (queue_ifb_look(key.ifindex) != 1)
 		return hinder(ret_why, -ENOENT, "the IFB device is missing, or its fq is");
 	return is_watched(means, &key) ?
