@@ -129,6 +129,15 @@ static bool has_lost(struct limiter *limiter, const struct candidates *candidate
 	return false;
 }
 
+static void stop_pacing(struct bwctl_enforcement *enforcement)
+{
+	if (enforcement->mode != BWCTL_MODE_PACE)
+		return;
+	enforcement->mode = BWCTL_MODE_POLICE;
+	snprintf(enforcement->why, sizeof(enforcement->why),
+		 "what holds packets is taken away as soon as it is there");
+}
+
 int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
 {
@@ -143,6 +152,9 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 		/* Egress first: it costs nothing to find out there that a kernel has no fq. */
 		for (int direction = BWCTL_DIRECTIONS - 1; direction >= 0 && !err; direction--)
 			err = choose_mode(limiter, &candidates, policy, direction, why);
+		/* Somebody takes away what is put there, again and again: rather no waiting at all. */
+		for (int direction = 0; direction < BWCTL_DIRECTIONS && tries == 2; direction++)
+			stop_pacing(&policy->enforcement[direction]);
 		if (!err)
 			err = policy_build(policy, limiter_leases_are_safe(), why);
 		if (err)
