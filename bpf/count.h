@@ -35,8 +35,9 @@ static __always_inline void count_delay(struct bwctl_counters *mine,
 	row->delay_ns += delay_ns * charge.frames;
 	if (row->delay_max_ns < delay_ns)
 		row->delay_max_ns = delay_ns;
+	/* By the borrow: a comparison would be a branch each, and the verifier walks them all. */
 	for (__u32 i = 0; i < BWCTL_DELAY_BUCKETS - 1; i++)
-		bucket += delay_ns > 1000000ULL << i;
+		bucket += ((1000000ULL << i) - delay_ns) >> 63;
 	if (bucket < BWCTL_DELAY_BUCKETS)
 		mine->delays[bucket] += charge.frames;
 }

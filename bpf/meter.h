@@ -23,13 +23,43 @@
 /* Losing the clock to another CPU this often in a row refuses the packet. */
 #define METER_TRIES 16
 
+/*
+ * The verifier forgets less where it has been than it should in a loop as short
+ * as that of the tries, and walks it ten times as long; written out it does not.
+ */
+#ifdef __bpf__
+#define METER_UNROLL _Pragma("unroll")
+#else
+#define METER_UNROLL
+#endif
+
 /* A larger packet is refused: BIG TCP ends at 512 KiB, and its segments' headers fit as well. */
 #define METER_MAX_BYTES (1U << 20)
+
+/* A time farther than any, yet far from running over. */
+#define METER_NEVER (1ULL << 62)
 
 enum meter_answer {
 	METER_PASS,
 	METER_OVER,	 /* over the limit */
 	METER_CONTENDED, /* within it perhaps, but the clock was never ours: refused all the same */
+};
+
+/*
+ * What a packet asks of the clock: all that does not depend on what the clock
+ * says, worked out once, so that a lost race repeats next to nothing (and the
+ * verifier, which walks every try, has next to nothing to walk).
+ */
+struct meter_ask {
+	__u64 now_ns;
+	__u64 counts_from_ns;	     /* idle time before this is not counted */
+	__u64 admits_from_ns;	     /* but can admit, from here on */
+	__u64 excess_ns;	     /* of the cost, over the overshoot */
+	__u64 early_ns;		     /* how much earlier the clock must be found for that */
+	__u64 until_ns;		     /* the clock may be this far */
+	__u64 kept_ns;		     /* of the time waited for the excess, no more than this */
+	__u64 least_bytes, least_ns; /* what is bought at least, and its cost */
+	__u64 lease_bytes, lease_ns; /* and while there is no backlog */
 };
 
 struct meter_step {
@@ -63,9 +93,8 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
 }
 
 /*
- * One step of the clock at the moment now_ns for a packet that still needs
- * need_bytes, and that can wait for its slot if may_wait. Three things are more
- * than plain GCRA:
+ * What a packet asks that still needs need_bytes at now_ns, and that can wait
+ * for its slot if may_wait. Three things are more than plain GCRA:
  *
  * - A packet that costs more than overshoot_ns must find the clock that much
  *   earlier, even earlier than the burst allows the clock to be *counted*:
@@ -77,52 +106,68 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
  *   CPU then spends them without coming here.
  * - Nothing less than lot_bytes is ever bought, so that rounding up to whole
  *   nanoseconds costs no more than 0.1 % of the rate; the change is kept.
- *
- * A clock farther ahead than this rate can have put it was left by a lower one:
- * is_fresh, that is, clock_ns having been read before now_ns, it is brought
- * back to the largest rightful debt. Not otherwise: it may then just be that
- * others have moved it on while this CPU was held up.
  */
-static inline struct meter_step meter_step(const struct bwctl_meter *meter, __u32 class,
-					   __u64 clock_ns, __u64 now_ns, _Bool is_fresh,
-					   __u64 need_bytes, _Bool may_wait)
+static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 class, __u64 now_ns,
+					 __u64 need_bytes, _Bool may_wait)
 {
 	_Bool is_slow = now_ns < meter->slow_until_ns;
 	__u64 multiplier = is_slow ? meter->slow_multiplier : meter->cost_multiplier;
 	__u64 overshoot_ns = is_slow ? meter->slow_overshoot_ns : meter->overshoot_ns;
 	__u64 headroom_ns = meter->headroom_ns[class];
 	__u64 cost_ns = meter_scale(meter, need_bytes, multiplier);
-	__u64 excess_ns = cost_ns > overshoot_ns ? cost_ns - overshoot_ns : 0;
-	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
-	__u64 from_ns = meter_max(spent_ns, meter_before(now_ns, meter->burst_ns));
-	struct meter_step step = {.clock_ns = clock_ns, .slot_ns = from_ns + excess_ns};
-	__u64 lease_bytes, lease_ns;
-	_Bool admitted;
+	struct meter_ask ask = {
+		.now_ns = now_ns,
+		.counts_from_ns = meter_before(now_ns, meter->burst_ns),
+		.excess_ns = meter_before(cost_ns, overshoot_ns),
+		.least_bytes = meter_max(need_bytes, meter->lot_bytes),
+		.lease_bytes = need_bytes + meter_max(meter->lease_bytes, meter->lot_bytes),
+	};
 
+	ask.least_ns = meter_scale(meter, ask.least_bytes, multiplier);
+	ask.lease_ns = meter_scale(meter, ask.lease_bytes, multiplier);
 	if (is_slow && headroom_ns > meter->slow_headroom_ns)
 		headroom_ns = meter->slow_headroom_ns;
 	if (may_wait) {
-		admitted = spent_ns <= now_ns + meter->horizon_ns[class] &&
-			   excess_ns <= meter->credit_ns;
-		from_ns = meter_max(from_ns, meter_before(step.slot_ns, meter->burst_ns));
+		ask.early_ns = ask.excess_ns > meter->credit_ns ? METER_NEVER : 0;
+		ask.until_ns = now_ns + meter->horizon_ns[class];
+		ask.kept_ns = meter->burst_ns;
 	} else {
-		admitted =
-			meter_max(spent_ns, meter_before(now_ns, meter->credit_ns)) + excess_ns <=
-			now_ns + headroom_ns;
+		ask.admits_from_ns = meter_before(now_ns, meter->credit_ns);
+		ask.early_ns = ask.excess_ns;
+		ask.until_ns = now_ns + headroom_ns;
+		ask.kept_ns = METER_NEVER;
 	}
-	if (!admitted) {
-		if (is_fresh && clock_ns > now_ns + meter->debt_ns)
-			step.clock_ns = now_ns + meter->debt_ns;
+	return ask;
+}
+
+/*
+ * One step of the clock, which says clock_ns.
+ *
+ * A clock farther ahead than this rate can have put it was left by a lower one:
+ * is_fresh, that is, clock_ns having been read before the packet asked, it is
+ * brought back to the largest rightful debt. Not otherwise: it may then just be
+ * that others have moved it on while this CPU was held up.
+ */
+static inline struct meter_step meter_step(const struct bwctl_meter *meter,
+					   const struct meter_ask *ask, __u64 clock_ns,
+					   _Bool is_fresh)
+{
+	__u64 spent_ns = meter_max(clock_ns, meter->start_ns);
+	__u64 from_ns = meter_max(spent_ns, ask->counts_from_ns);
+	struct meter_step step = {.clock_ns = clock_ns, .slot_ns = from_ns + ask->excess_ns};
+
+	if (meter_max(spent_ns, ask->admits_from_ns) + ask->early_ns > ask->until_ns) {
+		if (is_fresh && clock_ns > ask->now_ns + meter->debt_ns)
+			step.clock_ns = ask->now_ns + meter->debt_ns;
 		return step;
 	}
-	lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
-	lease_ns = meter_scale(meter, need_bytes + lease_bytes, multiplier);
-	if (from_ns + lease_ns <= now_ns) {
-		step.take_bytes = need_bytes + lease_bytes;
-		step.clock_ns = from_ns + lease_ns;
+	from_ns = meter_max(from_ns, meter_before(step.slot_ns, ask->kept_ns));
+	if (from_ns + ask->lease_ns <= ask->now_ns) {
+		step.take_bytes = ask->lease_bytes;
+		step.clock_ns = from_ns + ask->lease_ns;
 	} else {
-		step.take_bytes = meter_max(need_bytes, meter->lot_bytes);
-		step.clock_ns = from_ns + meter_scale(meter, step.take_bytes, multiplier);
+		step.take_bytes = ask->least_bytes;
+		step.clock_ns = from_ns + ask->least_ns;
 	}
 	return step;
 }
@@ -150,13 +195,15 @@ static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u
 					    __u64 *ret_slot_ns)
 {
 	__u64 have_bytes = lease->generation == generation ? lease->bytes : 0;
-	__u64 need_bytes = bytes > have_bytes ? bytes - have_bytes : 0;
+	__u64 need_bytes = meter_before(bytes, have_bytes);
+	struct meter_ask ask;
 
 	if (bytes > METER_MAX_BYTES)
 		return METER_OVER;
+	ask = meter_ask(meter, class, now_ns, need_bytes, ret_slot_ns != NULL);
+	METER_UNROLL
 	for (int i = 0; i < METER_TRIES; i++) {
-		struct meter_step step = meter_step(meter, class, seen_ns, now_ns, i == 0,
-						    need_bytes, ret_slot_ns != NULL);
+		struct meter_step step = meter_step(meter, &ask, seen_ns, i == 0);
 		__u64 found_ns;
 
 		if (step.clock_ns == seen_ns)
