@@ -21,7 +21,7 @@
 #include "bwctl.h"
 
 /* Losing the clock to another CPU this often in a row refuses the packet. */
-#define METER_TRIES 16
+#define METER_TRIES 8
 
 /*
  * The verifier forgets less where it has been than it should in a loop as short
