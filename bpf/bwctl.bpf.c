@@ -72,13 +72,18 @@ static __always_inline const struct bwctl_policy *policy_in_force(void)
 
 /*
  * Whether packets may wait: not when the queue that would hold them has been
- * taken away. Until user space has looked at it they are policed.
+ * taken away, or the filter that leads there, which shows when the last packet
+ * that was sent there did not come. Until user space has looked at it they are policed.
  */
 static __always_inline _Bool may_wait(const struct bwctl_policy *policy,
-				      const struct bwctl_meter *meter,
-				      const struct bwctl_clock *clock)
+				      const struct bwctl_meter *meter, struct bwctl_clock *clock,
+				      const struct bwctl_lease *lease)
 {
-	return meter->horizon_ns[0] && clock->lost_generation != policy->generation;
+	if (!meter->horizon_ns[0])
+		return 0;
+	if (lease->leading == policy->generation)
+		clock->lost_generation = policy->generation;
+	return clock->lost_generation != policy->generation;
 }
 
 static __always_inline enum meter_answer meter(struct __sk_buff *skb,
@@ -98,7 +103,7 @@ static __always_inline enum meter_answer meter(struct __sk_buff *skb,
 	clock = bpf_map_lookup_elem(&clocks, &direction);
 	if (!lease || !clock)
 		return METER_OVER;
-	waits = may_wait(policy, meter, clock);
+	waits = may_wait(policy, meter, clock, lease);
 	if (!meter_spend_lease(lease, policy->generation, bytes)) {
 		seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
 		pace->now_ns = bpf_ktime_get_ns();
@@ -108,6 +113,8 @@ static __always_inline enum meter_answer meter(struct __sk_buff *skb,
 	if (waits && answer == METER_PASS) {
 		pace_keep_order(pace, clock, policy->generation, slot_ns);
 		pace_mark(skb, pace, meter, clock);
+		if (direction == BWCTL_INGRESS && pace->depart_ns && !meter->hold_ifindex)
+			lease->leading = policy->generation;
 	}
 	return answer;
 }
@@ -184,6 +191,21 @@ SEC("tc")
 int bwctl_hold(struct __sk_buff *skb)
 {
 	return pace_hold(skb);
+}
+
+/* A classifier, not an action: -1 matches. */
+SEC("tc")
+int bwctl_lead(struct __sk_buff *skb)
+{
+	__u32 ingress = BWCTL_INGRESS;
+	struct bwctl_lease *lease;
+
+	if (!pace_is_noted(skb))
+		return 0;
+	lease = bpf_map_lookup_elem(&leases, &ingress);
+	if (lease)
+		lease->leading = 0;
+	return -1;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -21,7 +21,22 @@
 
 /* In __sk_buff->cb, from the ingress of a device to the egress of the IFB. */
 #define PACE_CB_MAGIC 0x62776374
-#define PACE_CB_WORDS 3
+
+static __always_inline void pace_note(struct __sk_buff *skb, __u64 depart_ns)
+{
+	skb->cb[0] = PACE_CB_MAGIC;
+	skb->cb[1] = (__u32)depart_ns;
+	skb->cb[2] = depart_ns >> 32;
+	/* The kernel does not clear this place before: told from what else may lie there. */
+	skb->cb[3] = ~skb->cb[1];
+	skb->cb[4] = ~skb->cb[2];
+}
+
+static __always_inline _Bool pace_is_noted(struct __sk_buff *skb)
+{
+	return skb->cb[0] == PACE_CB_MAGIC && skb->cb[3] == ~skb->cb[1] &&
+	       skb->cb[4] == ~skb->cb[2];
+}
 
 struct pace {
 	__u64 now_ns;	 /* 0: not looked at, and then there is nothing to wait for */
@@ -119,7 +134,9 @@ static __always_inline int pace_out(struct __sk_buff *skb, struct pace *pace,
  * On the way in a packet that has nothing to wait for goes on as if bwctl were
  * not there. Others go to the IFB, which gives them back to this device when
  * it is time. It wants a link-layer header; a device that has none gets one
- * that the IFB takes off again.
+ * that the IFB takes off again. Older kernels do not mark what a program
+ * redirects, and ifb_xmit() drops what is not marked: there hold_ifindex is 0,
+ * and a filter behind this one, with pace_is_noted() and the action mirred, leads to the IFB.
  */
 static __always_inline int pace_in(struct __sk_buff *skb, const struct pace *pace,
 				   const struct bwctl_meter *meter, _Bool ethernet)
@@ -128,10 +145,8 @@ static __always_inline int pace_in(struct __sk_buff *skb, const struct pace *pac
 		return TC_ACT_UNSPEC;
 	if (!ethernet && bpf_skb_change_head(skb, ETH_HLEN, 0))
 		return TC_ACT_SHOT;
-	skb->cb[0] = PACE_CB_MAGIC;
-	skb->cb[1] = (__u32)pace->depart_ns;
-	skb->cb[2] = pace->depart_ns >> 32;
-	return bpf_redirect(meter->hold_ifindex, 0);
+	pace_note(skb, pace->depart_ns);
+	return meter->hold_ifindex ? bpf_redirect(meter->hold_ifindex, 0) : TC_ACT_UNSPEC;
 }
 
 /*
@@ -143,7 +158,7 @@ static __always_inline int pace_hold(struct __sk_buff *skb)
 {
 	__u64 depart_ns = skb->cb[1] | (__u64)skb->cb[2] << 32;
 
-	if (skb->cb[0] != PACE_CB_MAGIC)
+	if (!pace_is_noted(skb))
 		return TC_ACT_SHOT;
 	if (bpf_skb_set_tstamp(skb, depart_ns, BPF_SKB_TSTAMP_DELIVERY_MONO))
 		skb->tstamp = depart_ns;

@@ -99,7 +99,8 @@ struct bwctl_meter {
 	__u32 lease_bytes;    /* what a CPU takes in advance while there is no backlog */
 	__u32 lot_bytes;      /* the least that is ever taken, about 1 microsecond's worth */
 	__u32 overhead_bytes; /* added to every frame; kept here so that a policy is one whole */
-	__u32 hold_ifindex; /* of the IFB where incoming packets wait, the same in every namespace */
+	__u32 hold_ifindex; /* of the IFB where incoming packets wait, the same in every namespace; 0: a
+			       filter of ours leads there */
 	__u32 pad;
 };
 
@@ -124,7 +125,7 @@ struct bwctl_promise {
 /* How it is kept, as decided when the policy was put in force. */
 struct bwctl_enforcement {
 	__u32 mode;	    /* BWCTL_MODE_PACE or BWCTL_MODE_POLICE */
-	__u32 hold_ifindex; /* of the IFB */
+	__u32 hold_ifindex; /* as in bwctl_meter */
 	char why[120];	    /* it polices; empty when that was asked for */
 };
 
@@ -161,6 +162,8 @@ struct bwctl_clock {
 struct bwctl_lease {
 	__u64 generation;
 	__u64 bytes;
+	__u64 leading; /* the policy under which a packet is on its way to the filter that leads to the
+			  IFB, 0 once it came there */
 };
 
 struct bwctl_tally {

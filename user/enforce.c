@@ -72,30 +72,44 @@ static void free_candidates(struct candidates *candidates)
 
 static int choose_mode(struct limiter *limiter, const struct candidates *candidates,
 		       struct bwctl_policy *policy, enum bwctl_direction direction,
-		       char why[LOG_TEXT])
+		       enum holder_task task, char why[LOG_TEXT])
 {
 	struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
-	enum bwctl_mode asked = policy->request[direction].mode;
+	int err;
 
-	memset(enforcement, 0, sizeof(*enforcement));
-	enforcement->mode = BWCTL_MODE_POLICE;
-	if (asked == BWCTL_MODE_POLICE)
-		return 0;
-	for (size_t i = 0; i < candidates->count; i++) {
+	for (size_t i = 0; i < candidates->count && enforcement->mode == BWCTL_MODE_PACE; i++) {
 		const struct candidate *each = &candidates->list[i];
-		int err =
-			limiter_hold(limiter, &each->key, each->name, direction, enforcement->why);
 
-		if (!err)
-			continue;
-		if (asked == BWCTL_MODE_PACE)
+		err = limiter_hold(limiter, &each->key, each->name, direction, task,
+				   enforcement->why);
+		if (err && policy->request[direction].mode == BWCTL_MODE_PACE)
 			return why_refuse(why, err, "cannot pace %s: %s",
 					  policy_direction_name(direction), enforcement->why);
-		return 0;
+		if (err)
+			enforcement->mode = BWCTL_MODE_POLICE;
 	}
-	enforcement->mode = BWCTL_MODE_PACE;
-	enforcement->hold_ifindex = limiter_hold_ifindex(limiter);
 	return 0;
+}
+
+/* Nothing is put anywhere as long as it shows beforehand that it would be in vain. */
+static int choose_modes(struct limiter *limiter, const struct candidates *candidates,
+			struct bwctl_policy *policy, char why[LOG_TEXT])
+{
+	static const enum holder_task tasks[] = {HOLDER_CAN, HOLDER_MAKE};
+	int err = 0;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		policy->enforcement[direction] = (struct bwctl_enforcement){
+			.mode = policy->request[direction].mode == BWCTL_MODE_POLICE ?
+					BWCTL_MODE_POLICE :
+					BWCTL_MODE_PACE,
+			.hold_ifindex = limiter_redirect_ifindex(limiter),
+		};
+	/* Egress first: it costs nothing to find out there that a kernel has no fq. */
+	for (size_t i = 0; i < sizeof(tasks) / sizeof(*tasks); i++)
+		for (int direction = BWCTL_DIRECTIONS - 1; direction >= 0 && !err; direction--)
+			err = choose_mode(limiter, candidates, policy, direction, tasks[i], why);
+	return err;
 }
 
 /* Super-packets larger than what may leave at once would wait for idle time. */
@@ -122,8 +136,8 @@ static bool has_lost(struct limiter *limiter, const struct candidates *candidate
 		if (policy->enforcement[direction].mode != BWCTL_MODE_PACE)
 			continue;
 		for (size_t i = 0; i < candidates->count; i++)
-			if (limiter_look_hold(limiter, &candidates->list[i].key,
-					      candidates->list[i].name, direction, ignored))
+			if (limiter_hold(limiter, &candidates->list[i].key,
+					 candidates->list[i].name, direction, HOLDER_IS, ignored))
 				return true;
 	}
 	return false;
@@ -149,9 +163,7 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	 * one, so it is looked at once more after that. What goes later is noticed.
 	 */
 	for (int tries = 0; tries < 3 && !err; tries++) {
-		/* Egress first: it costs nothing to find out there that a kernel has no fq. */
-		for (int direction = BWCTL_DIRECTIONS - 1; direction >= 0 && !err; direction--)
-			err = choose_mode(limiter, &candidates, policy, direction, why);
+		err = choose_modes(limiter, &candidates, policy, why);
 		/* Somebody takes away what is put there, again and again: rather no waiting at all. */
 		for (int direction = 0; direction < BWCTL_DIRECTIONS && tries == 2; direction++)
 			stop_pacing(&policy->enforcement[direction]);

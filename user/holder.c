@@ -134,6 +134,10 @@ static int look_in(const struct holder_means *means, const struct hooks_place *p
 		return kernel_lacks_fq ? no_place(name, -ENOENT, ret_why) : 0;
 	if (queue_ifb_look(key.ifindex) != 1)
 		return hinder(ret_why, -ENOENT, "the IFB device is missing, or its fq is");
+	if (means->is_led && queue_lead_look(place->key->ifindex, HOOKS_LEAD_PRIORITY,
+					     HOOKS_CLSACT_HANDLE, key.ifindex) != 1)
+		return hinder(ret_why, -ENOENT, "the filter from '%s' to the IFB device is missing",
+			      name);
 	return is_watched(means, &key) ?
 		       0 :
 		       hinder(ret_why, -ENOENT, "the fq of the IFB device is not watched");
@@ -149,17 +153,9 @@ static int look(const struct holder_means *means, const struct hooks_place *plac
 			      "this kernel does not tell when a qdisc is taken away");
 	if (direction == BWCTL_EGRESS)
 		return look_out(means, place, name, will_prepare, ret_root, ret_why);
-	if (means->hold_fd < 0)
+	if (means->hold_fd < 0 || (means->is_led && means->lead_fd < 0))
 		return hinder(ret_why, -EOPNOTSUPP, "Linux 5.18 or newer is needed");
 	return look_in(means, place, name, will_prepare, ret_why);
-}
-
-int holder_look(const struct holder_means *means, const struct hooks_place *place, const char *name,
-		enum bwctl_direction direction, char ret_why[HOLDER_WHY])
-{
-	enum queue_root root;
-
-	return look(means, place, name, direction, false, &root, ret_why);
 }
 
 /* Gives the root back to the kernel, and the length that a device without one may have had. */
@@ -245,7 +241,27 @@ static uint32_t hold_queues(unsigned int ifindex)
 	return queues < 1 ? 1 : queues > HOLD_QUEUES ? HOLD_QUEUES : (uint32_t)queues;
 }
 
-static int prepare_in(const struct holder_means *means, struct hooks_place *place,
+/* From the device to the IFB. Ready before the program is that sends packets this way. */
+static int lead(const struct holder_means *means, struct hooks_place *place, const char *name,
+		char ret_why[HOLDER_WHY])
+{
+	uint32_t ifindex = place->key->ifindex;
+	int err = hooks_prepare(place, BWCTL_HOOK_CLSACT);
+
+	if (err == -EBUSY)
+		return hinder(ret_why, err, "'%s' has an ingress qdisc in the place of clsact",
+			      name);
+	if (!err)
+		err = queue_lead_write(ifindex, HOOKS_LEAD_PRIORITY, HOOKS_CLSACT_HANDLE,
+				       means->lead_fd, hold_key(means).ifindex);
+	if (err == -ENOENT)
+		return hinder(ret_why, err, "this kernel has no mirred action");
+	return err ? hinder(ret_why, err, "no filter to the IFB device on '%s': %s", name,
+			    strerror(-err)) :
+		     0;
+}
+
+static int prepare_in(const struct holder_means *means, struct hooks_place *place, const char *name,
 		      char ret_why[HOLDER_WHY])
 {
 	struct bwctl_interface_key key = hold_key(means);
@@ -265,20 +281,21 @@ static int prepare_in(const struct holder_means *means, struct hooks_place *plac
 	err = attach_hold(means, &key);
 	if (!err)
 		err = watch(means, &key, BWCTL_INGRESS);
-	return err ? hinder(ret_why, err, "cannot attach to the IFB device: %s", strerror(-err)) :
-		     0;
+	if (err)
+		return hinder(ret_why, err, "cannot attach to the IFB device: %s", strerror(-err));
+	return means->is_led ? lead(means, place, name, ret_why) : 0;
 }
 
-int holder_prepare(const struct holder_means *means, struct hooks_place *place, const char *name,
-		   enum bwctl_direction direction, char ret_why[HOLDER_WHY])
+int holder_hold(const struct holder_means *means, struct hooks_place *place, const char *name,
+		enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY])
 {
 	enum queue_root root = QUEUE_ROOT_FOREIGN;
-	int err = look(means, place, name, direction, true, &root, ret_why);
+	int err = look(means, place, name, direction, task != HOLDER_IS, &root, ret_why);
 
-	if (err)
+	if (err || task != HOLDER_MAKE)
 		return err;
 	return direction == BWCTL_EGRESS ? prepare_out(means, place, name, root, ret_why) :
-					   prepare_in(means, place, ret_why);
+					   prepare_in(means, place, name, ret_why);
 }
 
 static struct bwctl_sizes sizes_of(const struct queue_sizes *sizes)
@@ -376,6 +393,11 @@ int holder_release(const struct holder_means *means, struct hooks_place *place, 
 	if (!is_here)
 		return first;
 	err = restore_root(place);
+	first = first ? first : err;
+	/* Of an interface that was only about to be loaded. */
+	err = queue_lead_remove(place->key->ifindex, HOOKS_LEAD_PRIORITY, HOOKS_CLSACT_HANDLE);
+	if (!err)
+		err = hooks_remove_clsact(place);
 	first = first ? first : err;
 	err = holder_fit(place, as_they_like);
 	return first ? first : err == -ENODEV ? 0 : err;

@@ -26,26 +26,27 @@ struct holder_means {
 	uint64_t netns_inode;
 	int holders_fd; /* map of devices whose fq is watched */
 	int hold_fd;	/* the program of the IFB; -1: this kernel does not load it */
+	bool is_led;	/* packets get there by a filter of ours, not by the program that meters */
+	int lead_fd;	/* the program of that filter, or -1 */
 	bool is_watched;
 };
 
 /* The index of the IFB, by the pin directory: the same in every network namespace. */
 uint32_t holder_hold_ifindex(const struct pins *pins);
 
-/*
- * Whether packets of one direction of an interface can wait now, as things
- * are. 0, or -errno and why not; a negative errno other than -ENOENT, -EBUSY and
- * -EOPNOTSUPP means that it could not be found out.
- */
-int holder_look(const struct holder_means *means, const struct hooks_place *place, const char *name,
-		enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+enum holder_task {
+	HOLDER_IS, /* whether packets can wait now, as things are */
+	HOLDER_CAN, /* whether that could be brought about; for want of fq it shows only when it is tried */
+	HOLDER_MAKE /* bring it about: fq in the place of a kernel's default qdisc, the IFB; mend what was taken away */
+};
 
 /*
- * The same, and makes it so where that is ours to do: puts fq in the place of
- * a kernel's default qdisc, makes the IFB, mends what was taken away.
+ * For the packets of one direction of an interface. 0, or -errno and why not; a
+ * negative errno other than -ENOENT, -EBUSY and -EOPNOTSUPP means that it
+ * could not be found out.
  */
-int holder_prepare(const struct holder_means *means, struct hooks_place *place, const char *name,
-		   enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+int holder_hold(const struct holder_means *means, struct hooks_place *place, const char *name,
+		enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY]);
 
 /*
  * Keeps what an interface sends and what GRO makes of what it receives to so
@@ -55,7 +56,8 @@ int holder_fit(struct hooks_place *place, const uint32_t segments[BWCTL_DIRECTIO
 
 /*
  * Gives back what one interface had: sizes, and the root qdisc, with which go
- * the packets that still wait in it. Of an interface elsewhere only our notes
+ * the packets that still wait in it; and removes the way to the IFB, once no
+ * program of ours is there that sends packets along it. Of an interface elsewhere only our notes
  * go. 0 or -errno.
  */
 int holder_release(const struct holder_means *means, struct hooks_place *place, bool is_here);

@@ -273,6 +273,10 @@ static int detach_clsact(struct hooks_place *place, enum bwctl_direction directi
 
 	if (hooks_clsact_is_attached(place->key, place->record, direction))
 		err = bpf_tc_detach(&hook, &filter);
+	/* As long as that one tells packets to wait, this one is needed. */
+	if (!err && direction == BWCTL_INGRESS)
+		err = queue_lead_remove(place->key->ifindex, HOOKS_LEAD_PRIORITY,
+					HOOKS_CLSACT_HANDLE);
 	if (!err)
 		place->record->priority[direction] = 0;
 	return err;
@@ -368,6 +372,9 @@ int hooks_detach_unknown(int map_fd, char why[LOG_TEXT])
 				    !program_uses(seen.prog_id, map.id))
 					continue;
 				err = bpf_tc_detach(&hook, &ours);
+				if (!err && direction == BWCTL_INGRESS)
+					err = queue_lead_remove(each->if_index, HOOKS_LEAD_PRIORITY,
+								HOOKS_CLSACT_HANDLE);
 				if (err)
 					why_fail(why, err, "cannot detach from '%s'",
 						 each->if_name);

@@ -22,6 +22,9 @@
 /* Ours at whatever priority, so that a crash leaves no filter unknown. */
 #define HOOKS_CLSACT_HANDLE 0x6277
 
+/* Of the filter that leads to the IFB (queue_lead_write()): behind that which meters. */
+#define HOOKS_LEAD_PRIORITY 0x6277
+
 /* An interface, and what is written down of it. */
 struct hooks_place {
 	const struct pins *pins; /* where links are pinned */

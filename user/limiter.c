@@ -32,6 +32,7 @@
 #define POLICY_PIN     "policy"
 #define POLICY_PIN_NEW "policy-new"
 #define HOLD_PIN       "hold"  /* the program of the IFB */
+#define LEAD_PIN       "lead"  /* and that of the filter that leads there, on older kernels */
 #define WATCH_PIN      "watch" /* the link of the one that watches over queues */
 #define WARNINGS       65536
 
@@ -57,7 +58,7 @@ struct limiter {
 	struct pins pins;
 	bool fresh; /* nothing was pinned when we got the lock: to be removed if it comes to nothing */
 	int map_fd[MAPS];
-	int hold_fd; /* the program of the IFB; -1: none */
+	int hold_fd, lead_fd; /* programs of the IFB and of the way there; -1: none */
 	bool is_watched;
 	struct bwctl_bpf *skeleton; /* only when it was opened to create */
 	uint64_t netns_inode;
@@ -291,11 +292,24 @@ static void find_holding(struct limiter *limiter)
 
 	pins_path(&limiter->pins, HOLD_PIN, path);
 	limiter->hold_fd = bpf_obj_get(path);
+	pins_path(&limiter->pins, LEAD_PIN, path);
+	limiter->lead_fd = bpf_obj_get(path);
 	pins_path(&limiter->pins, WATCH_PIN, path);
 	fd = bpf_obj_get(path);
 	limiter->is_watched = fd >= 0;
 	if (fd >= 0)
 		close(fd);
+}
+
+/*
+ * What a program redirects to an IFB is dropped there by kernels of the time
+ * before tcx (6.1 does, 6.12 does not): there a filter has to do it.
+ */
+static bool is_led(void)
+{
+	struct utsname kernel;
+
+	return kernel_is_older_than(6, 6, &kernel);
 }
 
 static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
@@ -316,6 +330,7 @@ static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
 	can_hold = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_set_tstamp,
 					   NULL) == 1;
 	bpf_program__set_autoload(limiter->skeleton->progs.bwctl_hold, can_hold);
+	bpf_program__set_autoload(limiter->skeleton->progs.bwctl_lead, can_hold && is_led());
 	log_note("loading the programs; maps in '%s'", limiter->pins.directory);
 	err = bwctl_bpf__load(limiter->skeleton);
 	if (!err) {
@@ -323,6 +338,10 @@ static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
 			err = pin_over(limiter,
 				       bpf_program__fd(limiter->skeleton->progs.bwctl_hold),
 				       HOLD_PIN);
+		if (!err && can_hold && is_led())
+			err = pin_over(limiter,
+				       bpf_program__fd(limiter->skeleton->progs.bwctl_lead),
+				       LEAD_PIN);
 		if (err)
 			return why_fail(why, err, "cannot pin a program in '%s'",
 					limiter->pins.directory);
@@ -361,7 +380,7 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 		return why_fail(why, -ENOMEM, "cannot open the limiter");
 	for (int i = 0; i < MAPS; i++)
 		limiter->map_fd[i] = -1;
-	limiter->hold_fd = -1;
+	limiter->hold_fd = limiter->lead_fd = -1;
 	libbpf_set_print(libbpf_message);
 	err = pins_take(&limiter->pins, pin_dir, why);
 	if (err)
@@ -429,6 +448,8 @@ void limiter_close(struct limiter *limiter)
 	close_maps(limiter);
 	if (limiter->hold_fd >= 0)
 		close(limiter->hold_fd);
+	if (limiter->lead_fd >= 0)
+		close(limiter->lead_fd);
 	pins_unlock(&limiter->pins);
 	free(limiter);
 }
@@ -645,6 +666,8 @@ static struct holder_means means_of(const struct limiter *limiter)
 				     .netns_inode = limiter->netns_inode,
 				     .holders_fd = limiter->map_fd[MAP_HOLDERS],
 				     .hold_fd = limiter->hold_fd,
+				     .is_led = is_led(),
+				     .lead_fd = limiter->lead_fd,
 				     .is_watched = limiter->is_watched};
 }
 
@@ -678,7 +701,7 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 		struct hooks_place place = place_of(limiter, key, &interface->record);
 
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			holder_look(&means, &place, interface->name, direction,
+			holder_hold(&means, &place, interface->name, direction, HOLDER_IS,
 				    interface->hindrance[direction]);
 	}
 }
@@ -695,9 +718,9 @@ int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interfa
 	return why_refuse(why, -ENODEV, "no interface '%s' in this network namespace", name);
 }
 
-uint32_t limiter_hold_ifindex(const struct limiter *limiter)
+uint32_t limiter_redirect_ifindex(const struct limiter *limiter)
 {
-	return holder_hold_ifindex(&limiter->pins);
+	return is_led() ? 0 : holder_hold_ifindex(&limiter->pins);
 }
 
 /* Of an interface that is about to be loaded: empty, without a name. */
@@ -720,7 +743,7 @@ static int look_elsewhere(const struct limiter *limiter, const struct bwctl_inte
 	struct bwctl_holder holder;
 
 	if (direction == BWCTL_INGRESS)
-		holding.ifindex = limiter_hold_ifindex(limiter);
+		holding.ifindex = holder_hold_ifindex(&limiter->pins);
 	if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &holding, &holder))
 		return 0;
 	snprintf(ret_why, HOLDER_WHY, "packets cannot wait on '%s' in another network namespace",
@@ -729,26 +752,14 @@ static int look_elsewhere(const struct limiter *limiter, const struct bwctl_inte
 }
 
 int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
-		 enum bwctl_direction direction, char ret_why[HOLDER_WHY])
+		 enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY])
 {
 	struct bwctl_interface record = record_of(limiter, key);
 	struct hooks_place place = place_of(limiter, key, &record);
 	struct holder_means means = means_of(limiter);
 
 	return key->netns_inode == limiter->netns_inode ?
-		       holder_prepare(&means, &place, name, direction, ret_why) :
-		       look_elsewhere(limiter, key, name, direction, ret_why);
-}
-
-int limiter_look_hold(struct limiter *limiter, const struct bwctl_interface_key *key,
-		      const char *name, enum bwctl_direction direction, char ret_why[HOLDER_WHY])
-{
-	struct bwctl_interface record = record_of(limiter, key);
-	struct hooks_place place = place_of(limiter, key, &record);
-	struct holder_means means = means_of(limiter);
-
-	return key->netns_inode == limiter->netns_inode ?
-		       holder_look(&means, &place, name, direction, ret_why) :
+		       holder_hold(&means, &place, name, direction, task, ret_why) :
 		       look_elsewhere(limiter, key, name, direction, ret_why);
 }
 
@@ -986,8 +997,9 @@ bool limiter_is_fresh(const struct limiter *limiter)
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 {
-	static const char *const other_pins[] = {POLICY_PIN,	  POLICY_PIN_NEW, HOLD_PIN,
-						 HOLD_PIN "-new", WATCH_PIN,	  WATCH_PIN "-new"};
+	static const char *const other_pins[] = {POLICY_PIN,	  POLICY_PIN_NEW,  HOLD_PIN,
+						 HOLD_PIN "-new", LEAD_PIN,	   LEAD_PIN "-new",
+						 WATCH_PIN,	  WATCH_PIN "-new"};
 	struct holder_means means = means_of(limiter);
 	int err;
 

@@ -106,18 +106,17 @@ int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interfa
 		 char why[LOG_TEXT]);
 
 /*
- * Makes packets of one direction of an interface able to wait, if it is in this
- * network namespace; else tells whether they are. 0, or -errno and why not.
+ * What holder_hold() does, if the interface is in this network namespace; of
+ * others only whether packets can wait there now. 0, or -errno and why not.
  */
 int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
-		 enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
+		 enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY]);
 
-/* The same, but changes nothing. */
-int limiter_look_hold(struct limiter *limiter, const struct bwctl_interface_key *key,
-		      const char *name, enum bwctl_direction direction, char ret_why[HOLDER_WHY]);
-
-/* The index that the IFB of this limiter has in any network namespace. */
-uint32_t limiter_hold_ifindex(const struct limiter *limiter);
+/*
+ * Where a program redirects what waits on ingress: the IFB of this limiter, which has
+ * the same index in every network namespace. 0: it does not, a filter does.
+ */
+uint32_t limiter_redirect_ifindex(const struct limiter *limiter);
 
 /* Super-packets of an interface of this network namespace: holder_fit(). */
 int limiter_fit(struct limiter *limiter, const struct bwctl_interface_key *key,

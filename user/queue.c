@@ -11,12 +11,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
 #include <net/if.h>
 #include <spawn.h>
 #include <stddef.h>
@@ -661,6 +664,101 @@ int queue_ifb_remove(unsigned int ifindex)
 	if (err)
 		return err == -ENODEV ? 0 : err;
 	return strcmp(link.kind, "ifb") ? -EBUSY : link_delete(ifindex);
+}
+
+/* the filter that leads to the IFB */
+
+#define INGRESS_SIDE TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
+
+static struct nlmsghdr *lead_request(struct question *question, uint16_t type, uint16_t flags,
+				     unsigned int ifindex, uint16_t priority, uint32_t handle)
+{
+	struct nlmsghdr *header =
+		traffic_control(question, type, NLM_F_ACK | flags, ifindex, INGRESS_SIDE);
+	struct tcmsg *message = mnl_nlmsg_get_payload(header);
+
+	message->tcm_handle = handle;
+	message->tcm_info = TC_H_MAKE((uint32_t)priority << 16, htons(ETH_P_ALL));
+	mnl_attr_put_strz(header, TCA_KIND, "bpf");
+	return header;
+}
+
+int queue_lead_write(unsigned int ifindex, uint16_t priority, uint32_t handle, int program_fd,
+		     unsigned int to_ifindex)
+{
+	struct tc_mirred mirred = {
+		.action = TC_ACT_STOLEN,
+		.eaction = TCA_EGRESS_REDIR,
+		.ifindex = to_ifindex,
+	};
+	struct question question;
+	struct nlmsghdr *header =
+		lead_request(&question, RTM_NEWTFILTER, NLM_F_CREATE, ifindex, priority, handle);
+	struct nlattr *options, *actions, *first, *parameters;
+
+	options = mnl_attr_nest_start(header, TCA_OPTIONS);
+	mnl_attr_put_u32(header, TCA_BPF_FD, (uint32_t)program_fd);
+	mnl_attr_put_strz(header, TCA_BPF_NAME, "bwctl_lead");
+	actions = mnl_attr_nest_start(header, TCA_BPF_ACT);
+	first = mnl_attr_nest_start(header, 1);
+	mnl_attr_put_strz(header, TCA_ACT_KIND, "mirred");
+	parameters = mnl_attr_nest_start(header, TCA_ACT_OPTIONS);
+	mnl_attr_put(header, TCA_MIRRED_PARMS, sizeof(mirred), &mirred);
+	mnl_attr_nest_end(header, parameters);
+	mnl_attr_nest_end(header, first);
+	mnl_attr_nest_end(header, actions);
+	mnl_attr_nest_end(header, options);
+	return ask(NETLINK_ROUTE, header, NULL, NULL);
+}
+
+struct lead {
+	uint32_t info, handle, to_ifindex;
+	bool found;
+};
+
+static int note_lead(const struct nlmsghdr *header, void *data)
+{
+	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
+	struct lead *lead = data;
+	const struct nlattr *action, *parameters;
+	const struct tc_mirred *mirred;
+
+	if (header->nlmsg_type != RTM_NEWTFILTER || message->tcm_handle != lead->handle ||
+	    message->tcm_info != lead->info ||
+	    !is_text(find(header, sizeof(*message), TCA_KIND), "bpf"))
+		return MNL_CB_OK;
+	action = find_in(find_in(find(header, sizeof(*message), TCA_OPTIONS), TCA_BPF_ACT), 1);
+	parameters = find_in(find_in(action, TCA_ACT_OPTIONS), TCA_MIRRED_PARMS);
+	if (!parameters || mnl_attr_get_payload_len(parameters) < sizeof(*mirred))
+		return MNL_CB_OK;
+	mirred = mnl_attr_get_payload(parameters);
+	if (mirred->eaction == TCA_EGRESS_REDIR && mirred->ifindex == lead->to_ifindex)
+		lead->found = true;
+	return MNL_CB_OK;
+}
+
+int queue_lead_look(unsigned int ifindex, uint16_t priority, uint32_t handle,
+		    unsigned int to_ifindex)
+{
+	struct lead lead = {
+		.info = TC_H_MAKE((uint32_t)priority << 16, htons(ETH_P_ALL)),
+		.handle = handle,
+		.to_ifindex = to_ifindex,
+	};
+	int err = dump_filters(ifindex, TC_H_MIN_INGRESS, note_lead, &lead);
+
+	return err ? err : lead.found;
+}
+
+int queue_lead_remove(unsigned int ifindex, uint16_t priority, uint32_t handle)
+{
+	struct question question;
+	int err = ask(NETLINK_ROUTE,
+		      lead_request(&question, RTM_DELTFILTER, 0, ifindex, priority, handle), NULL,
+		      NULL);
+
+	/* No such filter, no filter of this priority, no clsact (tc_del_tfilter() in cls_api.c). */
+	return err == -ENOENT || err == -EINVAL || err == -ENODEV ? 0 : err;
 }
 
 /* what others have on ingress */

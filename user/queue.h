@@ -13,10 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define QUEUE_KIND    16 /* size of a kind of qdisc, the kernel's IFNAMSIZ */
-#define QUEUE_WHAT    64
-#define QUEUE_HANDLE  0x6277	  /* major handle of the roots that are ours; 'bw' */
-#define QUEUE_HORIZON 100000000000 /* ns, what our fq can hold: a super-packet at the lowest limit */
+#define QUEUE_KIND   16 /* size of a kind of qdisc, the kernel's IFNAMSIZ */
+#define QUEUE_WHAT   64
+#define QUEUE_HANDLE 0x6277 /* major handle of the roots that are ours; 'bw' */
+#define QUEUE_HORIZON \
+	100000000000 /* ns, what our fq can hold: a super-packet at the lowest limit */
 
 /*
  * What an interface has in the place of the clsact qdisc. Only one of the two
@@ -125,6 +126,23 @@ int queue_ifb_remove(unsigned int ifindex);
 
 /* The number of receive queues, at least 1; or -errno. */
 int queue_rx_queues(unsigned int ifindex);
+
+/*
+ * Puts a filter on the ingress side of clsact, which has to be there, or
+ * replaces that with the same priority and handle: packets for which its
+ * program (a descriptor, BPF_PROG_TYPE_SCHED_CLS) returns -1 leave through
+ * another interface (the action mirred), as the kernel has it that is meant for
+ * IFB. Returns 0; -ENOENT when the kernel has no mirred; or -errno.
+ */
+int queue_lead_write(unsigned int ifindex, uint16_t priority, uint32_t handle, int program_fd,
+		     unsigned int to_ifindex);
+
+/* Whether that filter is there, and leads to that interface. Returns 1, 0, or -errno. */
+int queue_lead_look(unsigned int ifindex, uint16_t priority, uint32_t handle,
+		    unsigned int to_ifindex);
+
+/* Removes it. Returns 0, also when it or its interface is not there; or -errno. */
+int queue_lead_remove(unsigned int ifindex, uint16_t priority, uint32_t handle);
 
 /*
  * Whether something that is not ours works on what comes in, and would miss
