@@ -690,6 +690,53 @@ static void test_filters(void **state)
 	assert_neighbour(ifindex, "a tc filter");
 }
 
+/* The filter that leads elsewhere: put there, put there again, led elsewhere, looked for, removed. */
+static void test_lead(void **state)
+{
+	unsigned int ifindex, one, other;
+	char *before;
+	int fd, err;
+
+	(void)state;
+	ifindex = add("v0", "type veth peer name v1");
+	one = add("v2", "type veth peer name v3");
+	other = if_nametoindex("v3");
+	fd = program(BPF_PROG_TYPE_SCHED_CLS, 0);
+	assert_int_equal(queue_lead_write(ifindex, 9, QUEUE_HANDLE, fd, one),
+			 -EINVAL); /* no clsact */
+	assert_int_equal(queue_lead_look(ifindex, 9, QUEUE_HANDLE, one), 0);
+	assert_int_equal(queue_lead_remove(ifindex, 9, QUEUE_HANDLE), 0);
+	RUN("tc qdisc add dev v0 clsact");
+	before = seen("v0");
+	err = queue_lead_write(ifindex, 9, QUEUE_HANDLE, fd, one);
+	if (err == -ENOENT) {
+		assert_seen("v0", before);
+		skipped("this kernel has no mirred");
+		close(fd);
+		return;
+	}
+	assert_int_equal(err, 0);
+	RUN("test \"$(tc filter show dev v0 ingress | grep -c 'mirred (Egress Redirect to device v2) stolen')\" = 1");
+	assert_int_equal(queue_lead_write(ifindex, 9, QUEUE_HANDLE, fd, one), 0);
+	assert_int_equal(queue_lead_look(ifindex, 9, QUEUE_HANDLE, one), 1);
+	assert_int_equal(queue_lead_look(ifindex, 9, QUEUE_HANDLE, other), 0);
+	assert_int_equal(queue_lead_look(ifindex, 8, QUEUE_HANDLE, one), 0);
+	assert_int_equal(queue_lead_look(ifindex, 9, OTHERS, one), 0);
+	assert_neighbour(ifindex, "");
+	assert_int_equal(queue_lead_write(ifindex, 9, QUEUE_HANDLE, fd, other), 0);
+	assert_int_equal(queue_lead_look(ifindex, 9, QUEUE_HANDLE, other), 1);
+	assert_int_equal(queue_lead_remove(ifindex, 8, QUEUE_HANDLE), 0);
+	assert_int_equal(queue_lead_look(ifindex, 9, QUEUE_HANDLE, other), 1);
+	/* What it leads to goes: it leads nowhere, and is seen to. */
+	RUN("ip link delete v2");
+	assert_int_equal(queue_lead_look(ifindex, 9, QUEUE_HANDLE, other), 0);
+	assert_int_equal(queue_lead_remove(ifindex, 9, QUEUE_HANDLE), 0);
+	assert_seen("v0", before);
+	RUN("ip link delete v0");
+	assert_int_equal(queue_lead_remove(ifindex, 9, QUEUE_HANDLE), 0);
+	close(fd);
+}
+
 static void test_xdp(void **state)
 {
 	unsigned int ifindex;
@@ -840,26 +887,13 @@ static void test_nft(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ifb_module),
-		TEST(test_nft_not_loaded),
-		TEST(test_noqueue),
-		TEST(test_pfifo_fast),
-		TEST(test_fq_codel),
-		TEST(test_few_of_many_queues),
-		TEST(test_down),
-		TEST(test_length),
-		TEST(test_foreign),
-		TEST(test_others_fq),
-		TEST(test_default_fq),
-		TEST(test_broken),
-		TEST(test_gone),
-		TEST(test_sizes),
-		TEST(test_ifb),
-		TEST(test_ifb_refused),
-		TEST(test_ifb_namespaces),
-		TEST(test_rx_queues),
-		TEST(test_filters),
-		TEST(test_xdp),
+		TEST(test_ifb_module),	TEST(test_nft_not_loaded), TEST(test_noqueue),
+		TEST(test_pfifo_fast),	TEST(test_fq_codel),	   TEST(test_few_of_many_queues),
+		TEST(test_down),	TEST(test_length),	   TEST(test_foreign),
+		TEST(test_others_fq),	TEST(test_default_fq),	   TEST(test_broken),
+		TEST(test_gone),	TEST(test_sizes),	   TEST(test_ifb),
+		TEST(test_ifb_refused), TEST(test_ifb_namespaces), TEST(test_rx_queues),
+		TEST(test_filters),	TEST(test_lead),	   TEST(test_xdp),
 		TEST(test_nft),
 	};
 
