@@ -133,17 +133,17 @@ static __always_inline int pace_out(struct __sk_buff *skb, struct pace *pace,
 /*
  * On the way in a packet that has nothing to wait for goes on as if bwctl were
  * not there. Others go to the IFB, which gives them back to this device when
- * it is time. It wants a link-layer header; a device that has none gets one
- * that the IFB takes off again. Older kernels do not mark what a program
- * redirects, and ifb_xmit() drops what is not marked: there hold_ifindex is 0,
- * and a filter behind this one, with pace_is_noted() and the action mirred, leads to the IFB.
+ * it is time. A redirect wants a link-layer header: a device that has none gets
+ * one that the IFB takes off again. Older kernels do not mark what a program
+ * redirects, and ifb_xmit() drops what is not marked: there hold_ifindex is 0, and a
+ * filter behind this one, bwctl_lead with the action mirred, leads to the IFB, header or not.
  */
 static __always_inline int pace_in(struct __sk_buff *skb, const struct pace *pace,
 				   const struct bwctl_meter *meter, _Bool ethernet)
 {
 	if (!pace->depart_ns)
 		return TC_ACT_UNSPEC;
-	if (!ethernet && bpf_skb_change_head(skb, ETH_HLEN, 0))
+	if (!ethernet && meter->hold_ifindex && bpf_skb_change_head(skb, ETH_HLEN, 0))
 		return TC_ACT_SHOT;
 	pace_note(skb, pace->depart_ns);
 	return meter->hold_ifindex ? bpf_redirect(meter->hold_ifindex, 0) : TC_ACT_UNSPEC;

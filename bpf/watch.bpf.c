@@ -6,6 +6,7 @@
  * user space has looked at it and puts a new policy in force.
  */
 #include "bwctl.h"
+#include "maps.h"
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -38,36 +39,6 @@ struct Qdisc {
 };
 #pragma clang attribute pop
 
-/* The same as in bwctl.bpf.c, by their pins. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(
-		values, struct {
-			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(max_entries, 1);
-			__uint(map_flags, BPF_F_RDONLY_PROG);
-			__uint(key_size, sizeof(__u32));
-			__uint(value_size, sizeof(struct bwctl_policy));
-		});
-} policies SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, BWCTL_DIRECTIONS);
-	__type(key, __u32);
-	__type(value, struct bwctl_clock);
-} clocks SEC(".maps");
-
-/* Devices whose fq holds packets; user space writes it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct bwctl_interface_key);
-	__type(value, struct bwctl_holder);
-} holders SEC(".maps");
-
 SEC("tp_btf/qdisc_destroy")
 int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 {
@@ -79,8 +50,7 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 	const struct bwctl_holder *holder;
 	const struct bwctl_policy *policy;
 	struct bwctl_clock *clock;
-	__u32 direction, zero = 0;
-	void *inner;
+	__u32 direction;
 
 	(void)ctx;
 
@@ -91,8 +61,7 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 		return 0;
 	direction = holder->direction;
 	clock = bpf_map_lookup_elem(&clocks, &direction);
-	inner = bpf_map_lookup_elem(&policies, &zero);
-	policy = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+	policy = policy_in_force();
 	if (clock && policy)
 		clock->lost_generation = policy->generation;
 	return 0;

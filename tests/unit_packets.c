@@ -1651,7 +1651,6 @@ static void test_super_packet_beyond_the_bucket(void **state)
 struct flood {
 	pthread_t thread;
 	int cpu, program;
-	__u64 until_ns;
 	struct frame frame;
 	int err;
 };
@@ -1659,12 +1658,13 @@ struct flood {
 static void *flood_run(void *argument)
 {
 	struct flood *flood = argument;
+	__u64 until_ns = now_ns() + FLOOD_NS; /* a thread may be late on a busy machine */
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
 	CPU_SET(flood->cpu, &one);
 	flood->err = pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
-	while (!flood->err && now_ns() < flood->until_ns)
+	while (!flood->err && now_ns() < until_ns)
 		flood->err = programs_run(flood->program, flood->frame.bytes, flood->frame.length,
 					  NULL, FLOOD_RUNS, NULL, NULL);
 	return NULL;
@@ -1698,7 +1698,6 @@ static void check_flood(struct fixture *fixture, const int *cpus, int cpus_count
 	for (int i = 0; i < cpus_count; i++) {
 		floods[i].cpu = cpus[i];
 		floods[i].program = program_fd(fixture->programs, direction, false);
-		floods[i].until_ns = start_ns + FLOOD_NS;
 		frame_build(&floods[i].frame, large_arp, false);
 		assert_int_equal(pthread_create(&floods[i].thread, NULL, flood_run, &floods[i]), 0);
 	}
@@ -2315,6 +2314,14 @@ static void test_pace_lost(void **state)
 	free(policy);
 }
 
+/* What pace_note() leaves beside a packet. */
+static struct __sk_buff noted(__u64 depart_ns)
+{
+	__u32 low = (__u32)depart_ns, high = (__u32)(depart_ns >> 32);
+
+	return (struct __sk_buff){.cb = {HOLD_MAGIC, low, high, ~low, ~high}};
+}
+
 /* The program of the IFB: the time that came along, and nothing that did not come from us. */
 static void test_hold(void **state)
 {
@@ -2323,24 +2330,74 @@ static void test_hold(void **state)
 	struct fixture *fixture = *state;
 	int program = bpf_program__fd(fixture->programs->progs.bwctl_hold);
 	__u64 depart_ns = now_ns() + 12345678;
+	struct __sk_buff beside;
 	struct frame frame;
 	struct sent sent;
 
 	for (size_t i = 0; i < COUNT(stacks); i++) {
 		frame_build(&frame, stacks[i], false);
-		sent = send_through(program, &frame,
-				    (struct __sk_buff){.cb = {HOLD_MAGIC, (__u32)depart_ns,
-							      (__u32)(depart_ns >> 32)}});
+		sent = send_through(program, &frame, noted(depart_ns));
 		assert_int_equal(sent.answer, PROGRAMS_PASS);
 		assert_int_equal(sent.context.tstamp, depart_ns);
 		assert_int_equal(sent.length, frame.length);
 		sent = send_through(program, &frame, (struct __sk_buff){0});
 		assert_int_equal(sent.answer, TC_ACT_SHOT);
-		sent = send_through(program, &frame,
-				    (struct __sk_buff){.cb = {HOLD_MAGIC + 1, (__u32)depart_ns,
-							      (__u32)(depart_ns >> 32)}});
-		assert_int_equal(sent.answer, TC_ACT_SHOT);
+		for (int word = 0; word < 5; word++) {
+			beside = noted(depart_ns);
+			beside.cb[word]++;
+			sent = send_through(program, &frame, beside);
+			assert_int_equal(sent.answer, TC_ACT_SHOT);
+		}
 	}
+}
+
+/* Where a filter leads to the IFB: what waits goes on to it, and is missed when it does not come. */
+static void test_lead(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	int lead = bpf_program__fd(fixture->programs->progs.bwctl_lead);
+	struct frame frame;
+	struct sent sent;
+	cpu_set_t before, one;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	policy->meter[BWCTL_INGRESS].hold_ifindex = 0;
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	frame_build(&frame, tcp_other, false);
+
+	/* What has not to wait is not its business, nor what somebody else left there. */
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(send_through(lead, &frame, sent.context).answer, 0);
+	sent.context = noted(now_ns());
+	sent.context.cb[3]++;
+	assert_int_equal(send_through(lead, &frame, sent.context).answer, 0);
+
+	for (int i = 0; i < 3; i++) {
+		put_clock(fixture, BWCTL_INGRESS,
+			  (struct bwctl_clock){.spent_until_ns = now_ns() + 100 * MS});
+		sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+		assert_int_equal(sent.answer, PROGRAMS_PASS);
+		assert_int_equal(sent.context.cb[0], HOLD_MAGIC);
+		if (i < 2)
+			assert_int_equal(send_through(lead, &frame, sent.context).answer, -1);
+	}
+	/* The third never came there: policed from now on, on the way in. */
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(sent.answer, TC_ACT_SHOT);
+	assert_int_equal(get_clock(fixture, BWCTL_INGRESS).lost_generation, policy->generation);
+	assert_int_equal(get_clock(fixture, BWCTL_EGRESS).lost_generation, 0);
+	/* A new policy tries again. */
+	policy->generation++;
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(sent.answer, PROGRAMS_PASS);
+	assert_int_equal(sent.context.cb[0], HOLD_MAGIC);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	free(policy);
 }
 
 int main(void)
@@ -2373,6 +2430,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pace_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lead, setup, teardown),
 	};
 
 	if (geteuid()) {
