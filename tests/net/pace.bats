@@ -202,7 +202,7 @@ flood_at() {
 	rig_capture_stop flood-out flood-in
 	rig_stop "$(<"$RIG_DIR/sink-far.pid")" "$(<"$RIG_DIR/sink-inside.pid")"
 	for name in out in; do
-		jq -e --argjson least "$((limit * 5000000))" '.sent_bytes * 8 / .seconds >= $least' \
+		jq -e --argjson least "$((limit * 3000000))" '.sent_bytes * 8 / .seconds >= $least' \
 			"$RIG_DIR/$name.flood"
 		# For as long as it was sent, too: a few frames have a fine mean by themselves.
 		"$RIG_TOOLS/conform" --json --limit "${limit}mbit" --window 1 "$RIG_DIR/flood-$name.pcap" |
@@ -773,7 +773,7 @@ segments() {
 	needs_fq
 	expect 'root of a veth' noqueue "$(root eth0)"
 	comes_and_goes eth0 20
-	for kind in fq_codel pfifo_fast; do
+	for kind in pfifo_fast fq_codel; do
 		# The kernel's choice, for a device that is new.
 		default_qdisc "$kind" || continue
 		ip -n appliance link add one type ifb
@@ -788,6 +788,7 @@ segments() {
 	ip -n appliance link add many numtxqueues 4 numrxqueues 2 type ifb
 	ip -n appliance link set many up
 	expect 'root of an ifb with four queues' mq "$(root many)"
+	echo "# under mq: $(tc -n appliance -j qdisc show dev many | jq -r 'map(.kind) | unique | join(" ")')" >&3
 	comes_and_goes many 20
 	tc -n appliance qdisc add dev eth0 root handle 1: htb default 10
 	tc -n appliance class add dev eth0 parent 1: classid 1:10 htb rate 1gbit
