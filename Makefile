@@ -28,7 +28,7 @@ DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zli
 	      libjansson-dev libmnl-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
-DEPS_VM := qemu-system-x86 busybox-static cpio kmod xz-utils zstd bsdextrautils
+DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
 # What "make check-vm" boots: Debian's kernels, by version.
