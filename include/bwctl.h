@@ -126,7 +126,8 @@ struct bwctl_promise {
 struct bwctl_enforcement {
 	__u32 mode;	    /* BWCTL_MODE_PACE or BWCTL_MODE_POLICE */
 	__u32 hold_ifindex; /* as in bwctl_meter */
-	char why[120];	    /* it polices; empty when that was asked for */
+	__u32 senders_pace; /* by the same queue, which is not ours: they hold packets longer */
+	char why[116];	    /* it polices; empty when that was asked for */
 };
 
 /*

@@ -664,6 +664,48 @@ static void test_refusals(void **state)
 	}
 }
 
+/* In a queue by which TCP paces itself: all that it may be late is in the bound, and the ceiling stays. */
+static void test_drifts(void **state)
+{
+	struct bwctl_promise promise, usual_promise;
+	struct bwctl_meter meter, usual;
+	static struct bwctl_policy policy;
+	char why[LOG_TEXT];
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < COUNT(limits); n++) {
+		struct bwctl_request request = {.limit_bits_s = limits[n]};
+		uint64_t apart_ns;
+
+		assert_int_equal(
+			policy_derive(&request, POLICY_DRIFTS, 2, true, &meter, &promise, why), 0);
+		assert_int_equal(policy_derive(&request, POLICY_WAITS, 2, true, &usual,
+					       &usual_promise, why),
+				 0);
+		apart_ns =
+			meter.burst_ns + meter.overshoot_ns + POLICY_DRIFT_MAX_NS + POLICY_LATE_NS;
+		assert_int_equal(meter.drift_ns, POLICY_DRIFT_MAX_NS);
+		assert_true(meter.rate_bits_s <= usual.rate_bits_s);
+		assert_true(meter.rate_bits_s >= usual.rate_bits_s / 100 * 96);
+		assert_true((wide)promise.bound_bytes * 8 * S >=
+			    (wide)meter.rate_bits_s * apart_ns);
+		assert_true((wide)meter.rate_bits_s * promise.window_ns +
+				    (wide)promise.bound_bytes * 8 * S <=
+			    (wide)limits[n] * promise.window_ns);
+
+		policy.possible_cpus = 2;
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+			policy.request[direction] = request;
+			policy.enforcement[direction].mode = BWCTL_MODE_PACE;
+		}
+		policy.enforcement[BWCTL_EGRESS].senders_pace = 1;
+		assert_int_equal(policy_build(&policy, true, why), 0);
+		assert_int_equal(policy.meter[BWCTL_EGRESS].rate_bits_s, meter.rate_bits_s);
+		assert_int_equal(policy.meter[BWCTL_INGRESS].rate_bits_s, usual.rate_bits_s);
+	}
+}
+
 /* Numbers of the same request with one thing changed. */
 static struct derived changed(const struct derived *base, uint64_t limit, uint64_t window_ns,
 			      uint64_t burst_ns)
@@ -960,6 +1002,7 @@ int main(void)
 		cmocka_unit_test(test_succeed),
 		cmocka_unit_test(test_held_back),
 		cmocka_unit_test(test_build),
+		cmocka_unit_test(test_drifts),
 		cmocka_unit_test(test_held_back_across_modes),
 		cmocka_unit_test(test_names),
 	};

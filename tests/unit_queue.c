@@ -355,14 +355,15 @@ static void test_others_fq(void **state)
 		return;
 	ifindex = add("v0", "type veth peer name v1");
 	add("q4", "numtxqueues 4 type ifb");
-	others("v0", "tc qdisc add dev v0 root fq", QUEUE_ROOT_FQ, "fq");
-	others("v0", "tc qdisc add dev v0 root fq horizon 100ms", QUEUE_ROOT_FQ, "fq");
+	others("v0", "tc qdisc add dev v0 root fq", QUEUE_ROOT_FQ_PACES, "fq");
+	others("v0", "tc qdisc add dev v0 root fq nopacing", QUEUE_ROOT_FQ, "fq");
+	others("v0", "tc qdisc add dev v0 root fq horizon 100ms", QUEUE_ROOT_FQ_PACES, "fq");
 	others("v0",
 	       "tc qdisc add dev v0 root handle 1: htb default 1 && "
 	       "tc class add dev v0 parent 1: classid 1:1 htb rate 1mbit && "
 	       "tc qdisc add dev v0 parent 1:1 fq",
 	       QUEUE_ROOT_FOREIGN, "htb");
-	others("q4", every, QUEUE_ROOT_FQ, "mq");
+	others("q4", every, QUEUE_ROOT_FQ_PACES, "mq");
 	snprintf(command, sizeof(command), "%s && tc qdisc del dev q4 parent 1:2", every);
 	others("q4", command, QUEUE_ROOT_FOREIGN, "mq");
 	snprintf(command, sizeof(command), "%s && tc qdisc change dev q4 parent 1:2 fq horizon 9ms",
@@ -370,7 +371,7 @@ static void test_others_fq(void **state)
 	others("q4", command, QUEUE_ROOT_FOREIGN, "mq");
 
 	RUN("tc qdisc add dev v0 root fq horizon 50ms");
-	assert_int_equal(queue_root_look(ifindex, 50 * MS, kind), QUEUE_ROOT_FQ);
+	assert_int_equal(queue_root_look(ifindex, 50 * MS, kind), QUEUE_ROOT_FQ_PACES);
 	assert_int_equal(queue_root_look(ifindex, 50 * MS + 1, kind), QUEUE_ROOT_FOREIGN);
 	assert_string_equal(kind, "fq");
 }
@@ -392,8 +393,9 @@ static void test_default_fq(void **state)
 		char *before = seen(names[i]);
 		unsigned int ifindex = if_nametoindex(names[i]);
 
-		assert_root(ifindex, QUEUE_ROOT_FQ, i ? "mq" : "fq");
-		assert_int_equal(queue_root_replace(ifindex), -EBUSY);
+		assert_root(ifindex, QUEUE_ROOT_DEFAULT, i ? "mq" : "fq");
+		assert_int_equal(queue_root_replace(ifindex), 0);
+		assert_root(ifindex, QUEUE_ROOT_OURS, i ? "mq" : "fq");
 		assert_int_equal(queue_root_restore(ifindex), 0);
 		assert_seen(names[i], before);
 	}

@@ -82,10 +82,12 @@ static int choose_mode(struct limiter *limiter, const struct candidates *candida
 
 		err = limiter_hold(limiter, &each->key, each->name, direction, task,
 				   enforcement->why);
-		if (err && policy->request[direction].mode == BWCTL_MODE_PACE)
+		if (err > 0)
+			enforcement->senders_pace = 1;
+		if (err < 0 && policy->request[direction].mode == BWCTL_MODE_PACE)
 			return why_refuse(why, err, "cannot pace %s: %s",
 					  policy_direction_name(direction), enforcement->why);
-		if (err)
+		if (err < 0)
 			enforcement->mode = BWCTL_MODE_POLICE;
 	}
 	return 0;
@@ -137,7 +139,8 @@ static bool has_lost(struct limiter *limiter, const struct candidates *candidate
 			continue;
 		for (size_t i = 0; i < candidates->count; i++)
 			if (limiter_hold(limiter, &candidates->list[i].key,
-					 candidates->list[i].name, direction, HOLDER_IS, ignored))
+					 candidates->list[i].name, direction, HOLDER_IS,
+					 ignored) < 0)
 				return true;
 	}
 	return false;

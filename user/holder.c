@@ -183,7 +183,7 @@ static int prepare_out(const struct holder_means *means, struct hooks_place *pla
 	int err = 0;
 
 	/* One that is ours by its handle, and of which the notes are lost, is taken back too. */
-	if (root != QUEUE_ROOT_FQ && !record->root_replaced) {
+	if (root != QUEUE_ROOT_FQ && root != QUEUE_ROOT_FQ_PACES && !record->root_replaced) {
 		err = queue_sizes_read(place->key->ifindex, &sizes);
 		if (!err) {
 			record->tx_queue_len = sizes.tx_queue_len;
@@ -292,10 +292,10 @@ int holder_hold(const struct holder_means *means, struct hooks_place *place, con
 	enum queue_root root = QUEUE_ROOT_FOREIGN;
 	int err = look(means, place, name, direction, task != HOLDER_IS, &root, ret_why);
 
-	if (err || task != HOLDER_MAKE)
-		return err;
-	return direction == BWCTL_EGRESS ? prepare_out(means, place, name, root, ret_why) :
-					   prepare_in(means, place, name, ret_why);
+	if (!err && task == HOLDER_MAKE)
+		err = direction == BWCTL_EGRESS ? prepare_out(means, place, name, root, ret_why) :
+						  prepare_in(means, place, name, ret_why);
+	return err ? err : root == QUEUE_ROOT_FQ_PACES;
 }
 
 static struct bwctl_sizes sizes_of(const struct queue_sizes *sizes)

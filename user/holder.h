@@ -41,7 +41,8 @@ enum holder_task {
 };
 
 /*
- * For the packets of one direction of an interface. 0, or -errno and why not; a
+ * For the packets of one direction of an interface. 0, or 1 where TCP paces its
+ * packets by the same queue, an administrator's; or -errno and why not; a
  * negative errno other than -ENOENT, -EBUSY and -EOPNOTSUPP means that it
  * could not be found out.
  */

@@ -814,7 +814,7 @@ static void drain(const struct limiter *limiter)
 	}
 	if (until_ns == now_ns)
 		return;
-	until_ns += POLICY_LATE_NS + POLICY_DRIFT_NS;
+	until_ns += POLICY_LATE_NS + POLICY_DRIFT_MAX_NS;
 	if (until_ns > now_ns + DRAIN_MAX_NS)
 		until_ns = now_ns + DRAIN_MAX_NS;
 	rest.tv_sec = (time_t)((until_ns - now_ns) / 1000000000ULL);

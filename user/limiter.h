@@ -107,7 +107,7 @@ int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interfa
 
 /*
  * What holder_hold() does, if the interface is in this network namespace; of
- * others only whether packets can wait there now. 0, or -errno and why not.
+ * others only whether packets can wait there now. 0, 1, or -errno and why not.
  */
 int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
 		 enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY]);

@@ -148,7 +148,7 @@ static struct manner police(const struct bwctl_request *request)
 	return manner;
 }
 
-static struct manner pace(const struct bwctl_request *request)
+static struct manner pace(const struct bwctl_request *request, uint64_t drift_ns)
 {
 	uint64_t limit = request->limit_bits_s;
 	struct manner manner = {
@@ -157,7 +157,7 @@ static struct manner pace(const struct bwctl_request *request)
 		.overshoot_ns = PACE_OVERSHOOT_NS,
 		.overshoot_bytes = POLICY_FRAME_BYTES,
 		.step_ns = PACE_STEP_NS,
-		.late_ns = POLICY_LATE_NS + POLICY_DRIFT_NS,
+		.late_ns = POLICY_LATE_NS + drift_ns,
 		.lease_share = 800,
 	};
 
@@ -193,7 +193,8 @@ static int too_large(const struct bwctl_request *request, uint64_t window_ns,
  * How long packets may wait. Lower classes stop earlier, so that a queue that is
  * full for them is not for the operator; the horizon is that of the highest.
  */
-static void derive_horizon(const struct bwctl_request *request, struct bwctl_meter *meter)
+static void derive_horizon(const struct bwctl_request *request, uint64_t drift_ns,
+			   struct bwctl_meter *meter)
 {
 	uint64_t horizon_ns = at_most(
 		at_least(POLICY_HORIZON_NS, frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s)),
@@ -207,15 +208,17 @@ static void derive_horizon(const struct bwctl_request *request, struct bwctl_met
 	for (int class = 0; class < BWCTL_CLASSES; class ++)
 		meter->horizon_ns[class] =
 			horizon_ns - (HEADROOM_STEPS_MAX - class_headroom_steps[class]) * step_ns;
-	meter->drift_ns = POLICY_DRIFT_NS;
+	meter->drift_ns = drift_ns;
 	meter->mark_ns = meter->horizon_ns[BWCTL_OTHER] / 4 * 3;
 	meter->mark_after_ns = MARK_AFTER_NS;
 }
 
-int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus, bool leases,
-		  struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
+int policy_derive(const struct bwctl_request *request, enum policy_way way, uint32_t cpus,
+		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT])
 {
+	uint64_t drift_ns = way == POLICY_DRIFTS ? POLICY_DRIFT_MAX_NS : POLICY_DRIFT_NS;
+	bool paces = way != POLICY_DROPS;
 	struct manner manner;
 	uint64_t limit = request->limit_bits_s;
 	uint64_t window_ns, window_bytes, burst_ns, headroom_ns;
@@ -229,7 +232,7 @@ int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus
 		return 0;
 	}
 
-	manner = paces ? pace(request) : police(request);
+	manner = paces ? pace(request, drift_ns) : police(request);
 	window_ns = manner.window_ns;
 	window_bytes = ns_to_bytes(window_ns, limit);
 	burst_ns = request->burst_ns ? request->burst_ns : manner.burst_ns;
@@ -271,7 +274,7 @@ int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus
 	for (int class = 0; class < BWCTL_CLASSES; class ++)
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * manner.step_ns;
 	if (paces)
-		derive_horizon(request, ret_meter);
+		derive_horizon(request, drift_ns, ret_meter);
 	/*
 	 * What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a
 	 * bit. A packet that waits may be ahead by its excess too, before its cost.
@@ -306,8 +309,11 @@ int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
 	char problem[UNITS_TEXT];
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		bool paces = policy->enforcement[direction].mode == BWCTL_MODE_PACE;
-		int err = policy_derive(&policy->request[direction], paces, policy->possible_cpus,
+		const struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
+		enum policy_way way = enforcement->mode != BWCTL_MODE_PACE ? POLICY_DROPS :
+				      enforcement->senders_pace		   ? POLICY_DRIFTS :
+									     POLICY_WAITS;
+		int err = policy_derive(&policy->request[direction], way, policy->possible_cpus,
 					leases, &policy->meter[direction],
 					&policy->promise[direction], problem);
 
@@ -316,7 +322,7 @@ int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
 				 problem);
 			return err;
 		}
-		policy->meter[direction].hold_ifindex = policy->enforcement[direction].hold_ifindex;
+		policy->meter[direction].hold_ifindex = enforcement->hold_ifindex;
 	}
 	return 0;
 }

@@ -31,15 +31,22 @@
 #define POLICY_HORIZON_NS     95000000ULL   /* default horizon; 8 frames where that is longer */
 #define POLICY_LATE_NS	      3000000ULL    /* how late fq may let a packet go */
 #define POLICY_DRIFT_NS	      1000000ULL    /* how much later than its slot a sender may want it */
+#define POLICY_DRIFT_MAX_NS   25000000ULL   /* the same, where TCP paces itself by the queue */
 
 /* What one direction is given, as derived; for display and for tests. */
 const char *policy_class_name(enum bwctl_class class);
 const char *policy_direction_name(enum bwctl_direction direction);
 const char *policy_mode_name(enum bwctl_mode mode);
 
+enum policy_way {
+	POLICY_DROPS, /* police */
+	POLICY_WAITS, /* pace, in a queue of ours */
+	POLICY_DRIFTS /* pace, in an fq by which TCP spaces its own packets as well */
+};
+
 /*
- * Derives meter and promise of one direction from its request, for one that
- * paces or polices.
+ * Derives meter and promise of one direction from its request, and the way in
+ * which it is kept.
  *
  * cpus is the number of possible CPUs, leases whether each may hold bytes that
  * it has paid for and not spent. The overshoot o is half a percent of the
@@ -60,8 +67,8 @@ const char *policy_mode_name(enum bwctl_mode mode);
  * Returns 0, or -EINVAL with ret_why set when burst and window leave less than
  * half of the limit for r, or the window is too short for a single frame.
  */
-int policy_derive(const struct bwctl_request *request, bool paces, uint32_t cpus, bool leases,
-		  struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
+int policy_derive(const struct bwctl_request *request, enum policy_way way, uint32_t cpus,
+		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT]);
 
 /*

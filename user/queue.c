@@ -363,21 +363,27 @@ struct root {
 	uint32_t handle;
 	char kind[QUEUE_KIND];
 	bool fit;		     /* fq, and it can hold packets */
+	bool paces;		     /* it, or one of the leaves, has sockets pace by it */
 	uint32_t fit_leaves, leaves; /* under an mq */
 	uint32_t last_leaf;	     /* the highest queue that has one, from 1 */
 };
 
-/* Whether a qdisc is an fq that can hold packets: long enough; and many enough, if it is ours. */
-static bool is_fit(const struct nlmsghdr *header, const struct root *root)
+/*
+ * Whether a qdisc is an fq that can hold packets: long enough; and many enough
+ * and without pacing by itself, if it is ours. Notes whether it paces.
+ */
+static bool is_fit(const struct nlmsghdr *header, struct root *root)
 {
 	const struct nlattr *options = find(header, sizeof(struct tcmsg), TCA_OPTIONS);
 	uint64_t horizon_us = number(find_in(options, TCA_FQ_HORIZON), UINT32_MAX);
+	bool paces = number(find_in(options, TCA_FQ_RATE_ENABLE), 1);
 
 	if (!is_text(find(header, sizeof(struct tcmsg), TCA_KIND), "fq"))
 		return false;
+	root->paces = root->paces || paces;
 	if (root->handle != OUR_HANDLE)
 		return horizon_us * 1000 >= root->horizon_ns || horizon_us == UINT32_MAX;
-	return horizon_us >= OUR_HORIZON_US &&
+	return !paces && horizon_us >= OUR_HORIZON_US &&
 	       number(find_in(options, TCA_FQ_PLIMIT), 0) >= OUR_LIMIT &&
 	       number(find_in(options, TCA_FQ_FLOW_PLIMIT), 0) >= OUR_FLOW_LIMIT;
 }
@@ -438,9 +444,11 @@ static enum queue_root root_state(const struct root *root)
 			      (root->handle == OUR_HANDLE ? root->tx_queues : root->last_leaf);
 	if (root->handle == OUR_HANDLE && (is_mq(root) || !strcmp(root->kind, "fq")))
 		return fit ? QUEUE_ROOT_OURS : QUEUE_ROOT_BROKEN;
-	if (fit)
-		return QUEUE_ROOT_FQ;
-	return root->handle ? QUEUE_ROOT_FOREIGN : QUEUE_ROOT_DEFAULT;
+	if (!root->handle)
+		return QUEUE_ROOT_DEFAULT;
+	if (!fit)
+		return QUEUE_ROOT_FOREIGN;
+	return root->paces ? QUEUE_ROOT_FQ_PACES : QUEUE_ROOT_FQ;
 }
 
 int queue_root_look(unsigned int ifindex, uint64_t horizon_ns, char ret_kind[QUEUE_KIND])
@@ -468,6 +476,7 @@ static int qdisc_write(unsigned int ifindex, const char *kind, uint32_t parent, 
 		options = mnl_attr_nest_start(header, TCA_OPTIONS);
 		mnl_attr_put_u32(header, TCA_FQ_PLIMIT, OUR_LIMIT);
 		mnl_attr_put_u32(header, TCA_FQ_FLOW_PLIMIT, OUR_FLOW_LIMIT);
+		mnl_attr_put_u32(header, TCA_FQ_RATE_ENABLE, 0);
 		mnl_attr_put_u32(header, TCA_FQ_HORIZON, OUR_HORIZON_US);
 		mnl_attr_nest_end(header, options);
 	}
@@ -505,6 +514,7 @@ int queue_root_replace(unsigned int ifindex)
 	case QUEUE_ROOT_OURS:
 		return 0;
 	case QUEUE_ROOT_FQ:
+	case QUEUE_ROOT_FQ_PACES:
 	case QUEUE_ROOT_FOREIGN:
 		return -EBUSY;
 	case QUEUE_ROOT_BROKEN: /* the root is kept, and with it what waits in it */

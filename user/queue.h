@@ -39,16 +39,17 @@ int queue_clsact_in_use(unsigned int ifindex);
 enum queue_root {
 	QUEUE_ROOT_DEFAULT, /* the kernel's choice (handle 0:); or none, before it is up */
 	QUEUE_ROOT_FQ, /* not ours, but holds packets as it is: fq, or mq with fq on every queue */
-	QUEUE_ROOT_OURS,    /* as queue_root_replace() makes it */
-	QUEUE_ROOT_BROKEN,  /* ours, but an fq was changed or is gone: may pass nothing */
-	QUEUE_ROOT_FOREIGN, /* an administrator's: any other root with a handle */
+	QUEUE_ROOT_FQ_PACES, /* the same, and TCP leaves its pacing to it (pacing, fq's default) */
+	QUEUE_ROOT_OURS,     /* as queue_root_replace() makes it */
+	QUEUE_ROOT_BROKEN,   /* ours, but an fq was changed or is gone: may pass nothing */
+	QUEUE_ROOT_FOREIGN,  /* an administrator's: any other root with a handle */
 };
 
 /*
  * What sends an interface's packets. An fq of an administrator that refuses
  * packets due later than horizon_ns from now (TCA_FQ_HORIZON, kernel >= 5.8)
  * is FOREIGN; ours holds them for QUEUE_HORIZON, whatever horizon_ns is. The
- * kernel's own fq (sysctl net.core.default_qdisc) is FQ too. ret_kind is the
+ * kernel's own fq (sysctl net.core.default_qdisc) is DEFAULT. ret_kind is the
  * root's kind, such as "htb", or "" where there is none. Returns an enum
  * queue_root, or -errno.
  */
@@ -59,7 +60,8 @@ int queue_root_look(unsigned int ifindex, uint64_t horizon_ns, char ret_kind[QUE
  * handle QUEUE_HANDLE:, or, where the kernel's choice is mq (a device with
  * several queues), mq with that handle and fq under every queue the device can
  * have, so that it stays whole when more of them come into use (ethtool -L).
- * Each fq has room for more than bwctl admits. What waits in the former root
+ * Each fq has room for more than bwctl admits, and is made with nopacing: TCP then
+ * paces itself before it hands packets down, and not by their time (fq_classify() in sch_fq.c). What waits in the former root
  * is lost, as with any change of a root.
  *
  * Returns 0; -EBUSY for an FQ or FOREIGN root, which is not touched; -ENOENT
