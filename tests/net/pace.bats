@@ -566,6 +566,34 @@ wire_and_passed() {
 	done
 }
 
+# What TCP believes of its round trips must be true: BBR lives by it. By somebody else's fq as by ours.
+@test "one BBR flow out at a round trip of 100 ms gets 0.85 of 50mbit, by our fq and by another" {
+	local fq goodput least
+	needs_fq
+	modprobe -q tcp_bbr || true
+	tc -n far qdisc replace dev eth0 root netem delay 100ms limit 20000
+	for fq in ours theirs; do
+		[[ $fq == ours ]] || tc -n appliance qdisc replace dev eth0 root handle 7: fq
+		rig_bwctl load eth0
+		rig_bwctl set 50mbit
+		mode pace pace
+		# TCP's own pacing is in r, as long as it is not bwctl's to decide.
+		expect "part of the limit that is r, $fq" true "$(shown '.egress |
+			.rate_bits_per_second / .limit_bits_per_second' | jq --arg fq "$fq" \
+			'if $fq == "ours" then . > 0.985 and . < 1 else . > 0.96 and . < 0.97 end')"
+		rig_capture "bbr-$fq" far eth0
+		rig_flow bbr far appliance to "$RIG_FAR4" seconds 12 congestion bbr
+		rig_flow_wait bbr
+		rig_capture_stop "bbr-$fq"
+		holds "bbr-$fq" --limit 50mbit
+		goodput=$(rig_flow_goodput bbr 4)
+		least=$((50000000 * 1448 * 85 / 1514 / 100))
+		echo "# $fq: goodput $goodput bit/s, at least $least" >&3
+		((goodput >= least))
+		rig_bwctl unload
+	done
+}
+
 @test "ECN: marked, and hardly any dropped" {
 	local ecn direction namespace
 	local -A dropped marked
