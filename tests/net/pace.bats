@@ -460,14 +460,14 @@ received() {
 
 @test "conntrack sees what waited once" {
 	needs_fq
-	type -P nft iptables >/dev/null || skip 'neither nft nor iptables is installed'
+	[[ -n $(type -P nft iptables) ]] || skip 'neither nft nor iptables is installed'
 	rig_bwctl load eth0
 	rig_bwctl set 20mbit
 	modprobe nf_conntrack
 	rig_in appliance sysctl -q -w net.netfilter.nf_conntrack_acct=1
 	if [[ -n $(type -P nft) ]]; then
 		rig_in appliance nft 'table inet t { chain c { type filter hook forward priority 0;
-			ct state established,new accept; } }'
+			ct state established,new accept; }; }'
 	else
 		rig_in appliance iptables -A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
 	fi
@@ -889,7 +889,7 @@ no_others_tcx() {
 }
 
 others_nft() {
-	rig_in appliance nft 'table netdev t { chain c { type filter hook ingress device eth0 priority 0; } }'
+	rig_in appliance nft 'table netdev t { chain c { type filter hook ingress device eth0 priority 0; }; }'
 }
 
 no_others_nft() {
