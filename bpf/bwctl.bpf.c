@@ -33,8 +33,9 @@ struct {
 
 /*
  * Whether packets may wait: not when the queue that would hold them has been
- * taken away, or the filter that leads there, which shows when the last packet
- * that was sent there did not come. Until user space has looked at it they are policed.
+ * taken away, nor when something on the way to it is missing or down, which shows when
+ * the last packet that was sent there on this CPU did not come to the program of the
+ * IFB. Until user space has looked at it they are policed.
  */
 static __always_inline _Bool may_wait(const struct bwctl_policy *policy,
 				      const struct bwctl_meter *meter, struct bwctl_clock *clock,
@@ -74,7 +75,7 @@ static __always_inline enum meter_answer meter(struct __sk_buff *skb,
 	if (waits && answer == METER_PASS) {
 		pace_keep_order(pace, clock, policy->generation, slot_ns);
 		pace_mark(skb, pace, meter, clock);
-		if (direction == BWCTL_INGRESS && pace->depart_ns && !meter->hold_ifindex)
+		if (direction == BWCTL_INGRESS && pace->depart_ns)
 			lease->leading = policy->generation;
 	}
 	return answer;
@@ -118,8 +119,11 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 	if (answer != METER_PASS)
 		return drop(direction);
 	/* "Next" under tcx and under clsact: others' programs and filters still run. */
-	if (!mine->horizon_ns[0])
+	if (!mine->horizon_ns[0]) {
+		if (direction == BWCTL_EGRESS)
+			pace_within_drift(skb, &pace, mine);
 		return TC_ACT_UNSPEC;
+	}
 	return direction == BWCTL_EGRESS ? pace_out(skb, &pace, mine) :
 					   pace_in(skb, &pace, mine, ethernet);
 }
@@ -151,6 +155,11 @@ int bwctl_ip_out(struct __sk_buff *skb)
 SEC("tc")
 int bwctl_hold(struct __sk_buff *skb)
 {
+	__u32 ingress = BWCTL_INGRESS;
+	struct bwctl_lease *lease = bpf_map_lookup_elem(&leases, &ingress);
+
+	if (lease)
+		lease->leading = 0;
 	return pace_hold(skb);
 }
 
@@ -158,15 +167,7 @@ int bwctl_hold(struct __sk_buff *skb)
 SEC("tc")
 int bwctl_lead(struct __sk_buff *skb)
 {
-	__u32 ingress = BWCTL_INGRESS;
-	struct bwctl_lease *lease;
-
-	if (!pace_is_noted(skb))
-		return 0;
-	lease = bpf_map_lookup_elem(&leases, &ingress);
-	if (lease)
-		lease->leading = 0;
-	return -1;
+	return pace_is_noted(skb) ? -1 : 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -15,6 +15,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 
 /* After the last that waited was due, others go on behind it for so long: it may be a little late. */
 #define PACE_GUARD_NS 10000000
@@ -107,6 +108,30 @@ static __always_inline void pace_mark(struct __sk_buff *skb, struct pace *pace,
 }
 
 /*
+ * Before Linux 6.7 fq lets packets of priority 7 (TC_PRIO_CONTROL) go at once,
+ * whatever their time. They wait as those of 6 do, which are in the same band later on.
+ */
+static __always_inline void pace_no_shortcut(struct __sk_buff *skb)
+{
+	if ((skb->priority & TC_PRIO_MAX) == TC_PRIO_CONTROL)
+		skb->priority = (skb->priority & ~TC_PRIO_MAX) | TC_PRIO_INTERACTIVE;
+}
+
+/*
+ * Where nothing waits, but the fq may still be there: a sender must not hold
+ * packets by it to let all of them go in the same moment (SO_TXTIME).
+ */
+static __always_inline void pace_within_drift(struct __sk_buff *skb, struct pace *pace,
+					      const struct bwctl_meter *meter)
+{
+	if (!skb->tstamp || !meter->drift_ns)
+		return;
+	pace_look(pace);
+	if (skb->tstamp > pace->now_ns + meter->drift_ns)
+		skb->tstamp = pace->now_ns + meter->drift_ns;
+}
+
+/*
  * On the way out the time is written on the packet. A sender that wants it to
  * leave later than that (TCP's own pacing, SO_TXTIME) gets its way up to a
  * drift, which is part of the bound: if all of them waited longer, they could leave at once.
@@ -126,6 +151,7 @@ static __always_inline int pace_out(struct __sk_buff *skb, struct pace *pace,
 					    wanted_ns :
 					    depart_ns + meter->drift_ns;
 		skb->tstamp = depart_ns;
+		pace_no_shortcut(skb);
 	}
 	return TC_ACT_UNSPEC;
 }
@@ -162,6 +188,7 @@ static __always_inline int pace_hold(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	if (bpf_skb_set_tstamp(skb, depart_ns, BPF_SKB_TSTAMP_DELIVERY_MONO))
 		skb->tstamp = depart_ns;
+	pace_no_shortcut(skb);
 	return TC_ACT_UNSPEC;
 }
 

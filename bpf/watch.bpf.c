@@ -47,7 +47,7 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 		.netns_inode = device->nd_net.net->ns.inum,
 		.ifindex = device->ifindex,
 	};
-	const struct bwctl_holder *holder;
+	struct bwctl_holder *holder;
 	const struct bwctl_policy *policy;
 	struct bwctl_clock *clock;
 	__u32 direction;
@@ -59,6 +59,7 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 	holder = bpf_map_lookup_elem(&holders, &key);
 	if (!holder)
 		return 0;
+	holder->is_lost = 1;
 	direction = holder->direction;
 	clock = bpf_map_lookup_elem(&clocks, &direction);
 	policy = policy_in_force();

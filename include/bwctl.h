@@ -163,8 +163,7 @@ struct bwctl_clock {
 struct bwctl_lease {
 	__u64 generation;
 	__u64 bytes;
-	__u64 leading; /* the policy under which a packet is on its way to the filter that leads to the
-			  IFB, 0 once it came there */
+	__u64 leading; /* the policy under which a packet is on its way to the IFB, 0 once it came there */
 };
 
 struct bwctl_tally {
@@ -236,6 +235,7 @@ struct bwctl_interface {
 /* A device whose fq holds packets: what is watched, so that its loss is noticed. */
 struct bwctl_holder {
 	__u32 direction;
+	__u32 is_lost; /* it was taken away, and nobody has put it back yet */
 };
 
 _Static_assert(sizeof(struct bwctl_flow) == 12, "map ABI");

@@ -1976,14 +1976,32 @@ static struct sent send_through(int program, const struct frame *frame, struct _
 	return sent;
 }
 
+/* What waits on the way in has come to the IFB, whichever CPU sent it there. */
+static void arrive(struct fixture *fixture)
+{
+	int cpus = libbpf_num_possible_cpus(), fd = bpf_map__fd(fixture->programs->maps.leases);
+	struct bwctl_lease *leases = calloc((size_t)cpus, sizeof(*leases));
+	__u32 key = BWCTL_INGRESS;
+
+	assert_non_null(leases);
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, leases), 0);
+	for (int cpu = 0; cpu < cpus; cpu++)
+		leases[cpu].leading = 0;
+	assert_int_equal(bpf_map_update_elem(fd, &key, leases, BPF_ANY), 0);
+	free(leases);
+}
+
 static struct sent send_stack(struct fixture *fixture, const struct header stack[STACK_MAX],
 			      enum bwctl_direction direction, __u64 wanted_ns)
 {
 	struct frame frame;
+	struct sent sent;
 
 	frame_build(&frame, stack, false);
-	return send_through(program_fd(fixture->programs, direction, false), &frame,
+	sent = send_through(program_fd(fixture->programs, direction, false), &frame,
 			    (struct __sk_buff){.tstamp = wanted_ns});
+	arrive(fixture);
+	return sent;
 }
 
 /* Each leaves after the other, by what it costs; those beyond the horizon are dropped. */
@@ -2091,14 +2109,6 @@ static void test_pace_wanted(void **state)
 	sent = send_stack(fixture, arp, BWCTL_EGRESS, before_ns + S);
 	assert_in_range(sent.context.tstamp, before_ns + drift_ns, now_ns() + drift_ns);
 	free(policy);
-
-	/* Where all are policed nobody looks at it. */
-	free(publish(fixture,
-		     (struct bwctl_request[]){{.limit_bits_s = 64000}, {.limit_bits_s = 64000}},
-		     0));
-	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
-	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, before_ns + S).context.tstamp,
-			 before_ns + S);
 }
 
 /* One that need not wait goes behind those that do, if they are of the same policy. */
@@ -2168,6 +2178,7 @@ static __u32 send_ecn(struct fixture *fixture, enum bwctl_direction direction, b
 	}
 	sent = send_through(program_fd(fixture->programs, direction, false), &frame,
 			    (struct __sk_buff){0});
+	arrive(fixture);
 	assert_int_equal(sent.answer, direction == BWCTL_EGRESS ? PROGRAMS_PASS : TC_ACT_REDIRECT);
 	assert_int_equal(sent.length, frame.length);
 	network = sent.bytes + ETH_HLEN;
@@ -2351,12 +2362,41 @@ static void test_hold(void **state)
 	}
 }
 
-/* Where a filter leads to the IFB: what waits goes on to it, and is missed when it does not come. */
+/* The filter that leads to the IFB on some kernels: takes what waits, and nothing else. */
 static void test_lead(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
 	int lead = bpf_program__fd(fixture->programs->progs.bwctl_lead);
+	struct frame frame;
+	struct sent sent;
+
+	policy->meter[BWCTL_INGRESS].hold_ifindex = 0;
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	frame_build(&frame, tcp_other, false);
+
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(send_through(lead, &frame, sent.context).answer, 0);
+	sent.context = noted(now_ns());
+	sent.context.cb[3]++;
+	assert_int_equal(send_through(lead, &frame, sent.context).answer, 0);
+
+	put_clock(fixture, BWCTL_INGRESS,
+		  (struct bwctl_clock){.spent_until_ns = now_ns() + 100 * MS});
+	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
+	assert_int_equal(sent.answer, PROGRAMS_PASS);
+	assert_int_equal(sent.context.cb[0], HOLD_MAGIC);
+	assert_int_equal(send_through(lead, &frame, sent.context).answer, -1);
+	free(policy);
+}
+
+/* What was sent to the IFB and does not come to its program is missed by the next: policed. */
+static void test_missed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	int in = program_fd(fixture->programs, BWCTL_INGRESS, false);
+	int hold = bpf_program__fd(fixture->programs->progs.bwctl_hold);
 	struct frame frame;
 	struct sent sent;
 	cpu_set_t before, one;
@@ -2365,38 +2405,72 @@ static void test_lead(void **state)
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
 	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-	policy->meter[BWCTL_INGRESS].hold_ifindex = 0;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
 	frame_build(&frame, tcp_other, false);
-
-	/* What has not to wait is not its business, nor what somebody else left there. */
-	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
-	assert_int_equal(send_through(lead, &frame, sent.context).answer, 0);
-	sent.context = noted(now_ns());
-	sent.context.cb[3]++;
-	assert_int_equal(send_through(lead, &frame, sent.context).answer, 0);
-
 	for (int i = 0; i < 3; i++) {
 		put_clock(fixture, BWCTL_INGRESS,
 			  (struct bwctl_clock){.spent_until_ns = now_ns() + 100 * MS});
-		sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
-		assert_int_equal(sent.answer, PROGRAMS_PASS);
-		assert_int_equal(sent.context.cb[0], HOLD_MAGIC);
+		sent = send_through(in, &frame, (struct __sk_buff){0});
+		assert_int_equal(sent.answer, TC_ACT_REDIRECT);
 		if (i < 2)
-			assert_int_equal(send_through(lead, &frame, sent.context).answer, -1);
+			assert_int_equal(send_through(hold, &frame, sent.context).answer,
+					 PROGRAMS_PASS);
 	}
-	/* The third never came there: policed from now on, on the way in. */
-	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
-	assert_int_equal(sent.answer, TC_ACT_SHOT);
+	assert_int_equal(send_through(in, &frame, (struct __sk_buff){0}).answer, TC_ACT_SHOT);
 	assert_int_equal(get_clock(fixture, BWCTL_INGRESS).lost_generation, policy->generation);
 	assert_int_equal(get_clock(fixture, BWCTL_EGRESS).lost_generation, 0);
 	/* A new policy tries again. */
 	policy->generation++;
 	assert_int_equal(programs_publish(fixture->programs, policy), 0);
-	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
-	assert_int_equal(sent.answer, PROGRAMS_PASS);
-	assert_int_equal(sent.context.cb[0], HOLD_MAGIC);
+	assert_int_equal(send_through(in, &frame, (struct __sk_buff){0}).answer, TC_ACT_REDIRECT);
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	free(policy);
+}
+
+/* Priority 7, which old fq lets go at once, is taken back by one where a packet waits, and only there. */
+static void test_no_shortcut(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	int out = program_fd(fixture->programs, BWCTL_EGRESS, false);
+	int hold = bpf_program__fd(fixture->programs->progs.bwctl_hold);
+	struct __sk_buff beside = noted(now_ns() + 100 * MS);
+	struct frame frame;
+
+	frame_build(&frame, tcp_other, false);
+	assert_int_equal(
+		send_through(out, &frame, (struct __sk_buff){.priority = 7}).context.priority, 7);
+	for (__u32 priority = 0; priority < 24; priority++) {
+		put_clock(fixture, BWCTL_EGRESS,
+			  (struct bwctl_clock){.spent_until_ns = now_ns() + 100 * MS});
+		assert_int_equal(send_through(out, &frame, (struct __sk_buff){.priority = priority})
+					 .context.priority,
+				 priority % 16 == 7 ? priority - 1 : priority);
+		beside.priority = priority;
+		assert_int_equal(send_through(hold, &frame, beside).context.priority,
+				 priority % 16 == 7 ? priority - 1 : priority);
+	}
+	free(policy);
+}
+
+/* Policing, too, lets no sender save up packets in an fq that is still there. */
+static void test_police_wanted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_request requests[BWCTL_DIRECTIONS] = {{0}, {.limit_bits_s = 1000000000}};
+	struct bwctl_policy *policy = programs_policy(requests);
+	__u64 now = now_ns(), got;
+
+	assert_non_null(policy);
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
+	got = send_stack(fixture, tcp_other, BWCTL_EGRESS, now + 10 * S).context.tstamp;
+	assert_in_range(got, now + POLICY_DRIFT_MAX_NS, now_ns() + POLICY_DRIFT_MAX_NS);
+	now = now_ns();
+	got = send_stack(fixture, tcp_other, BWCTL_EGRESS, now + MS).context.tstamp;
+	assert_int_equal(got, now + MS);
+	/* Without a limit it is nobody's business. */
+	got = send_stack(fixture, tcp_other, BWCTL_INGRESS, now + 10 * S).context.tstamp;
+	assert_int_equal(got, now + 10 * S);
 	free(policy);
 }
 
@@ -2431,6 +2505,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pace_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lead, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_shortcut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_police_wanted, setup, teardown),
 	};
 
 	if (geteuid()) {

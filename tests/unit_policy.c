@@ -216,8 +216,9 @@ static void check_horizon(const struct derived *derived)
 		for (int class = 0; class < BWCTL_CLASSES; class ++)
 			if (meter->horizon_ns[class])
 				fail_at(derived, "a horizon");
-		if (meter->drift_ns || meter->mark_ns || meter->mark_after_ns)
-			fail_at(derived, "a mark");
+		if (meter->drift_ns != POLICY_DRIFT_MAX_NS || meter->mark_ns ||
+		    meter->mark_after_ns)
+			fail_at(derived, "wrong drift or marks");
 		return;
 	}
 	if (asked_ns ? horizon_ns != asked_ns : horizon_ns < POLICY_HORIZON_NS)

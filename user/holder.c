@@ -70,7 +70,7 @@ static bool is_watched(const struct holder_means *means, const struct bwctl_inte
 {
 	struct bwctl_holder holder;
 
-	return !bpf_map_lookup_elem(means->holders_fd, key, &holder);
+	return !bpf_map_lookup_elem(means->holders_fd, key, &holder) && !holder.is_lost;
 }
 
 /* Asked once: a device that is made in vain takes a while to go again. */
@@ -114,6 +114,7 @@ static int look_in(const struct holder_means *means, const struct hooks_place *p
 		   const char *name, bool will_prepare, char ret_why[HOLDER_WHY])
 {
 	struct bwctl_interface_key key = hold_key(means);
+	struct bwctl_interface on_hold = {.priority = {[BWCTL_EGRESS] = 1}};
 	bool is_ours = hooks_link_state(place->pins, place->key, BWCTL_INGRESS) ==
 		       HOOKS_LINK_ATTACHED;
 	char neighbour[64];
@@ -134,6 +135,9 @@ static int look_in(const struct holder_means *means, const struct hooks_place *p
 		return kernel_lacks_fq ? no_place(name, -ENOENT, ret_why) : 0;
 	if (queue_ifb_look(key.ifindex) != 1)
 		return hinder(ret_why, -ENOENT, "the IFB device is missing, or its fq is");
+	if (hooks_link_state(means->pins, &key, BWCTL_EGRESS) != HOOKS_LINK_ATTACHED &&
+	    !hooks_clsact_is_attached(&key, &on_hold, BWCTL_EGRESS))
+		return hinder(ret_why, -ENOENT, "the program on the IFB device is missing");
 	if (means->is_led && queue_lead_look(place->key->ifindex, HOOKS_LEAD_PRIORITY,
 					     HOOKS_CLSACT_HANDLE, key.ifindex) != 1)
 		return hinder(ret_why, -ENOENT, "the filter from '%s' to the IFB device is missing",

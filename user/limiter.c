@@ -734,7 +734,7 @@ static struct bwctl_interface record_of(const struct limiter *limiter,
 	return record;
 }
 
-/* Queues of another network namespace are taken to be as they were left: their loss is noticed. */
+/* Queues of another network namespace are as they were left, unless their loss was noticed. */
 static int look_elsewhere(const struct limiter *limiter, const struct bwctl_interface_key *key,
 			  const char *name, enum bwctl_direction direction,
 			  char ret_why[HOLDER_WHY])
@@ -744,7 +744,8 @@ static int look_elsewhere(const struct limiter *limiter, const struct bwctl_inte
 
 	if (direction == BWCTL_INGRESS)
 		holding.ifindex = holder_hold_ifindex(&limiter->pins);
-	if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &holding, &holder))
+	if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &holding, &holder) &&
+	    !holder.is_lost)
 		return 0;
 	snprintf(ret_why, HOLDER_WHY, "packets cannot wait on '%s' in another network namespace",
 		 name);

@@ -196,9 +196,10 @@ static int too_large(const struct bwctl_request *request, uint64_t window_ns,
 static void derive_horizon(const struct bwctl_request *request, uint64_t drift_ns,
 			   struct bwctl_meter *meter)
 {
-	uint64_t horizon_ns = at_most(
-		at_least(POLICY_HORIZON_NS, frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s)),
-		POLICY_HORIZON_MAX_NS);
+	uint64_t horizon_ns =
+		at_most(at_least(POLICY_HORIZON_NS - (drift_ns - POLICY_DRIFT_NS),
+				 frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s)),
+			POLICY_HORIZON_MAX_NS);
 	uint64_t step_ns;
 
 	if (request->horizon_ns)
@@ -275,6 +276,8 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * manner.step_ns;
 	if (paces)
 		derive_horizon(request, drift_ns, ret_meter);
+	else
+		ret_meter->drift_ns = POLICY_DRIFT_MAX_NS;
 	/*
 	 * What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a
 	 * bit. A packet that waits may be ahead by its excess too, before its cost.
