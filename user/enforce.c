@@ -159,6 +159,7 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
 {
 	struct candidates candidates = {0};
+	struct bwctl_policy *published = NULL;
 	int err = find_candidates(limiter, names, count, &candidates, why);
 
 	/*
@@ -177,11 +178,21 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 		policy_succeed(previous, policy, limiter_now_ns());
 		policy->generation += (uint64_t)tries;
 		err = limiter_publish(limiter, policy, why);
-		if (!err && !has_lost(limiter, &candidates, policy))
+		if (err || !has_lost(limiter, &candidates, policy))
 			break;
+		/* What this one let wait counts for the next. */
+		if (!published)
+			published = malloc(sizeof(*published));
+		if (!published) {
+			err = why_fail(why, -ENOMEM, "cannot try again");
+			break;
+		}
+		*published = *policy;
+		previous = published;
 	}
 	if (!err)
 		fit_devices(limiter, &candidates, policy);
+	free(published);
 	free_candidates(&candidates);
 	return err;
 }

@@ -39,7 +39,7 @@ window_seconds() {
 	rig_bwctl show --json | jq .egress.window_seconds
 }
 
-# offer LIMIT OFFERED out|in...: floods those directions at once for 14 seconds, at ten times the
+# offer LIMIT OFFERED out|in...: floods those directions at once for 12 seconds, at ten times the
 # limit, or as nearly as a busy machine can: 9 times at the least.
 offer() {
 	local limit=$1 offered=$2 name from to got
@@ -50,7 +50,7 @@ offer() {
 	for name; do
 		from=inside to=$RIG_FAR4
 		[[ $name == out ]] || from=far to=$RIG_INSIDE4
-		rig_flood "flood-$name" "$from" "$to" 9000 "$offered" 14
+		rig_flood "flood-$name" "$from" "$to" 9000 "$offered" 12
 	done
 	for name; do
 		got=$(rig_flood_wait "flood-$name" 60 | jq '.sent_bytes * 8 / .seconds | floor')
@@ -100,13 +100,13 @@ flood_at() {
 	window=$(window_seconds)
 	rig_sink sink far 9000
 	rig_capture one far eth0 udp port 9000
-	rig_flood a appliance "$RIG_FAR4" 9000 400mbit 6 --cpu 0
+	rig_flood a appliance "$RIG_FAR4" 9000 400mbit 5 --cpu 0
 	rig_flood_wait a 30
 	rig_capture_stop one
 	sleep 0.5
 	rig_capture two far eth0 udp port 9000
-	rig_flood a appliance "$RIG_FAR4" 9000 400mbit 6 --cpu 0
-	rig_flood b appliance "$RIG_FAR4" 9000 400mbit 6 --cpu 1
+	rig_flood a appliance "$RIG_FAR4" 9000 400mbit 5 --cpu 0
+	rig_flood b appliance "$RIG_FAR4" 9000 400mbit 5 --cpu 1
 	rig_flood_wait a 30
 	rig_flood_wait b 30
 	rig_capture_stop two
@@ -126,7 +126,7 @@ tcp_flow() {
 	[[ $2 == out ]] || reverse=yes
 	rig_offloads on
 	rig_bwctl set 50mbit
-	rig_flow bulk far appliance to "$RIG_FAR4" seconds 12 congestion "$1" reverse "$reverse"
+	rig_flow bulk far appliance to "$RIG_FAR4" seconds 10 congestion "$1" reverse "$reverse"
 	rig_flow_wait bulk 40
 	goodput=$(rig_flow_goodput bulk 1)
 	# 0.83 of what 1448 bytes of payload in frames of 1514 can be at most.

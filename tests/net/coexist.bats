@@ -255,7 +255,7 @@ held() {
 			from[$direction-$name]=$(seen_by "their-$direction-$name")
 		done
 	done
-	both_ways 8mbit 8
+	both_ways 8mbit 6
 	rig_bwctl load eth0
 	sleep 0.1
 	for direction in ingress egress; do
