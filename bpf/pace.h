@@ -108,7 +108,7 @@ static __always_inline void pace_mark(struct __sk_buff *skb, struct pace *pace,
 }
 
 /*
- * Before Linux 6.7 fq lets packets of priority 7 (TC_PRIO_CONTROL) go at once,
+ * Older fq (6.1) lets packets of priority 7 (TC_PRIO_CONTROL) go at once,
  * whatever their time. They wait as those of 6 do, which are in the same band later on.
  */
 static __always_inline void pace_no_shortcut(struct __sk_buff *skb)

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define BWCTL_ABI 2
+#define BWCTL_ABI 3
 
 enum bwctl_direction {
 	BWCTL_INGRESS,

@@ -159,7 +159,7 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
 {
 	struct candidates candidates = {0};
-	struct bwctl_policy *published = NULL;
+	static struct bwctl_policy published; /* too large for the stack */
 	int err = find_candidates(limiter, names, count, &candidates, why);
 
 	/*
@@ -181,18 +181,11 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 		if (err || !has_lost(limiter, &candidates, policy))
 			break;
 		/* What this one let wait counts for the next. */
-		if (!published)
-			published = malloc(sizeof(*published));
-		if (!published) {
-			err = why_fail(why, -ENOMEM, "cannot try again");
-			break;
-		}
-		*published = *policy;
-		previous = published;
+		published = *policy;
+		previous = &published;
 	}
 	if (!err)
 		fit_devices(limiter, &candidates, policy);
-	free(published);
 	free_candidates(&candidates);
 	return err;
 }

@@ -61,8 +61,9 @@ int queue_root_look(unsigned int ifindex, uint64_t horizon_ns, char ret_kind[QUE
  * several queues), mq with that handle and fq under every queue the device can
  * have, so that it stays whole when more of them come into use (ethtool -L).
  * Each fq has room for more than bwctl admits, and is made with nopacing: TCP then
- * paces itself before it hands packets down, and not by their time (fq_classify() in sch_fq.c). What waits in the former root
- * is lost, as with any change of a root.
+ * paces itself before it hands packets down, and not by their time
+ * (fq_classify() in sch_fq.c). What waits in the former root is lost, as with
+ * any change of a root.
  *
  * Returns 0; -EBUSY for an FQ or FOREIGN root, which is not touched; -ENOENT
  * when the kernel has no fq; or -errno. After a failure the kernel's default

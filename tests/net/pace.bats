@@ -205,7 +205,7 @@ flood_at() {
 	rig_capture_stop flood-out flood-in
 	rig_stop "$(<"$RIG_DIR/sink-far.pid")" "$(<"$RIG_DIR/sink-inside.pid")"
 	for name in out in; do
-		jq -e --argjson least "$((limit * 3000000))" '.sent_bytes * 8 / .seconds >= $least' \
+		jq -e --argjson least "$((limit * ${7:-5} * 1000000))" '.sent_bytes * 8 / .seconds >= $least' \
 			"$RIG_DIR/$name.flood"
 		# For as long as it was sent, too: a few frames have a fine mean by themselves.
 		"$RIG_TOOLS/conform" --json --limit "${limit}mbit" --window 1 "$RIG_DIR/flood-$name.pcap" |
@@ -411,7 +411,8 @@ second_way() {
 	only_time_changes 203.0.113.1 "$RIG_INSIDE4" 1452 1500 tunnel0
 	# What the meter does not see there, an Ethernet header, is in the captures behind it.
 	rig_bwctl set overhead 14
-	flood_at 20 203.0.113.1 "$RIG_INSIDE4" 1452 tunnel0
+	# Encapsulated by the sender too, which an emulated machine does at four times the limit.
+	flood_at 20 203.0.113.1 "$RIG_INSIDE4" 1452 tunnel0 'udp port 9000' 3
 	holds flood-out --limit 20mbit --overhead 14 --min-mean 0.97
 	holds flood-in --limit 20mbit --min-mean 0.97
 }
@@ -580,7 +581,7 @@ wire_and_passed() {
 		rig_bwctl load eth0
 		rig_bwctl set 50mbit
 		mode pace pace
-		# TCP's own pacing is in r, as long as it is not bwctl's to decide.
+		# What TCP may hold packets by another's fq is set aside in r, and only there.
 		expect "part of the limit that is r, $fq" true "$(shown '.egress |
 			.rate_bits_per_second / .limit_bits_per_second' | jq --arg fq "$fq" \
 			'if $fq == "ours" then . > 0.985 and . < 1 else . > 0.96 and . < 0.97 end')"
