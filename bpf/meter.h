@@ -134,7 +134,7 @@ static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 
 	} else {
 		ask.admits_from_ns = meter_before(now_ns, meter->credit_ns);
 		ask.early_ns = ask.excess_ns;
-		ask.until_ns = now_ns + headroom_ns;
+		ask.until_ns = meter_before(now_ns + headroom_ns, meter->setback_ns);
 		ask.kept_ns = METER_NEVER;
 	}
 	return ask;

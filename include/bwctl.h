@@ -91,6 +91,7 @@ struct bwctl_meter {
 	__u64 inherited_ns;	     /* how far ahead packets of a former policy may still wait */
 	__u64 inherited_rate_bits_s; /* and at what they were charged, the most of it */
 	__u64 headroom_ns[BWCTL_CLASSES]; /* how far the clock may be ahead of now for a class */
+	__u64 setback_ns;		  /* of all classes, where packets should wait and cannot */
 	__u64 horizon_ns[BWCTL_CLASSES]; /* the same, where packets wait for their time; 0: police */
 	__u64 drift_ns;	     /* how much later than that a sender may want a packet to leave */
 	__u64 mark_ns;	     /* a wait above which the backlog counts as high */
@@ -239,7 +240,7 @@ struct bwctl_holder {
 };
 
 _Static_assert(sizeof(struct bwctl_flow) == 12, "map ABI");
-_Static_assert(sizeof(struct bwctl_meter) == 8 * 32 + 24, "map ABI");
+_Static_assert(sizeof(struct bwctl_meter) == 8 * 33 + 24, "map ABI");
 _Static_assert(sizeof(struct bwctl_clock) == 128, "map ABI");
 _Static_assert(sizeof(struct bwctl_fragment_key) == 40, "map ABI");
 _Static_assert(sizeof(struct bwctl_counters) == 80 * BWCTL_FLOWS + 16 + 8 * BWCTL_DELAY_BUCKETS,

@@ -283,21 +283,22 @@ static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t class, uin
 {
 	const struct bwctl_lease *lease = &run->leases[cpu];
 	uint64_t have = lease->generation == run->generation ? lease->bytes : 0;
-	uint64_t cost_ns, excess_ns, need_ns, latest_ns, ahead_ns;
+	uint64_t cost_ns, excess_ns, need_ns, latest_ns, ahead_ns, back_ns;
 
 	if (bytes <= have || !run->meter.rate_bits_s)
 		return 0;
 	cost_ns = meter_cost_ns(&run->meter, bytes - have);
 	excess_ns = cost_ns > run->meter.overshoot_ns ? cost_ns - run->meter.overshoot_ns : 0;
 	ahead_ns = may_wait(run) ? 0 : run->meter.headroom_ns[class];
-	if (excess_ns > run->meter.credit_ns + ahead_ns)
+	back_ns = may_wait(run) ? 0 : run->meter.setback_ns;
+	if (excess_ns + back_ns > run->meter.credit_ns + ahead_ns)
 		return UINT64_MAX;
 	need_ns = meter_max(run->clock.spent_until_ns, run->meter.start_ns) + excess_ns;
 	if (may_wait(run)) {
 		need_ns -= excess_ns;
 		ahead_ns = run->meter.horizon_ns[class];
 	}
-	latest_ns = run->now_ns + ahead_ns;
+	latest_ns = run->now_ns + ahead_ns - back_ns;
 	return need_ns > latest_ns ? need_ns - latest_ns : 0;
 }
 
@@ -419,7 +420,7 @@ static double check_bound(struct run *run)
 	uint64_t bound, promised = run->promise.bound_bytes;
 
 	/* What is in the bound for being late is not used by what is on time. */
-	if (paces(run) && !run->is_late && !run->is_lost)
+	if (paces(run) && !run->is_late)
 		promised -= (uint64_t)((wide)run->meter.rate_bits_s * LATE_NS / 8 / S);
 	sort_frames(run);
 	check_start(run);
@@ -1005,6 +1006,7 @@ static void test_pace_queue_missing_at_worst(void **state)
 		if (frames[n].at_ns + (int64_t)LATE_NS >= (int64_t)lost_ns)
 			frames[n].at_ns = (int64_t)lost_ns;
 	run.is_late = run.is_lost = true;
+	run.largest_bytes = run.typical_bytes = overshoot_bytes(&run);
 	play_greedy(&run, 1000, BWCTL_CONTROL, run.now_ns + 20 * MS);
 	check_bound(&run);
 }

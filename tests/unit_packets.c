@@ -2072,7 +2072,7 @@ static void test_pace_wanted(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
-	const __u64 drift_ns = policy->meter[BWCTL_EGRESS].drift_ns;
+	const __u64 drift_ns = POLICY_DRIFT_MAX_NS;
 	const __u64 slot_ns = now_ns() + 200 * MS;
 	const struct {
 		__u64 wanted_ns, leaves_ns;
@@ -2090,6 +2090,8 @@ static void test_pace_wanted(void **state)
 	__u64 before_ns, wanted_ns;
 	struct sent sent;
 
+	policy->meter[BWCTL_EGRESS].drift_ns = drift_ns;
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
 	for (size_t i = 0; i < COUNT(wants); i++) {
 		put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
 		sent = send_stack(fixture, tcp_other, BWCTL_EGRESS, wants[i].wanted_ns);
@@ -2097,7 +2099,16 @@ static void test_pace_wanted(void **state)
 		assert_int_equal(sent.context.tstamp, wants[i].leaves_ns);
 	}
 
+	/* By a queue of ours no sender paces itself: nothing leaves later than its slot. */
+	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
+	policy->meter[BWCTL_EGRESS].drift_ns = POLICY_DRIFT_NS;
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	sent = send_stack(fixture, tcp_other, BWCTL_EGRESS, slot_ns + S);
+	assert_int_equal(sent.context.tstamp, slot_ns + POLICY_DRIFT_NS);
+
 	/* The same where there is nothing to wait for. */
+	policy->meter[BWCTL_EGRESS].drift_ns = drift_ns;
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
 	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
 	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
 	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});

@@ -106,13 +106,14 @@ static wide passed_at_most(const struct derived *derived, uint64_t time_ns)
 {
 	const struct bwctl_meter *meter = &derived->meter;
 	uint64_t lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
-	uint64_t headroom_ns = derived->paces ? POLICY_LATE_NS + POLICY_DRIFT_NS : 0;
+	uint64_t headroom_ns = 0, late_ns = derived->paces ? POLICY_LATE_NS + POLICY_DRIFT_NS : 0;
 	int class;
 
 	for (class = 0; class < BWCTL_CLASSES; class ++)
 		headroom_ns = meter_max(headroom_ns, meter->headroom_ns[class]);
+	headroom_ns = meter_before(headroom_ns, meter->setback_ns);
 	return (wide)meter->rate_bits_s *
-		       (time_ns + meter->burst_ns + headroom_ns + meter->overshoot_ns) +
+		       (time_ns + meter->burst_ns + headroom_ns + late_ns + meter->overshoot_ns) +
 	       (wide)derived->cpus * lease_bytes * 8 * S;
 }
 
@@ -511,36 +512,36 @@ static void test_known_policies(void **state)
 		{{.limit_bits_s = MBIT}, 2, false, 2 * S, 873, 883, 21800, 22100},
 		{{.limit_bits_s = 605600}, 1, false, 2 * S, 855, 865, 12900, 13100},
 		{{.limit_bits_s = 605599}, 1, false, 2000003303, 855, 865, 12900, 13100},
-		/* 1 / 1.01, less leases and one frame */
-		{{.limit_bits_s = 50 * MBIT}, 2, true, S, 987, 990, 12340, 12375},
+		/* 1 / 1.006, less leases and one frame */
+		{{.limit_bits_s = 50 * MBIT}, 2, true, S, 991, 994, 12340, 12420},
 		{{.limit_bits_s = 50 * MBIT, .burst_ns = 10 * MS},
 		 2,
 		 true,
 		 S,
-		 979,
 		 983,
-		 61100,
-		 61500},
+		 987,
+		 61400,
+		 61700},
 		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS},
 		 2,
 		 true,
 		 100 * MS,
-		 900,
-		 910,
-		 11250,
-		 11400},
+		 937,
+		 947,
+		 11700,
+		 11850},
 		{{.limit_bits_s = 50 * MBIT, .horizon_ns = 2 * S},
 		 2,
 		 true,
 		 S,
-		 987,
-		 990,
+		 991,
+		 994,
 		 12340,
-		 12375},
-		{{.limit_bits_s = GBIT}, 64, true, S, 988, 991, 247000, 247800},
-		{{.limit_bits_s = 400 * GBIT}, 1024, true, S, 988, 991, 98800000, 99100000},
-		{{.limit_bits_s = 10 * MBIT}, 2, true, S, 986, 989, 2460, 2475},
-		{{.limit_bits_s = MBIT}, 2, true, S, 976, 981, 240, 246},
+		 12420},
+		{{.limit_bits_s = GBIT}, 64, true, S, 992, 995, 247000, 248800},
+		{{.limit_bits_s = 400 * GBIT}, 1024, true, S, 992, 995, 99100000, 99500000},
+		{{.limit_bits_s = 10 * MBIT}, 2, true, S, 990, 993, 2470, 2485},
+		{{.limit_bits_s = MBIT}, 2, true, S, 980, 985, 240, 247},
 		{{.limit_bits_s = 8000}, 1, true, 121120 * MS, 983, 988, 1, 2},
 	};
 	struct derived derived;

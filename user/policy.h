@@ -29,8 +29,8 @@
 #define POLICY_PACE_WINDOW_NS 1000000000ULL /* default W when pacing */
 #define POLICY_PACE_BURST_NS  2000000ULL    /* default burst when pacing */
 #define POLICY_HORIZON_NS     95000000ULL   /* default horizon; 8 frames where that is longer */
-#define POLICY_LATE_NS	      3000000ULL    /* how late fq may let a packet go */
-#define POLICY_DRIFT_NS	      1000000ULL    /* how much later than its slot a sender may want it */
+#define POLICY_LATE_NS	      2000000ULL    /* how late fq may let a packet go */
+#define POLICY_DRIFT_NS	      0ULL	    /* how much later than its slot a sender may want it */
 #define POLICY_DRIFT_MAX_NS   25000000ULL   /* the same, where TCP paces itself by the queue */
 
 /* What one direction is given, as derived; for display and for tests. */
@@ -60,7 +60,7 @@ enum policy_way {
  *
  * A burst given in bytes is subtracted above instead of added below.
  *
- * Where packets wait, o is 2 ms or one frame, steps are 1 ms, to h comes how late
+ * Where packets wait, o is 2 ms or one frame, in the place of h is how late
  * packets may leave, and the leases are an eighth percent.
  *
  * start_ns in meter is left 0: when the limit began is the caller's to say.
