@@ -17,8 +17,10 @@
 struct ns_common {
 	unsigned int inum;
 };
+struct net_device;
 struct net {
 	struct ns_common ns;
+	struct net_device *loopback_dev;
 };
 typedef struct {
 	struct net *net;
@@ -26,6 +28,7 @@ typedef struct {
 struct net_device {
 	int ifindex;
 	possible_net_t nd_net;
+	_Bool dismantle;
 };
 struct netdev_queue {
 	struct net_device *dev;
@@ -38,6 +41,20 @@ struct Qdisc {
 	struct netdev_queue *dev_queue;
 };
 #pragma clang attribute pop
+
+/*
+ * Whether a queue goes with all whose packets it could hold: then nothing is left
+ * that could leave too early. What a device had to send goes with it: dismantle is
+ * set before unregister_netdevice_many() takes its queues away, and from then on it
+ * sends nothing. An IFB holds what others received: it must go with its namespace,
+ * of which the loopback device tells, because nothing else takes that away.
+ */
+static __always_inline _Bool is_forgone(struct net_device *device, __u32 direction)
+{
+	if (direction == BWCTL_INGRESS)
+		device = device->nd_net.net->loopback_dev;
+	return device->dismantle;
+}
 
 SEC("tp_btf/qdisc_destroy")
 int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
@@ -59,8 +76,10 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 	holder = bpf_map_lookup_elem(&holders, &key);
 	if (!holder)
 		return 0;
-	holder->is_lost = 1;
 	direction = holder->direction;
+	if (is_forgone(device, direction))
+		return 0;
+	holder->is_lost = 1;
 	clock = bpf_map_lookup_elem(&clocks, &direction);
 	policy = policy_in_force();
 	if (clock && policy)

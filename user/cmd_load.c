@@ -130,6 +130,31 @@ static bool is_named(const struct limiter_interface *interface, int count, char 
 	return named;
 }
 
+/*
+ * What hindered pacing on the others may be gone with an interface: a policy anew, as
+ * by set. It is in force already, so that a failure changes nothing.
+ */
+static void enforce_on_others(struct limiter *limiter)
+{
+	struct bwctl_policy *previous = malloc(sizeof(*previous));
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	char why[LOG_TEXT] = "out of memory";
+	int err = previous && policy ? limiter_policy(limiter, previous, why) : -ENOMEM;
+
+	if (!err) {
+		*policy = *previous;
+		err = enforce(limiter, previous, policy, NULL, 0, why);
+	}
+	if (err)
+		log_note("what is still loaded stays as it is: %s", why);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		if (policy->enforcement[direction].mode != previous->enforcement[direction].mode)
+			command_print_limit(policy, direction, policy->enforcement[direction].mode,
+					    policy->enforcement[direction].why);
+	free(policy);
+	free(previous);
+}
+
 int cmd_unload(const struct options *options, int count, char *words[])
 {
 	struct limiter_interface *interfaces = NULL;
@@ -157,6 +182,9 @@ int cmd_unload(const struct options *options, int count, char *words[])
 		code = command_failed(err, why);
 		goto out;
 	}
+	if (limiter_has_left_sizes(limiter))
+		log_hint(
+			"what is known of the interfaces was lost: gso_max_segs and gro_max_size that a low limit lowered stay (ip link set)");
 	/* All names first: a slip of the pen changes nothing. */
 	for (size_t i = 0; i < loaded; i++)
 		is_named(&interfaces[i], count, words, found);
@@ -183,6 +211,8 @@ int cmd_unload(const struct options *options, int count, char *words[])
 	}
 	if (left) {
 		printf("still loaded on %zu other interface%s\n", left, left == 1 ? "" : "s");
+		if (left < loaded)
+			enforce_on_others(limiter);
 		goto out;
 	}
 	err = limiter_remove(limiter, why);

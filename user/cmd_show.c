@@ -96,7 +96,7 @@ static void print_hook(enum bwctl_hook hook, enum bwctl_mode mode, int width)
 
 static void print_interfaces(const struct report *report)
 {
-	char why[HOLDER_WHY];
+	char why[LOG_TEXT];
 
 	printf("%s%-16s %5s  %-16s %s%s\n", look(BOLD), "interface", "index", "ingress", "egress",
 	       look(NORMAL));
@@ -137,7 +137,7 @@ static void print_counters(const char *name, const struct bwctl_flow_counters *c
 static void print_direction(const struct report *report, enum bwctl_direction direction)
 {
 	struct bwctl_flow_counters sum, total = report_total(report, direction);
-	char packets[UNITS_TEXT], why[HOLDER_WHY];
+	char packets[UNITS_TEXT], why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
 	bool paces = mode == BWCTL_MODE_PACE || total.paced.packets;
 
@@ -146,6 +146,9 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	if (mode != report->policy.enforcement[direction].mode)
 		printf("         %sno packet can wait any more: \"bwctl load IFACE\" repairs it%s\n",
 		       look(RED), look(NORMAL));
+	else if (mode == BWCTL_MODE_PACE && *why)
+		printf("         %sthe next \"bwctl set\" or \"bwctl load\" polices: %s%s\n",
+		       look(RED), why, look(NORMAL));
 	printf("  %s%-8s %13s %16s %13s %16s", look(BOLD), "class", "passed", "bytes", "dropped",
 	       "bytes");
 	if (paces)

@@ -11,26 +11,14 @@
 
 #include "policy.h"
 #include "units.h"
+#include "why.h"
 
 #define SET_WORDS "ingress, egress, burst, window, overhead, mode or horizon"
-
-static int refuse(char why[LOG_TEXT], const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int refuse(char why[LOG_TEXT], const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(why, LOG_TEXT, format, arguments);
-	va_end(arguments);
-	return -EINVAL;
-}
 
 static int once(bool *given, const char *word, char why[LOG_TEXT])
 {
 	if (*given)
-		return refuse(why, "'%s' is given twice", word);
+		return why_refuse(why, -EINVAL, "'%s' is given twice", word);
 	*given = true;
 	return 0;
 }
@@ -43,7 +31,9 @@ static int parse_limit(const char *text, uint64_t *ret_limit_bits_s, char why[LO
 		*ret_limit_bits_s = 0;
 		return 0;
 	}
-	return units_parse_rate(text, ret_limit_bits_s, problem) ? refuse(why, "%s", problem) : 0;
+	return units_parse_rate(text, ret_limit_bits_s, problem) ?
+		       why_refuse(why, -EINVAL, "%s", problem) :
+		       0;
 }
 
 static int parse_window(const char *text, struct config_change *change, char why[LOG_TEXT])
@@ -53,9 +43,10 @@ static int parse_window(const char *text, struct config_change *change, char why
 	if (!strcasecmp(text, "default"))
 		return 0;
 	if (units_parse_time(text, &change->window_ns, problem))
-		return refuse(why, "window: %s", problem);
+		return why_refuse(why, -EINVAL, "window: %s", problem);
 	if (change->window_ns < POLICY_WINDOW_MIN_NS || change->window_ns > POLICY_WINDOW_MAX_NS)
-		return refuse(why, "window: '%s' is out of range: expected 100ms to 3600s", text);
+		return why_refuse(why, -EINVAL,
+				  "window: '%s' is out of range: expected 100ms to 3600s", text);
 	return 0;
 }
 
@@ -69,8 +60,9 @@ static int parse_burst(const char *text, struct config_change *change, char why[
 	    !units_parse_size(text, &change->burst_bytes, not_a_size))
 		return 0;
 	if (strchr(text, 's') || strchr(text, 'S'))
-		return refuse(why, "burst: %s", not_a_time);
-	return refuse(why, "burst: '%.60s': expected a time (200ms) or a size (64kb)", text);
+		return why_refuse(why, -EINVAL, "burst: %s", not_a_time);
+	return why_refuse(why, -EINVAL, "burst: '%.60s': expected a time (200ms) or a size (64kb)",
+			  text);
 }
 
 static int parse_horizon(const char *text, struct config_change *change, char why[LOG_TEXT])
@@ -80,10 +72,11 @@ static int parse_horizon(const char *text, struct config_change *change, char wh
 	if (!strcasecmp(text, "default"))
 		return 0;
 	if (units_parse_time(text, &change->horizon_ns, problem))
-		return refuse(why, "horizon: %s", problem);
+		return why_refuse(why, -EINVAL, "horizon: %s", problem);
 	if (change->horizon_ns < POLICY_HORIZON_MIN_NS ||
 	    change->horizon_ns > POLICY_HORIZON_MAX_NS)
-		return refuse(why, "horizon: '%.60s' is out of range: expected 5ms to 2s", text);
+		return why_refuse(why, -EINVAL,
+				  "horizon: '%.60s' is out of range: expected 5ms to 2s", text);
 	return 0;
 }
 
@@ -97,7 +90,7 @@ static int parse_mode(const char *text, struct config_change *change, char why[L
 			change->mode = modes[i];
 			return 0;
 		}
-	return refuse(why, "mode: '%.60s': expected auto, pace or police", text);
+	return why_refuse(why, -EINVAL, "mode: '%.60s': expected auto, pace or police", text);
 }
 
 static int parse_keyword(const char *word, const char *value, struct config_change *change,
@@ -110,7 +103,7 @@ static int parse_keyword(const char *word, const char *value, struct config_chan
 		if (strcmp(word, policy_direction_name(direction)))
 			continue;
 		if (change->limit_given[direction])
-			return refuse(why, "a limit for %s is given twice", word);
+			return why_refuse(why, -EINVAL, "a limit for %s is given twice", word);
 		change->limit_given[direction] = true;
 		return parse_limit(value, &change->limit_bits_s[direction], why);
 	}
@@ -133,7 +126,7 @@ static int parse_keyword(const char *word, const char *value, struct config_chan
 	err = once(&change->overhead_given, word, why);
 	if (!err &&
 	    units_parse_integer(value, 0, POLICY_OVERHEAD_MAX, &change->overhead_bytes, problem))
-		err = refuse(why, "overhead: %s", problem);
+		err = why_refuse(why, -EINVAL, "overhead: %s", problem);
 	return err;
 }
 
@@ -153,8 +146,9 @@ int config_parse_set(int count, char *const words[], struct config_change *ret_c
 {
 	*ret_change = (struct config_change){0};
 	if (!count)
-		return refuse(why,
-			      "set what? expected a rate such as 50mbit, unlimited, or " SET_WORDS);
+		return why_refuse(
+			why, -EINVAL,
+			"set what? expected a rate such as 50mbit, unlimited, or " SET_WORDS);
 
 	for (int i = 0; i < count; i++) {
 		uint64_t limit;
@@ -162,7 +156,7 @@ int config_parse_set(int count, char *const words[], struct config_change *ret_c
 
 		if (is_keyword(words[i])) {
 			if (i + 1 == count || is_keyword(words[i + 1]))
-				return refuse(why, "'%s' needs a value", words[i]);
+				return why_refuse(why, -EINVAL, "'%s' needs a value", words[i]);
 			err = parse_keyword(words[i], words[i + 1], ret_change, why);
 			if (err)
 				return err;
@@ -173,16 +167,17 @@ int config_parse_set(int count, char *const words[], struct config_change *ret_c
 		if (err) {
 			/* Not a number at all: rather a word misspelt than a rate. */
 			if (!strpbrk(words[i], "0123456789"))
-				return refuse(
-					why,
+				return why_refuse(
+					why, -EINVAL,
 					"'%.60s': expected a rate such as 50mbit, unlimited, or " SET_WORDS,
 					words[i]);
 			return err;
 		}
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			if (ret_change->limit_given[direction])
-				return refuse(why, "'%.60s': a limit for %s is given already",
-					      words[i], policy_direction_name(direction));
+				return why_refuse(why, -EINVAL,
+						  "'%.60s': a limit for %s is given already",
+						  words[i], policy_direction_name(direction));
 			ret_change->limit_given[direction] = true;
 			ret_change->limit_bits_s[direction] = limit;
 		}

@@ -32,6 +32,17 @@ static bool is_listed(const struct candidates *candidates, const struct bwctl_in
 	return false;
 }
 
+/*
+ * One that is gone has nothing that could wait. One of which the programs are attached all
+ * the same was taken to another network namespace.
+ */
+static bool is_gone(const struct limiter_interface *interface)
+{
+	return interface->here && !interface->exists &&
+	       interface->hook[BWCTL_INGRESS] == BWCTL_HOOK_NONE &&
+	       interface->hook[BWCTL_EGRESS] == BWCTL_HOOK_NONE;
+}
+
 /* A name that is none is left out: what is wrong with it is said when it is attached. */
 static int find_candidates(struct limiter *limiter, char *const names[], int count,
 			   struct candidates *candidates, char why[LOG_TEXT])
@@ -47,8 +58,7 @@ static int find_candidates(struct limiter *limiter, char *const names[], int cou
 	for (size_t i = 0; i < loaded; i++) {
 		const struct limiter_interface *interface = &candidates->loaded[i];
 
-		/* One that is gone has nothing that could wait. */
-		if (interface->here && !interface->exists)
+		if (is_gone(interface))
 			continue;
 		candidates->list[candidates->count++] =
 			(struct candidate){.key = interface->key, .name = interface->name};
@@ -70,25 +80,36 @@ static void free_candidates(struct candidates *candidates)
 	free(candidates->loaded);
 }
 
+static void police(struct bwctl_enforcement *enforcement, const char *hindrance)
+{
+	enforcement->mode = BWCTL_MODE_POLICE;
+	/* There is less room in a policy than in an error. */
+	snprintf(enforcement->why, sizeof(enforcement->why), "%.*s",
+		 (int)sizeof(enforcement->why) - 1, hindrance);
+}
+
 static int choose_mode(struct limiter *limiter, const struct candidates *candidates,
 		       struct bwctl_policy *policy, enum bwctl_direction direction,
 		       enum holder_task task, char why[LOG_TEXT])
 {
 	struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
+	char hindrance[LOG_TEXT];
 	int err;
 
 	for (size_t i = 0; i < candidates->count && enforcement->mode == BWCTL_MODE_PACE; i++) {
 		const struct candidate *each = &candidates->list[i];
 
-		err = limiter_hold(limiter, &each->key, each->name, direction, task,
-				   enforcement->why);
+		err = limiter_hold(limiter, &each->key, each->name, direction, task, hindrance);
+		/* One that went a moment ago has nothing that could wait either. */
+		if (err == -ENODEV)
+			continue;
 		if (err > 0)
 			enforcement->senders_pace = 1;
 		if (err < 0 && policy->request[direction].mode == BWCTL_MODE_PACE)
 			return why_refuse(why, err, "cannot pace %s: %s",
-					  policy_direction_name(direction), enforcement->why);
+					  policy_direction_name(direction), hindrance);
 		if (err < 0)
-			enforcement->mode = BWCTL_MODE_POLICE;
+			police(enforcement, hindrance);
 	}
 	return 0;
 }
@@ -132,27 +153,21 @@ static void fit_devices(struct limiter *limiter, const struct candidates *candid
 static bool has_lost(struct limiter *limiter, const struct candidates *candidates,
 		     const struct bwctl_policy *policy)
 {
-	char ignored[HOLDER_WHY];
+	char ignored[LOG_TEXT];
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (policy->enforcement[direction].mode != BWCTL_MODE_PACE)
 			continue;
-		for (size_t i = 0; i < candidates->count; i++)
-			if (limiter_hold(limiter, &candidates->list[i].key,
-					 candidates->list[i].name, direction, HOLDER_IS,
-					 ignored) < 0)
+		for (size_t i = 0; i < candidates->count; i++) {
+			const struct candidate *each = &candidates->list[i];
+			int err = limiter_hold(limiter, &each->key, each->name, direction,
+					       HOLDER_IS, ignored);
+
+			if (err < 0 && err != -ENODEV)
 				return true;
+		}
 	}
 	return false;
-}
-
-static void stop_pacing(struct bwctl_enforcement *enforcement)
-{
-	if (enforcement->mode != BWCTL_MODE_PACE)
-		return;
-	enforcement->mode = BWCTL_MODE_POLICE;
-	snprintf(enforcement->why, sizeof(enforcement->why),
-		 "what holds packets is taken away as soon as it is there");
 }
 
 int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
@@ -170,7 +185,9 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 		err = choose_modes(limiter, &candidates, policy, why);
 		/* Somebody takes away what is put there, again and again: rather no waiting at all. */
 		for (int direction = 0; direction < BWCTL_DIRECTIONS && tries == 2; direction++)
-			stop_pacing(&policy->enforcement[direction]);
+			if (policy->enforcement[direction].mode == BWCTL_MODE_PACE)
+				police(&policy->enforcement[direction],
+				       "what holds packets is taken away as soon as it is there");
 		if (!err)
 			err = policy_build(policy, limiter_leases_are_safe(), why);
 		if (err)

@@ -12,26 +12,17 @@
 #include "log.h"
 #include "policy.h"
 #include "queue.h"
+#include "why.h"
 
-#define HOLD_NAME     "bwctl%d"
-#define HOLD_IFINDEX  0x62770000U
-#define HOLD_INDEXES  0x10000U
-#define HOLD_QUEUES   16
-#define GRO_HEADERS   128 /* of one merged packet, beside its payload */
-#define LINK_FRAME_IP (POLICY_FRAME_BYTES - 14)
-
-static int hinder(char ret_why[HOLDER_WHY], int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int hinder(char ret_why[HOLDER_WHY], int err, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(ret_why, HOLDER_WHY, format, arguments);
-	va_end(arguments);
-	return err;
-}
+#define HOLD_NAME    "bwctl%d"
+#define HOLD_IFINDEX 0x62770000U
+#define HOLD_INDEXES 0x10000U
+#define HOLD_QUEUES  16
+#define GRO_HEADERS  128 /* of one merged packet, beside its payload */
+/* What most devices have (GSO_MAX_SEGS and GRO_LEGACY_MAX_SIZE in netdevice.h). */
+#define USUAL_SEGMENTS 65535
+#define USUAL_GRO_SIZE 65536
+#define LINK_FRAME_IP  (POLICY_FRAME_BYTES - 14)
 
 /* FNV-1a (RFC 9923): spreads the names of pin directories over the indexes set apart. */
 uint32_t holder_hold_ifindex(const struct pins *pins)
@@ -76,42 +67,48 @@ static bool is_watched(const struct holder_means *means, const struct bwctl_inte
 /* Asked once: a device that is made in vain takes a while to go again. */
 static bool kernel_lacks_fq;
 
-static int no_place(const char *name, int err, char ret_why[HOLDER_WHY])
+static int no_place(const char *name, int err, char why[LOG_TEXT])
 {
 	if (err == -ENOENT) {
 		kernel_lacks_fq = true;
-		return hinder(ret_why, err, "this kernel has no fq qdisc");
+		return why_refuse(why, err, "this kernel has no fq qdisc");
 	}
-	return hinder(ret_why, err, "no fq on '%s': %s", name, strerror(-err));
+	return why_fail(why, err, "no fq on '%s'", name);
 }
 
 static int look_out(const struct holder_means *means, const struct hooks_place *place,
 		    const char *name, bool will_prepare, enum queue_root *ret_root,
-		    char ret_why[HOLDER_WHY])
+		    char why[LOG_TEXT])
 {
 	char kind[16] = "";
 	int root;
 
 	root = queue_root_look(place->key->ifindex, POLICY_HORIZON_MAX_NS, kind);
 	if (root < 0)
-		return no_place(name, root, ret_why);
+		return no_place(name, root, why);
 	*ret_root = root;
 	if (root == QUEUE_ROOT_FOREIGN)
-		return hinder(ret_why, -EBUSY,
-			      strcmp(kind, "fq") ? "'%s' has a root qdisc of its own, %s" :
-						   "'%s' has an %s of its own with a short horizon",
-			      name, kind);
+		return why_refuse(why, -EBUSY,
+				  strcmp(kind, "fq") ?
+					  "'%s' has a root qdisc of its own, %s" :
+					  "'%s' has an %s of its own with a short horizon",
+				  name, kind);
 	if (will_prepare)
 		return 0;
 	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN)
-		return hinder(ret_why, -ENOENT, "fq is missing on '%s'", name);
+		return why_refuse(why, -ENOENT, "fq is missing on '%s'", name);
 	return is_watched(means, place->key) ?
 		       0 :
-		       hinder(ret_why, -ENOENT, "the fq on '%s' is not watched", name);
+		       why_refuse(why, -ENOENT, "the fq on '%s' is not watched", name);
+}
+
+static int no_clsact(const char *name, char why[LOG_TEXT])
+{
+	return why_refuse(why, -EBUSY, "'%s' has an ingress qdisc in the place of clsact", name);
 }
 
 static int look_in(const struct holder_means *means, const struct hooks_place *place,
-		   const char *name, bool will_prepare, char ret_why[HOLDER_WHY])
+		   const char *name, bool will_prepare, char why[LOG_TEXT])
 {
 	struct bwctl_interface_key key = hold_key(means);
 	struct bwctl_interface on_hold = {.priority = {[BWCTL_EGRESS] = 1}};
@@ -122,44 +119,48 @@ static int look_in(const struct holder_means *means, const struct hooks_place *p
 
 	found = hooks_count_tcx(place->key->ifindex, BWCTL_INGRESS);
 	if (found > is_ours)
-		return hinder(ret_why, -EBUSY,
-			      "another program on the ingress of '%s' would miss what waits", name);
+		return why_refuse(why, -EBUSY,
+				  "another program on the ingress of '%s' would miss what waits",
+				  name);
 	found = queue_ingress_neighbour(place->key->ifindex, HOOKS_CLSACT_HANDLE, neighbour);
 	if (found < 0)
-		return hinder(ret_why, found, "cannot look at the ingress of '%s': %s", name,
-			      strerror(-found));
+		return why_fail(why, found, "cannot look at the ingress of '%s'", name);
 	if (found)
-		return hinder(ret_why, -EBUSY, "%s on the ingress of '%s' would miss what waits",
-			      neighbour, name);
+		return why_refuse(why, -EBUSY, "%s on the ingress of '%s' would miss what waits",
+				  neighbour, name);
+	/* Before anything is made: what leads to the IFB hangs on clsact. */
+	if (will_prepare && means->is_led &&
+	    queue_clsact_kind(place->key->ifindex) == QUEUE_INGRESS)
+		return no_clsact(name, why);
 	if (will_prepare)
-		return kernel_lacks_fq ? no_place(name, -ENOENT, ret_why) : 0;
+		return kernel_lacks_fq ? no_place(name, -ENOENT, why) : 0;
 	if (queue_ifb_look(key.ifindex) != 1)
-		return hinder(ret_why, -ENOENT, "the IFB device is missing, or its fq is");
+		return why_refuse(why, -ENOENT, "the IFB device is missing, or its fq is");
 	if (hooks_link_state(means->pins, &key, BWCTL_EGRESS) != HOOKS_LINK_ATTACHED &&
 	    !hooks_clsact_is_attached(&key, &on_hold, BWCTL_EGRESS))
-		return hinder(ret_why, -ENOENT, "the program on the IFB device is missing");
+		return why_refuse(why, -ENOENT, "the program on the IFB device is missing");
 	if (means->is_led && queue_lead_look(place->key->ifindex, HOOKS_LEAD_PRIORITY,
 					     HOOKS_CLSACT_HANDLE, key.ifindex) != 1)
-		return hinder(ret_why, -ENOENT, "the filter from '%s' to the IFB device is missing",
-			      name);
+		return why_refuse(why, -ENOENT, "the filter from '%s' to the IFB device is missing",
+				  name);
 	return is_watched(means, &key) ?
 		       0 :
-		       hinder(ret_why, -ENOENT, "the fq of the IFB device is not watched");
+		       why_refuse(why, -ENOENT, "the fq of the IFB device is not watched");
 }
 
 static int look(const struct holder_means *means, const struct hooks_place *place, const char *name,
 		enum bwctl_direction direction, bool will_prepare, enum queue_root *ret_root,
-		char ret_why[HOLDER_WHY])
+		char why[LOG_TEXT])
 {
-	*ret_why = '\0';
+	*why = '\0';
 	if (!means->is_watched)
-		return hinder(ret_why, -EOPNOTSUPP,
-			      "this kernel does not tell when a qdisc is taken away");
+		return why_refuse(why, -EOPNOTSUPP,
+				  "this kernel does not tell when a qdisc is taken away");
 	if (direction == BWCTL_EGRESS)
-		return look_out(means, place, name, will_prepare, ret_root, ret_why);
+		return look_out(means, place, name, will_prepare, ret_root, why);
 	if (means->hold_fd < 0 || (means->is_led && means->lead_fd < 0))
-		return hinder(ret_why, -EOPNOTSUPP, "Linux 5.18 or newer is needed");
-	return look_in(means, place, name, will_prepare, ret_why);
+		return why_refuse(why, -EOPNOTSUPP, "Linux 5.18 or newer is needed");
+	return look_in(means, place, name, will_prepare, why);
 }
 
 /* Gives the root back to the kernel, and the length that a device without one may have had. */
@@ -180,7 +181,7 @@ static int restore_root(struct hooks_place *place)
 }
 
 static int prepare_out(const struct holder_means *means, struct hooks_place *place,
-		       const char *name, enum queue_root root, char ret_why[HOLDER_WHY])
+		       const char *name, enum queue_root root, char why[LOG_TEXT])
 {
 	struct bwctl_interface *record = place->record;
 	struct queue_sizes sizes;
@@ -195,7 +196,7 @@ static int prepare_out(const struct holder_means *means, struct hooks_place *pla
 			err = place->note(place);
 		}
 		if (err)
-			return no_place(name, err, ret_why);
+			return no_place(name, err, why);
 	}
 	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN) {
 		log_note("putting fq on '%s'", name);
@@ -203,11 +204,11 @@ static int prepare_out(const struct holder_means *means, struct hooks_place *pla
 		if (err) {
 			restore_root(place);
 			place->note(place);
-			return no_place(name, err, ret_why);
+			return no_place(name, err, why);
 		}
 	}
 	err = watch(means, place->key, BWCTL_EGRESS);
-	return err ? no_place(name, err, ret_why) : 0;
+	return err ? no_place(name, err, why) : 0;
 }
 
 static int write_nothing(const struct hooks_place *place)
@@ -247,58 +248,68 @@ static uint32_t hold_queues(unsigned int ifindex)
 
 /* From the device to the IFB. Ready before the program is that sends packets this way. */
 static int lead(const struct holder_means *means, struct hooks_place *place, const char *name,
-		char ret_why[HOLDER_WHY])
+		char why[LOG_TEXT])
 {
 	uint32_t ifindex = place->key->ifindex;
 	int err = hooks_prepare(place, BWCTL_HOOK_CLSACT);
 
 	if (err == -EBUSY)
-		return hinder(ret_why, err, "'%s' has an ingress qdisc in the place of clsact",
-			      name);
+		return no_clsact(name, why);
 	if (!err)
 		err = queue_lead_write(ifindex, HOOKS_LEAD_PRIORITY, HOOKS_CLSACT_HANDLE,
 				       means->lead_fd, hold_key(means).ifindex);
 	if (err == -ENOENT)
-		return hinder(ret_why, err, "this kernel has no mirred action");
-	return err ? hinder(ret_why, err, "no filter to the IFB device on '%s': %s", name,
-			    strerror(-err)) :
-		     0;
+		return why_refuse(why, err, "this kernel has no mirred action");
+	return err ? why_fail(why, err, "no filter to the IFB device on '%s'", name) : 0;
 }
 
-static int prepare_in(const struct holder_means *means, struct hooks_place *place, const char *name,
-		      char ret_why[HOLDER_WHY])
+/* The IFB, whole and watched. *ret_is_new: there was none, or not quite one. */
+static int prepare_hold(const struct holder_means *means, const struct hooks_place *place,
+			bool *ret_is_new, char why[LOG_TEXT])
 {
 	struct bwctl_interface_key key = hold_key(means);
-	int err = queue_ifb_look(key.ifindex);
+	int err;
 
-	if (err != 1) {
+	*ret_is_new = queue_ifb_look(key.ifindex) != 1;
+	if (*ret_is_new) {
 		holder_release_hold(means);
 		log_note("making an IFB device, index %u", key.ifindex);
 		err = queue_ifb_create(HOLD_NAME, key.ifindex, hold_queues(place->key->ifindex));
 		if (err == -ENOENT)
-			return hinder(ret_why, err, "this kernel has no IFB device, or no fq");
+			return why_refuse(why, err, "this kernel has no IFB device, or no fq");
 		if (err)
-			return hinder(ret_why, err, "cannot make an IFB device: %s",
-				      strerror(-err));
+			return why_fail(why, err, "cannot make an IFB device");
 	}
 	/* Replaced in place if it is there: a newer bwctl brings a newer one. */
 	err = attach_hold(means, &key);
 	if (!err)
 		err = watch(means, &key, BWCTL_INGRESS);
-	if (err)
-		return hinder(ret_why, err, "cannot attach to the IFB device: %s", strerror(-err));
-	return means->is_led ? lead(means, place, name, ret_why) : 0;
+	return err ? why_fail(why, err, "cannot attach to the IFB device") : 0;
+}
+
+static int prepare_in(const struct holder_means *means, struct hooks_place *place, const char *name,
+		      char why[LOG_TEXT])
+{
+	bool is_new;
+	int err = prepare_hold(means, place, &is_new, why);
+
+	if (!err && means->is_led)
+		err = lead(means, place, name, why);
+	/* One that others use already stays. */
+	if (err && is_new)
+		holder_release_hold(means);
+	return err;
 }
 
 int holder_hold(const struct holder_means *means, struct hooks_place *place, const char *name,
-		enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY])
+		enum bwctl_direction direction, enum holder_task task, char why[LOG_TEXT])
 {
 	enum queue_root root = QUEUE_ROOT_FOREIGN;
-	int err = look(means, place, name, direction, task != HOLDER_IS, &root, ret_why);
+	int err = look(means, place, name, direction, task != HOLDER_IS, &root, why);
 
 	if (!err && task == HOLDER_MAKE)
-		err = direction == BWCTL_EGRESS ? prepare_out(means, place, name, root, ret_why) :
-						  prepare_in(means, place, name, ret_why);
+		err = direction == BWCTL_EGRESS ? prepare_out(means, place, name, root, why) :
+						  prepare_in(means, place, name, why);
 	return err ? err : root == QUEUE_ROOT_FQ_PACES;
 }
 
@@ -405,6 +416,19 @@ int holder_release(const struct holder_means *means, struct hooks_place *place, 
 	first = first ? first : err;
 	err = holder_fit(place, as_they_like);
 	return first ? first : err == -ENODEV ? 0 : err;
+}
+
+int holder_release_unknown(unsigned int ifindex)
+{
+	struct queue_sizes sizes;
+	int err = queue_root_restore(ifindex);
+
+	if (!err)
+		err = queue_sizes_read(ifindex, &sizes);
+	if (err)
+		return err == -ENODEV ? 0 : err;
+	return (sizes.gso_max_segs && sizes.gso_max_segs < USUAL_SEGMENTS) ||
+	       (sizes.gro_max_size && sizes.gro_max_size < USUAL_GRO_SIZE);
 }
 
 int holder_release_hold(const struct holder_means *means)

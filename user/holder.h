@@ -16,9 +16,8 @@
 
 #include "bwctl.h"
 #include "hooks.h"
+#include "log.h"
 #include "pins.h"
-
-#define HOLDER_WHY (sizeof(((struct bwctl_enforcement *)0)->why))
 
 /* What the limiter lends. Interfaces are those of the current network namespace. */
 struct holder_means {
@@ -47,7 +46,7 @@ enum holder_task {
  * could not be found out.
  */
 int holder_hold(const struct holder_means *means, struct hooks_place *place, const char *name,
-		enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY]);
+		enum bwctl_direction direction, enum holder_task task, char why[LOG_TEXT]);
 
 /*
  * Keeps what an interface sends and what GRO makes of what it receives to so
@@ -62,6 +61,12 @@ int holder_fit(struct hooks_place *place, const uint32_t segments[BWCTL_DIRECTIO
  * go. 0 or -errno.
  */
 int holder_release(const struct holder_means *means, struct hooks_place *place, bool is_here);
+
+/*
+ * The same where the record is lost: the root, which is told by its handle. Sizes stay
+ * as they are: 1 if they may be lower than they were, 0, or -errno.
+ */
+int holder_release_unknown(unsigned int ifindex);
 
 /* Removes the IFB of this network namespace, if there is one. 0 or -errno. */
 int holder_release_hold(const struct holder_means *means);

@@ -99,10 +99,12 @@ enum hooks_link hooks_link_state(const struct pins *pins, const struct bwctl_int
 				 enum bwctl_direction direction)
 {
 	char path[PINS_PATH];
+	uint32_t ifindex;
 
 	link_path(pins, key, direction, path);
-	if (link_ifindex(path) == key->ifindex)
-		return HOOKS_LINK_ATTACHED;
+	ifindex = link_ifindex(path);
+	if (ifindex)
+		return ifindex == key->ifindex ? HOOKS_LINK_ATTACHED : HOOKS_LINK_MOVED;
 	return access(path, F_OK) ? HOOKS_LINK_NONE : HOOKS_LINK_DEAD;
 }
 
@@ -348,38 +350,37 @@ static bool program_uses(__u32 program_id, __u32 map_id)
 	return found;
 }
 
-int hooks_detach_unknown(int map_fd, char why[LOG_TEXT])
+static __u32 map_id(int map_fd)
 {
-	struct if_nameindex *all, *each;
 	struct bpf_map_info map = {0};
 	__u32 length = sizeof(map);
-	int err = 0;
 
-	if (bpf_obj_get_info_by_fd(map_fd, &map, &length))
-		return 0;
-	all = if_nameindex();
-	for (each = all; each && each->if_index && !err; each++)
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			for (__u32 priority = 1; priority <= CLSACT_PRIORITIES; priority++) {
-				LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)each->if_index,
-					    .attach_point = tc_point(direction));
-				LIBBPF_OPTS(bpf_tc_opts, seen, .handle = HOOKS_CLSACT_HANDLE,
-					    .priority = priority);
-				LIBBPF_OPTS(bpf_tc_opts, ours, .handle = HOOKS_CLSACT_HANDLE,
-					    .priority = priority);
+	return bpf_obj_get_info_by_fd(map_fd, &map, &length) ? 0 : map.id;
+}
 
-				if (bpf_tc_query(&hook, &seen) ||
-				    !program_uses(seen.prog_id, map.id))
-					continue;
-				err = bpf_tc_detach(&hook, &ours);
-				if (!err && direction == BWCTL_INGRESS)
-					err = queue_lead_remove(each->if_index, HOOKS_LEAD_PRIORITY,
-								HOOKS_CLSACT_HANDLE);
-				if (err)
-					why_fail(why, err, "cannot detach from '%s'",
-						 each->if_name);
-			}
-	if (all)
-		if_freenameindex(all);
-	return err;
+int hooks_detach_unknown(const struct pins *pins, const struct bwctl_interface_key *key, int map_fd)
+{
+	struct bwctl_interface record = {0};
+	struct hooks_place place = {.pins = pins, .key = key, .record = &record};
+	__u32 map = map_id(map_fd);
+	int err = 0, found = 0;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
+		if (hooks_link_state(pins, key, direction) != HOOKS_LINK_NONE)
+			found = 1;
+		err = detach_tcx(&place, direction);
+		for (__u32 priority = 1; priority <= CLSACT_PRIORITIES && map && !err; priority++) {
+			LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)key->ifindex,
+				    .attach_point = tc_point(direction));
+			LIBBPF_OPTS(bpf_tc_opts, seen, .handle = HOOKS_CLSACT_HANDLE,
+				    .priority = priority);
+
+			if (bpf_tc_query(&hook, &seen) || !program_uses(seen.prog_id, map))
+				continue;
+			found = 1;
+			record.priority[direction] = priority;
+			err = detach_clsact(&place, direction);
+		}
+	}
+	return err ? err : found;
 }

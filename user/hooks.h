@@ -43,6 +43,7 @@ int hooks_has_ethernet_header(const char *name, char why[LOG_TEXT]);
 enum hooks_link {
 	HOOKS_LINK_NONE,
 	HOOKS_LINK_ATTACHED,
+	HOOKS_LINK_MOVED, /* the same, but its device got another index in another network namespace */
 	HOOKS_LINK_DEAD, /* pinned, and its device is gone, or it cannot be opened */
 };
 enum hooks_link hooks_link_state(const struct pins *pins, const struct bwctl_interface_key *key,
@@ -91,9 +92,11 @@ int hooks_remove_clsact(struct hooks_place *place);
 int hooks_remove_lost_links(const struct pins *pins);
 
 /*
- * Detaches the clsact filters whose programs use a map, on every interface of
- * this network namespace. 0, or -errno and why.
+ * Detaches from one interface what is ours without a record: links by their
+ * pins, clsact filters by a map that their programs use (-1: unknown). 1 if
+ * there was something, 0, or -errno.
  */
-int hooks_detach_unknown(int map_fd, char why[LOG_TEXT]);
+int hooks_detach_unknown(const struct pins *pins, const struct bwctl_interface_key *key,
+			 int map_fd);
 
 #endif

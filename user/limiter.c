@@ -62,6 +62,7 @@ struct limiter {
 	bool is_watched;
 	struct bwctl_bpf *skeleton; /* only when it was opened to create */
 	uint64_t netns_inode;
+	bool has_left_sizes;
 };
 
 /*
@@ -369,6 +370,63 @@ static void limiter_abandon(struct limiter *limiter)
 		limiter_remove(limiter, ignored);
 }
 
+/* Packets that wait leave in their time, before the queue goes in which they do. */
+static void drain(const struct limiter *limiter)
+{
+	uint64_t now_ns = limiter_now_ns(), until_ns = now_ns;
+	struct timespec rest;
+
+	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_clock clock;
+
+		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &direction, &clock) &&
+		    clock.held_until_ns > until_ns)
+			until_ns = clock.held_until_ns;
+	}
+	if (until_ns == now_ns)
+		return;
+	until_ns += POLICY_LATE_NS + POLICY_DRIFT_MAX_NS;
+	if (until_ns > now_ns + DRAIN_MAX_NS)
+		until_ns = now_ns + DRAIN_MAX_NS;
+	rest.tv_sec = (time_t)((until_ns - now_ns) / 1000000000ULL);
+	rest.tv_nsec = (long)((until_ns - now_ns) % 1000000000ULL);
+	nanosleep(&rest, NULL);
+}
+
+/*
+ * Detaching and unpinning need to know nothing of what the maps hold: links are
+ * told by their pins, filters by the counters that they use, roots by their handle.
+ */
+static int detach_unknown(struct limiter *limiter, bool is_other, char why[LOG_TEXT])
+{
+	struct if_nameindex *all = if_nameindex();
+	int err = all ? 0 : -errno;
+
+	for (const struct if_nameindex *each = all; each && each->if_index && err >= 0; each++) {
+		struct bwctl_interface_key key = {.netns_inode = limiter->netns_inode,
+						  .ifindex = each->if_index};
+
+		/* The IFB goes last, with the pins: what it holds belongs to the others. */
+		if (each->if_index == holder_hold_ifindex(&limiter->pins))
+			continue;
+		err = hooks_detach_unknown(&limiter->pins, &key, limiter->map_fd[MAP_COUNTERS]);
+		if (err > 0) {
+			/* Of clocks of another kind it cannot be read how long. */
+			if (!is_other)
+				drain(limiter);
+			err = holder_release_unknown(each->if_index);
+			limiter->has_left_sizes = limiter->has_left_sizes || err > 0;
+		}
+		if (err < 0)
+			why_fail(why, err, "cannot detach from '%s'", each->if_name);
+	}
+	if (all)
+		if_freenameindex(all);
+	if (err >= 0 && is_other)
+		close_maps(limiter);
+	return err < 0 ? err : 0;
+}
+
 int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter_access access,
 		 char why[LOG_TEXT])
 {
@@ -402,18 +460,9 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	err = open_maps(limiter, why);
 	if (!err)
 		err = check_policy_abi(limiter, why);
-	/*
-	 * Detaching and unpinning need to know nothing of what the maps hold: links
-	 * go with their pins, filters are told by the counters that they use.
-	 */
 	if (access == LIMITER_REMOVE &&
-	    (err == -EPROTO || (err == -ENOENT && limiter->map_fd[MAP_INTERFACES] < 0))) {
-		bool is_other = err == -EPROTO;
-
-		err = hooks_detach_unknown(limiter->map_fd[MAP_COUNTERS], why);
-		if (!err && is_other)
-			close_maps(limiter);
-	}
+	    (err == -EPROTO || (err == -ENOENT && limiter->map_fd[MAP_INTERFACES] < 0)))
+		err = detach_unknown(limiter, err == -EPROTO, why);
 	/* A directory and not all of its maps: what a command left that died, or somebody who cleaned up. */
 	if (err == -ENOENT && (access == LIMITER_CREATE || access == LIMITER_REMOVE))
 		err = 0;
@@ -686,7 +735,7 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 		enum hooks_link link = hooks_link_state(&limiter->pins, key, direction);
 
 		interface->hook[direction] = BWCTL_HOOK_NONE;
-		if (link == HOOKS_LINK_ATTACHED)
+		if (link == HOOKS_LINK_ATTACHED || (link == HOOKS_LINK_MOVED && !interface->exists))
 			interface->hook[direction] = BWCTL_HOOK_TCX;
 		else if (link == HOOKS_LINK_DEAD)
 			dead = true; /* its device is gone, and maybe the namespace with it */
@@ -701,8 +750,9 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 		struct hooks_place place = place_of(limiter, key, &interface->record);
 
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			holder_hold(&means, &place, interface->name, direction, HOLDER_IS,
-				    interface->hindrance[direction]);
+			interface->holds[direction] = holder_hold(&means, &place, interface->name,
+								  direction, HOLDER_IS,
+								  interface->hindrance[direction]);
 	}
 }
 
@@ -736,8 +786,7 @@ static struct bwctl_interface record_of(const struct limiter *limiter,
 
 /* Queues of another network namespace are as they were left, unless their loss was noticed. */
 static int look_elsewhere(const struct limiter *limiter, const struct bwctl_interface_key *key,
-			  const char *name, enum bwctl_direction direction,
-			  char ret_why[HOLDER_WHY])
+			  const char *name, enum bwctl_direction direction, char why[LOG_TEXT])
 {
 	struct bwctl_interface_key holding = *key;
 	struct bwctl_holder holder;
@@ -747,21 +796,28 @@ static int look_elsewhere(const struct limiter *limiter, const struct bwctl_inte
 	if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &holding, &holder) &&
 	    !holder.is_lost)
 		return 0;
-	snprintf(ret_why, HOLDER_WHY, "packets cannot wait on '%s' in another network namespace",
-		 name);
-	return -EOPNOTSUPP;
+	return why_refuse(why, -EOPNOTSUPP,
+			  "packets cannot wait on '%s' in another network namespace", name);
 }
 
 int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
-		 enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY])
+		 enum bwctl_direction direction, enum holder_task task, char why[LOG_TEXT])
 {
 	struct bwctl_interface record = record_of(limiter, key);
 	struct hooks_place place = place_of(limiter, key, &record);
 	struct holder_means means = means_of(limiter);
+	enum hooks_link link;
+	int err;
 
-	return key->netns_inode == limiter->netns_inode ?
-		       holder_hold(&means, &place, name, direction, task, ret_why) :
-		       look_elsewhere(limiter, key, name, direction, ret_why);
+	if (key->netns_inode != limiter->netns_inode)
+		return look_elsewhere(limiter, key, name, direction, why);
+	err = holder_hold(&means, &place, name, direction, task, why);
+	link = hooks_link_state(&limiter->pins, key, direction);
+	/* Links go along to another network namespace, queues do not. */
+	if (err == -ENODEV && (link == HOOKS_LINK_ATTACHED || link == HOOKS_LINK_MOVED))
+		return why_refuse(why, -EOPNOTSUPP, "'%s' is in another network namespace now",
+				  name);
+	return err;
 }
 
 int limiter_fit(struct limiter *limiter, const struct bwctl_interface_key *key,
@@ -798,29 +854,6 @@ static int forget(struct limiter *limiter, struct hooks_place *place)
 	if (!err && !is_loaded_here(limiter))
 		err = holder_release_hold(&means);
 	return err;
-}
-
-/* Packets that wait leave in their time, before the queue goes in which they do. */
-static void drain(const struct limiter *limiter)
-{
-	uint64_t now_ns = limiter_now_ns(), until_ns = now_ns;
-	struct timespec rest;
-
-	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		struct bwctl_clock clock;
-
-		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &direction, &clock) &&
-		    clock.held_until_ns > until_ns)
-			until_ns = clock.held_until_ns;
-	}
-	if (until_ns == now_ns)
-		return;
-	until_ns += POLICY_LATE_NS + POLICY_DRIFT_MAX_NS;
-	if (until_ns > now_ns + DRAIN_MAX_NS)
-		until_ns = now_ns + DRAIN_MAX_NS;
-	rest.tv_sec = (time_t)((until_ns - now_ns) / 1000000000ULL);
-	rest.tv_nsec = (long)((until_ns - now_ns) % 1000000000ULL);
-	nanosleep(&rest, NULL);
 }
 
 static int by_index(const void *a, const void *b)
@@ -994,6 +1027,11 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 bool limiter_is_fresh(const struct limiter *limiter)
 {
 	return limiter->fresh;
+}
+
+bool limiter_has_left_sizes(const struct limiter *limiter)
+{
+	return limiter->has_left_sizes;
 }
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])

@@ -38,8 +38,8 @@ struct limiter_interface {
 	bool exists;   /* in this network namespace, now */
 	char name[16]; /* its name now; as it was loaded when it is gone or elsewhere */
 	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */
-	char hindrance[BWCTL_DIRECTIONS]
-		      [HOLDER_WHY]; /* why packets cannot wait there now, or empty */
+	int holds[BWCTL_DIRECTIONS];		/* what holder_hold() says of it now, */
+	char hindrance[BWCTL_DIRECTIONS][LOG_TEXT]; /* and why packets cannot wait, or empty */
 };
 
 /*
@@ -110,7 +110,7 @@ int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interfa
  * others only whether packets can wait there now. 0, 1, or -errno and why not.
  */
 int limiter_hold(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
-		 enum bwctl_direction direction, enum holder_task task, char ret_why[HOLDER_WHY]);
+		 enum bwctl_direction direction, enum holder_task task, char why[LOG_TEXT]);
 
 /*
  * Where a program redirects what waits on ingress: the IFB of this limiter, which has
@@ -136,6 +136,12 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 
 /* Whether it was opened to be created, and nothing was there. */
 bool limiter_is_fresh(const struct limiter *limiter);
+
+/*
+ * Whether opening it with LIMITER_REMOVE took off an interface of which nothing was
+ * written down, and sizes that a low limit had lowered may be what it has now.
+ */
+bool limiter_has_left_sizes(const struct limiter *limiter);
 
 /* Removes every pin. For when no interface is loaded any more. */
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT]);

@@ -87,26 +87,28 @@ const char *report_hook_name(enum bwctl_hook hook)
 }
 
 enum bwctl_mode report_mode(const struct report *report, enum bwctl_direction direction,
-			    char ret_why[HOLDER_WHY])
+			    char ret_why[LOG_TEXT])
 {
 	const struct bwctl_enforcement *enforcement = &report->policy.enforcement[direction];
 
-	snprintf(ret_why, HOLDER_WHY, "%s", enforcement->why);
+	snprintf(ret_why, LOG_TEXT, "%s", enforcement->why);
 	if (enforcement->mode != BWCTL_MODE_PACE)
 		return BWCTL_MODE_POLICE;
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
 
-		if (interface->exists && *interface->hindrance[direction]) {
-			snprintf(ret_why, HOLDER_WHY, "%s", interface->hindrance[direction]);
+		if (!interface->exists || !*interface->hindrance[direction])
+			continue;
+		snprintf(ret_why, LOG_TEXT, "%s", interface->hindrance[direction]);
+		/* Somebody is in the way, but nothing is missing: packets wait as before. */
+		if (report->lost_queue[direction] || interface->holds[direction] != -EBUSY)
 			return BWCTL_MODE_POLICE;
-		}
 	}
-	if (report->lost_queue[direction]) {
-		snprintf(ret_why, HOLDER_WHY, "the queue that held packets was taken away");
-		return BWCTL_MODE_POLICE;
-	}
-	return BWCTL_MODE_PACE;
+	if (!report->lost_queue[direction])
+		return BWCTL_MODE_PACE;
+	if (!*ret_why)
+		snprintf(ret_why, LOG_TEXT, "the queue that held packets was taken away");
+	return BWCTL_MODE_POLICE;
 }
 
 static json_t *tally_json(const struct bwctl_tally *tally)
@@ -156,7 +158,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 	struct bwctl_flow_counters total = report_total(report, direction);
 	bool unlimited = !meter->rate_bits_s;
 	json_t *classes = json_object(), *object;
-	char why[HOLDER_WHY];
+	char why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
 
 	for (int class = 0; class < BWCTL_CLASSES; class ++) {
@@ -189,7 +191,7 @@ static json_t *hook_json(const struct report *report, const struct limiter_inter
 			 enum bwctl_direction direction)
 {
 	const char *hook = report_hook_name(interface->hook[direction]);
-	char why[HOLDER_WHY];
+	char why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
 
 	return json_pack("{s:s?, s:s?}", "hook", hook, "mode",

@@ -39,10 +39,11 @@ struct bwctl_flow_counters report_total(const struct report *report,
 
 /*
  * What one direction does with packets over the limit, now: BWCTL_MODE_PACE, or
- * BWCTL_MODE_POLICE and why it does not pace, empty if that was asked for.
+ * BWCTL_MODE_POLICE and why it does not pace, empty if that was asked for. Where it
+ * paces and the next policy will not, ret_why is why, otherwise empty.
  */
 enum bwctl_mode report_mode(const struct report *report, enum bwctl_direction direction,
-			    char ret_why[HOLDER_WHY]);
+			    char ret_why[LOG_TEXT]);
 
 /* The interface that other programs use; docs/bwctl.8 describes it. NULL when out of memory. */
 json_t *report_json(const struct report *report);

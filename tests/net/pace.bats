@@ -864,8 +864,13 @@ root() {
 		rig_bwctl load eth0
 		mode pace pace
 		"others_$kind"
-		mode police pace
+		# In force is what was, and what comes is said.
+		expect 'modes' '["pace","pace"]' "$(shown '[.ingress.mode, .egress.mode]')"
 		reason ingress 'on the ingress of '
+		reason egress null
+		expect 'lines of show' 1 "$(rig_bwctl show |
+			grep -c 'the next "bwctl set" or "bwctl load" polices: .* on the ingress of ')"
+		[[ $kind != filter ]] || still_paces_in
 		rig_bwctl load eth0
 		mode police pace
 		# In truth too: what is over is dropped at once.
@@ -873,6 +878,16 @@ root() {
 		"no_others_$kind"
 		rig_bwctl unload
 	done
+}
+
+still_paces_in() {
+	local waited
+	rig_sink sink inside 9000
+	waited=$(paced ingress)
+	numbered far "$RIG_INSIDE4" 100 1472 100000000
+	sleep 0.3
+	(($(paced ingress) - waited > 10))
+	expect 'dropped' 0 "$(shown .ingress.dropped.packets)"
 }
 
 others_filter() {
@@ -975,4 +990,169 @@ no_others_nft() {
 	mode pace pace
 	rig_bwctl unload
 	expect 'IFBs of appliance' '' "$(ip -n appliance link show type ifb)"
+}
+
+# goes_on_pacing: packets wait in both directions, none is dropped as policing would
+goes_on_pacing() {
+	local out in
+	mode pace pace
+	[[ -e $RIG_DIR/sink-far.sink ]] || rig_sink sink-far far 9000
+	[[ -e $RIG_DIR/sink-near.sink ]] || rig_sink sink-near appliance 9000
+	out=$(paced egress) in=$(paced ingress)
+	numbered appliance "$RIG_FAR4" 100 1472 100000000
+	numbered far "$RIG_APPLIANCE4" 100 1472 100000000
+	sleep 0.3
+	(($(paced egress) - out > 10 && $(paced ingress) - in > 10))
+	expect 'dropped' '[0,0]' "$(shown '[.ingress, .egress | .dropped.packets]')"
+	mode pace pace
+}
+
+@test "a device that vanishes, or a network namespace, takes its queues along: the others go on pacing" {
+	local device
+	needs_fq
+	ip -n appliance link add veth7 type veth peer name veth8
+	ip -n appliance link add many7 numtxqueues 4 numrxqueues 4 type ifb
+	ip -n appliance link set veth8 up
+	rig_bwctl load eth0
+	for device in veth7 many7; do
+		ip -n appliance link set "$device" up
+		rig_bwctl load "$device"
+		rig_bwctl set 20mbit
+		mode pace pace
+		ip -n appliance link delete "$device"
+		goes_on_pacing
+		# The same again once user space has looked.
+		rig_bwctl set 20mbit
+		goes_on_pacing
+	done
+
+	ip netns add gone
+	ip -n appliance link add veth7 type veth peer name eth7 netns gone
+	ip -n appliance link set veth7 up
+	ip -n gone link set eth7 up
+	"$BWCTL" -n gone load eth7
+	rig_bwctl set 20mbit
+	mode pace pace
+	expect 'IFBs of gone' 1 "$(ip -n gone -j link show type ifb | jq length)"
+	ip netns delete gone
+	# The kernel does that when it has time; its end of the pair is the last to go.
+	rig_wait 10 vanished veth7
+	goes_on_pacing
+	rig_bwctl set 20mbit
+	goes_on_pacing
+
+	# The IFB is another matter: it holds what others received.
+	ip -n appliance link delete bwctl0
+	mode police pace
+	reason ingress IFB
+	rig_bwctl unload
+	expect 'pins' '' "$(find "$PINS" -mindepth 1 ! -name '*.debug')"
+}
+
+vanished() {
+	! ip -n appliance link show "$1" >/dev/null 2>&1
+}
+
+@test "unload without its notes: what is ours is told by itself, and what is another limiter's stays" {
+	local lost
+	needs_fq
+	rig_bwctl --pin-dir "$PINS/two" load inside0
+	for lost in interfaces leases; do
+		rig_bwctl load eth0
+		rig_bwctl set 1mbit
+		expect 'root' fq "$(root eth0)"
+		rm "$PINS/bwctl/$lost"
+		# Of another size than ours: that of another version.
+		[[ $lost == interfaces ]] ||
+			bpftool map create "$PINS/bwctl/leases" type array key 4 value 4 entries 1 name leases
+		run -0 --separate-stderr rig_bwctl unload
+		# shellcheck disable=SC2154 # stderr is run's
+		[[ $stderr == *'hint: '*gso_max_segs* ]] || expect 'hint' gso_max_segs "$stderr"
+		expect 'lines of hint' 1 "$(wc -l <<<"$stderr")"
+		expect 'root' noqueue "$(root eth0)"
+		expect 'filters' '' "$(tc -n appliance filter show dev eth0 ingress 2>/dev/null)"
+		segments eth0 low
+		ip -n appliance link set eth0 gso_max_segs 65535 gro_max_size 65536
+		expect 'root of inside0' fq "$(root inside0)"
+		expect 'IFBs' 1 "$(ip -n appliance -j link show type ifb | jq length)"
+		expect 'pins' '' "$(find "$PINS/bwctl" 2>/dev/null)"
+		rig_bwctl --pin-dir "$PINS/two" show --json |
+			jq -e '.ingress.mode == "pace" and .egress.mode == "pace"'
+	done
+	# With nothing lowered there is nothing to be said.
+	rig_bwctl load eth0
+	rm "$PINS/bwctl/interfaces"
+	run -0 --separate-stderr rig_bwctl unload
+	expect 'hints' '' "$stderr"
+	expect 'root' noqueue "$(root eth0)"
+	rig_bwctl --pin-dir "$PINS/two" unload
+}
+
+@test "an ingress qdisc in the place of clsact, on kernels without tcx: no IFB is left behind" {
+	needs_fq
+	! has_tcx || skip 'this kernel has tcx, which needs no clsact'
+	tc -n appliance qdisc add dev inside0 clsact
+	tc -n appliance filter add dev inside0 ingress pref 9 protocol ip u32 match ip dport 9 0xffff flowid 1:1
+	rig_bwctl load inside0
+	mode police pace
+	expect 'IFBs' '' "$(ip -n appliance link show type ifb)"
+	tc -n appliance filter delete dev inside0 ingress pref 9
+	tc -n appliance qdisc add dev eth0 ingress
+	run -1 rig_bwctl load eth0
+	expect 'IFBs' '' "$(ip -n appliance link show type ifb)"
+	tc -n appliance qdisc delete dev eth0 ingress
+	rig_bwctl load eth0
+	mode pace pace
+}
+
+@test "the interface that kept the others from pacing is unloaded: they pace again" {
+	needs_fq
+	tc -n appliance qdisc add dev inside0 root handle 1: htb default 10
+	tc -n appliance class add dev inside0 parent 1: classid 1:10 htb rate 1gbit
+	rig_bwctl load eth0
+	rig_bwctl set 20mbit
+	rig_bwctl load inside0
+	mode pace police
+	run -0 rig_bwctl unload inside0
+	[[ $output == *'still loaded on 1 other interface'*'egress '*'pace: '* && $output != *'ingress '* ]] ||
+		expect 'output' 'that egress paces' "$output"
+	goes_on_pacing
+	# Where nothing becomes different nothing is said.
+	rig_bwctl set mode police
+	rig_bwctl load inside0
+	run -0 rig_bwctl unload inside0
+	expect 'output' $'unloaded from inside0\nstill loaded on 1 other interface' "$output"
+	expect 'modes' '["police","police"]' "$(shown '[.ingress.mode, .egress.mode]')"
+}
+
+@test "an interface that is taken to another network namespace has no queue there: it polices" {
+	local after taken
+	needs_fq
+	ip netns add other
+	rig_bwctl load eth0
+	for taken in no yes; do
+		ip -n appliance link add veth7 type veth peer name veth8
+		ip -n appliance link set veth7 up
+		ip -n appliance link set veth8 up
+		rig_bwctl load veth7
+		rig_bwctl set 20mbit
+		mode pace pace
+		# Where its index is taken it gets another.
+		[[ $taken == no ]] || ip -n other link add taken index \
+			"$(ip -n appliance -j link show veth7 | jq '.[0].ifindex')" type ifb
+		ip -n appliance link set veth7 netns other
+		ip -n other link set veth7 up
+		mode pace police
+		# Filters do not go along, links do.
+		after=pace
+		! has_tcx || after=police
+		rig_bwctl set 20mbit
+		mode "$after" "$after"
+		[[ $after == pace ]] || reason egress "'veth7' is in another network namespace now"
+		ip -n other link delete veth7
+		rig_bwctl set 20mbit
+		mode pace pace
+		rig_bwctl unload veth7
+	done
+	ip netns delete other
 }
