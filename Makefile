@@ -33,6 +33,7 @@ DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
 # What "make check-vm" boots: Debian's kernels, by version.
 KERNELS ?= 5.10 6.1 6.12 newest
+JOBS ?= 1
 
 LIBRARIES = libbpf jansson libmnl libelf zlib
 
@@ -81,7 +82,8 @@ help: ## this list
 	@printf '\nvariables:\n'
 	@printf '  %-10s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
 		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
-		KERNELS 'of check-vm: 5.10 6.1 6.12 newest' PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
+		KERNELS 'of check-vm: 5.10 6.1 6.12 newest' \
+		JOBS 'of check-vm: machines at once (1)' PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
 deps: ## install the Debian packages that are missing (as root)
@@ -157,7 +159,7 @@ check-vm: ## the network tests on the Debian kernels KERNELS, in virtual machine
 	$(as_root)
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM)"
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/check $(KERNELS)
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/check --jobs $(JOBS) $(KERNELS)
 
 goodput: ## docs/goodput.md: TCP under bwctl and other limiters, hours in a virtual machine (as root)
 	$(as_root)
