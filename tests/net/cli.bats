@@ -26,6 +26,11 @@ setup_file() {
 		echo "run $BATS_TEST_FILENAME itself: it isolates itself"
 		return 1
 	}
+	# What load takes when nothing is asked for.
+	HOOK=tcx
+	rig_has_tcx || HOOK=clsact
+	export HOOK
+	echo "# hook: $HOOK" >&3
 }
 
 setup() {
@@ -343,7 +348,7 @@ refuse_settings() {
 		"$BATS_TEST_TMPDIR/json"
 	expect 'names' '["egress","ingress","interfaces","version"]' "$(json keys)"
 	expect 'interfaces' "$(ip -j link show cli0 | jq -c -S '[{name: .[].ifname, ifindex: .[].ifindex,
-		ingress: {hook: "tcx", mode: "police"}, egress: {hook: "tcx", mode: "police"}}]')" \
+		ingress: {hook: env.HOOK, mode: "police"}, egress: {hook: env.HOOK, mode: "police"}}]')" \
 		"$(json .interfaces)"
 	jq -e "
 		def tally: map_values(type) == $tally;
@@ -408,7 +413,7 @@ refuse_settings() {
 
 @test "options before and after the command, and between its words" {
 	ip netns add red
-	ip link add cli0 netns red type veth peer name cli1 netns red
+	ip -n red link add cli0 type veth peer name cli1
 	"$BWCTL" -n red load cli0
 	"$BWCTL" load -n red cli1
 	"$BWCTL" set 5mbit --json | jq -e '.ingress.limit_bits_per_second == 5000000'
@@ -473,7 +478,7 @@ refuse_settings() {
 	local name
 	for name in ingress set unlimited eth0.100 a234567890bcdef 'we@ird' --json; do
 		ip link add name "$name" type veth peer name peer0
-		done_saying "loaded on $name (tcx, ingress and egress)" load -- "$name"
+		done_saying "loaded on $name ($HOOK, ingress and egress)" load -- "$name"
 		"$BWCTL" set 5mbit >/dev/null
 		"$BWCTL" show --json | jq -e --arg name "$name" '[.interfaces[].name] == [$name]'
 		[[ $("$BWCTL" show) == *"$name"* ]]
@@ -630,7 +635,7 @@ refuse_settings() {
 		.ingress.limit_bits_per_second == 20000000'
 	"$BWCTL" --pin-dir "$PINS/one" unload
 	done_saying 'nothing is loaded' show
-	"$BWCTL" --pin-dir "$PINS/two" show --json | jq -e '.interfaces[0].ingress.hook == "tcx"'
+	"$BWCTL" --pin-dir "$PINS/two" show --json | jq -e '.interfaces[0].ingress.hook == env.HOOK'
 	"$BWCTL" --pin-dir "$PINS/two" unload
 	expect 'pins' '' "$(find "$PINS" -mindepth 1 ! -name '*.debug')"
 }
@@ -638,7 +643,7 @@ refuse_settings() {
 @test "two network namespaces share one limiter" {
 	ip netns add red
 	ip netns add blue
-	ip link add cli0 netns red type veth peer name cli0 netns blue
+	ip -n red link add cli0 type veth peer name cli0 netns blue
 	ip -n red address add 10.0.0.1/24 dev cli0
 	ip -n blue address add 10.0.0.2/24 dev cli0
 	ip -n red link set cli0 up
@@ -669,7 +674,7 @@ unloads_all() {
 
 @test "a network namespace that is gone keeps nothing alive" {
 	ip netns add red
-	ip link add cli0 netns red type veth peer name cli1 netns red
+	ip -n red link add cli0 type veth peer name cli1
 	"$BWCTL" -n red load cli0
 	load
 	ip netns delete red
@@ -697,12 +702,12 @@ unloads_all() {
 	# With all three closed, what is opened instead must not be written to.
 	run bash -c '"$@" <&- >&- 2>&-' sh "$BWCTL" set 8mbit
 	expect 'exit code without descriptors' 1 "$status"
-	json '.egress.limit_bits_per_second == 8000000 and .interfaces[0].egress.hook == "tcx"'
+	json '.egress.limit_bits_per_second == 8000000 and .interfaces[0].egress.hook == env.HOOK'
 }
 
 @test "under ip netns exec, which hides the BPF file system: refused, with what to do instead" {
 	ip netns add red
-	ip link add cli0 netns red type veth peer name cli1 netns red
+	ip -n red link add cli0 type veth peer name cli1
 	run --separate-stderr ip netns exec red "$BWCTL" load cli0
 	expect 'exit code' 1 "$status"
 	expect 'output' '' "$output"

@@ -156,6 +156,17 @@ rig_offload() {
 	rig_in "$1" ethtool -K "$2" tso "$3" tx-udp-segmentation "$3" gso "$4" gro "$5"
 }
 
+# Whether this kernel has tcx (6.6), and whether it has what lets packets wait.
+rig_has_tcx() {
+	"$RIG_TOOLS/neighbour" tcx lo ingress /sys/fs/bpf/rig-probe 2>/dev/null || return
+	rm /sys/fs/bpf/rig-probe-*
+}
+
+rig_has_fq() {
+	tc qdisc add dev lo root fq 2>/dev/null || return
+	tc qdisc delete dev lo root
+}
+
 # rig_start NAMESPACE COMMAND...: in the background. Its pid is in RIG_PID and in RIG_DIR/pids,
 # so that even one that was started in a subshell is stopped in the end.
 rig_start() {
