@@ -6,6 +6,7 @@ VERSION = 0.1.0
 PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/bwctl
 DESTDIR ?=
 
 CLANG   ?= clang
@@ -25,9 +26,10 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 # Debian packages, by what they are for. "make deps" installs those that are missing.
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
-	      libjansson-dev libmnl-dev bpftool
+	      libjansson-dev libmnl-dev libinih-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
+DEPS_FUZZ := libclang-rt-14-dev
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
@@ -35,7 +37,10 @@ DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 KERNELS ?= 5.10 6.1 6.12 newest
 JOBS ?= 1
 
-LIBRARIES = libbpf jansson libmnl libelf zlib
+# How long "make fuzz" tries each target.
+FUZZ_SECONDS ?= 600
+
+LIBRARIES = libbpf jansson libmnl inih libelf zlib
 
 # Appended to, never replaced: CFLAGS and LDFLAGS from outside come last.
 BW_CFLAGS = -std=gnu11 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -65,6 +70,10 @@ PARTS := $(filter-out $(BUILD)/obj/main.o $(BUILD)/obj/cmd_%.o,$(USER_OBJ))
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# What they try is pure: no kernel, no library but inih.
+FUZZ_SRC := $(addprefix user/,config.c policy.c policy_file.c units.c why.c)
+REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
 # Root: namespaces, BPF, and packages where some are missing.
@@ -72,7 +81,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-fast check-vm goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-fast check-vm fuzz goodput bench install uninstall clean tests lint
 
 all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
 
@@ -80,10 +89,13 @@ help: ## this list
 	@printf 'targets:\n'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '\nvariables:\n'
-	@printf '  %-10s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
+	@printf '  %-12s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
 		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
 		KERNELS 'of check-vm: 5.10 6.1 6.12 newest' \
-		JOBS 'of check-vm: machines at once (1)' PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
+		JOBS 'of check-vm: machines at once (1)' \
+		FUZZ_SECONDS 'of fuzz, for each target: 600' \
+		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
+		DOCDIR 'PREFIX/share/doc/bwctl' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
 deps: ## install the Debian packages that are missing (as root)
@@ -137,7 +149,20 @@ $(BUILD)/tests/%: tests/%.c Makefile $(BUILD)/flags $(PARTS) | $(BUILD)/tests
 	$(Q)$(link) -I$(BUILD)/tests -MMD -MP -MF $@.d $< $(PARTS) -o $@ \
 		$(shell pkg-config --libs $(LIBRARIES)) -lcmocka -lpcap -lpthread
 
-tests: $(BUILD)/bwctl $(UNIT_TESTS) $(TEST_TOOLS) ## build what the tests need
+$(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h Makefile \
+		$(BUILD)/flags $(PARTS) | $(BUILD)/tests
+	$(call say,TEST,$@)
+	$(Q)$(link) -DCORPUS='"$(CURDIR)/tests/fuzz/corpus/$*"' tests/fuzz/replay.c $< $(PARTS) -o $@ \
+		$(shell pkg-config --libs $(LIBRARIES))
+
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h Makefile $(FUZZ_SRC) $(wildcard user/*.h)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(filter-out -f% -pie,$(BW_CFLAGS)) $(CFLAGS) -O1 -fno-omit-frame-pointer \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< $(FUZZ_SRC) -o $@ \
+		$(LDFLAGS) $(shell pkg-config --libs inih)
+
+tests: $(BUILD)/bwctl $(UNIT_TESTS) $(REPLAYS) $(TEST_TOOLS) ## build what the tests need
 
 demo: ## show the ceiling on real traffic, in network namespaces (as root)
 	$(as_root)
@@ -150,16 +175,25 @@ check: ## all tests that need no virtual machine (as root)
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP \
-		$(PROVE) --timer $(UNIT_TESTS) $(BATS_TESTS)
+		$(PROVE) --timer $(UNIT_TESTS) $(REPLAYS) $(BATS_TESTS)
 
 check-fast: tests ## those that take seconds
-	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(wildcard tests/*.bats)
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(REPLAYS) $(wildcard tests/*.bats)
 
 check-vm: ## the network tests on the Debian kernels KERNELS, in virtual machines (as root)
 	$(as_root)
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM)"
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/check --jobs $(JOBS) $(KERNELS)
+
+fuzz: ## any bytes as a policy file, and as the words of set, FUZZ_SECONDS for each
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_FUZZ)"
+	$(Q)$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+	$(Q)cd $(BUILD)/fuzz && for target in $(FUZZ_TARGETS); do \
+		mkdir -p $$target.found && ./$$target -max_total_time=$(FUZZ_SECONDS) -max_len=2000 \
+			-artifact_prefix=$$target- -print_final_stats=1 -verbosity=0 \
+			$$target.found $(CURDIR)/tests/fuzz/corpus/$$target || exit 1; \
+	done
 
 goodput: ## docs/goodput.md: TCP under bwctl and other limiters, hours in a virtual machine (as root)
 	$(as_root)
@@ -180,9 +214,12 @@ lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clan
 install: $(BUILD)/bwctl ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
 	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
+	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(MANDIR)/man8/bwctl.8
+	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf
+	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
 
 clean: ## remove build/
 	rm -rf build

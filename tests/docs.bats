@@ -232,6 +232,13 @@ all_files() {
 	grep -q "$("$BWCTL" --help | sed -n 's/.*(default \(.*\))/\1/p')" "$MANUAL"
 }
 
+@test "the policy file that is shown as an example is good, and so is each line of it" {
+	"$BWCTL" apply --check "$ROOT/docs/bwctl.conf"
+	sed 's/^#\([a-z]\)/\1/' "$ROOT/docs/bwctl.conf" >"$BATS_TEST_TMPDIR/all.conf"
+	"$BWCTL" apply --check "$BATS_TEST_TMPDIR/all.conf"
+	[[ $(grep -c '^[a-z]* = ' "$BATS_TEST_TMPDIR/all.conf") == 7 ]]
+}
+
 @test "the JSON has the names that the manual describes, no others" {
 	diff <(sed -n -E 's/^\.(It )?Va //p' "$MANUAL" | grep -o '[a-z_]*' | sort -u) <(there json_names)
 }

@@ -23,17 +23,17 @@
 #define MS	     1000000ULL
 #define MBIT	     1000000ULL
 
-#define BOTH_GIVEN   .limit_given = {true, true}
+#define BOTH_GIVEN   .given[CONFIG_INGRESS] = true, .given[CONFIG_EGRESS] = true
 #define BOTH(rate)   BOTH_GIVEN, .limit_bits_s = {(rate), (rate)}
-#define IN(rate)     .limit_given = {true, false}, .limit_bits_s = {(rate), 0}
-#define OUT(rate)    .limit_given = {false, true}, .limit_bits_s = {0, (rate)}
+#define IN(rate)     .given[CONFIG_INGRESS] = true, .limit_bits_s = {(rate), 0}
+#define OUT(rate)    .given[CONFIG_EGRESS] = true, .limit_bits_s = {0, (rate)}
 #define IN_OUT(i, o) BOTH_GIVEN, .limit_bits_s = {(i), (o)}
-#define BURST_NS(ns) .burst_given = true, .burst_ns = (ns)
-#define BURST(bytes) .burst_given = true, .burst_bytes = (bytes)
-#define WINDOW(ns)   .window_given = true, .window_ns = (ns)
-#define OVERHEAD(n)  .overhead_given = true, .overhead_bytes = (n)
-#define MODE(word)   .mode_given = true, .mode = BWCTL_MODE_##word
-#define HORIZON(ns)  .horizon_given = true, .horizon_ns = (ns)
+#define BURST_NS(ns) .given[CONFIG_BURST] = true, .burst_ns = (ns)
+#define BURST(bytes) .given[CONFIG_BURST] = true, .burst_bytes = (bytes)
+#define WINDOW(ns)   .given[CONFIG_WINDOW] = true, .window_ns = (ns)
+#define OVERHEAD(n)  .given[CONFIG_OVERHEAD] = true, .overhead_bytes = (n)
+#define MODE(word)   .given[CONFIG_MODE] = true, .mode = BWCTL_MODE_##word
+#define HORIZON(ns)  .given[CONFIG_HORIZON] = true, .horizon_ns = (ns)
 
 #define WANTED                                                                   \
 	"expected a rate such as 50mbit, unlimited, or ingress, egress, burst, " \
@@ -225,18 +225,11 @@ static int parse(const char *text, struct config_change *change, char why[LOG_TE
 
 static bool same_change(const struct config_change *a, const struct config_change *b)
 {
-	int direction;
-
-	for (direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		if (a->limit_given[direction] != b->limit_given[direction] ||
-		    a->limit_bits_s[direction] != b->limit_bits_s[direction])
-			return false;
-	return a->burst_given == b->burst_given && a->burst_ns == b->burst_ns &&
-	       a->burst_bytes == b->burst_bytes && a->window_given == b->window_given &&
-	       a->window_ns == b->window_ns && a->overhead_given == b->overhead_given &&
-	       a->overhead_bytes == b->overhead_bytes && a->mode_given == b->mode_given &&
-	       a->mode == b->mode && a->horizon_given == b->horizon_given &&
-	       a->horizon_ns == b->horizon_ns;
+	return !memcmp(a->given, b->given, sizeof(a->given)) &&
+	       !memcmp(a->limit_bits_s, b->limit_bits_s, sizeof(a->limit_bits_s)) &&
+	       a->burst_ns == b->burst_ns && a->burst_bytes == b->burst_bytes &&
+	       a->window_ns == b->window_ns && a->overhead_bytes == b->overhead_bytes &&
+	       a->mode == b->mode && a->horizon_ns == b->horizon_ns;
 }
 
 static void test_good(void **state)

@@ -492,6 +492,55 @@ static void check_why(const char *text, const char why[UNITS_TEXT])
 		fail_msg("'%s': \"%s\" is not in the house's form", text, why);
 }
 
+/* What is written for a file parses to the same value, and is a word. */
+static void test_exact(void **state)
+{
+	static const struct {
+		formatter *format;
+		parser *parse;
+		uint64_t min, max;
+	} kinds[] = {
+		{units_exact_rate, units_parse_rate, UNITS_RATE_MIN_BITS_S, UNITS_RATE_MAX_BITS_S},
+		{units_exact_time, units_parse_time, 1, 3600000000000},
+		{units_exact_size, units_parse_size, 1, 1000000000000},
+	};
+	static const struct {
+		formatter *format;
+		uint64_t value;
+		const char *text;
+	} rows[] = {
+		{units_exact_rate, 8000, "8kbit"},
+		{units_exact_rate, 50000000, "50mbit"},
+		{units_exact_rate, 49999999, "49999999bit"},
+		{units_exact_rate, 1500000000, "1500mbit"},
+		{units_exact_rate, 400000000000, "400gbit"},
+		{units_exact_time, 1, "0.001us"},
+		{units_exact_time, 1001, "1.001us"},
+		{units_exact_time, 1010, "1.010us"},
+		{units_exact_time, 2000000, "2ms"},
+		{units_exact_time, 1500000000, "1500ms"},
+		{units_exact_time, 3600000000000, "3600s"},
+		{units_exact_size, 1, "1b"},
+		{units_exact_size, 65536, "65536b"},
+		{units_exact_size, 64000, "64kb"},
+		{units_exact_size, 1000000000000, "1000gb"},
+	};
+	char text[UNITS_TEXT], why[UNITS_TEXT];
+	uint64_t value, parsed;
+	size_t k, n;
+
+	(void)state;
+	for (n = 0; n < COUNT(rows); n++)
+		assert_string_equal(rows[n].format(rows[n].value, text), rows[n].text);
+	for (n = 0; n < 100000; n++)
+		for (k = 0; k < COUNT(kinds); k++) {
+			value = random_value(kinds[k].min, kinds[k].max);
+			kinds[k].format(value, text);
+			if (kinds[k].parse(text, &parsed, why) || parsed != value)
+				fail_msg("%llu became '%s'", (unsigned long long)value, text);
+		}
+}
+
 static void test_any_bytes(void **state)
 {
 	static const char *const pieces[] = {
@@ -568,7 +617,8 @@ int main(void)
 		cmocka_unit_test(test_rates),	  cmocka_unit_test(test_times),
 		cmocka_unit_test(test_sizes),	  cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_formats),	  cmocka_unit_test(test_round_trips),
-		cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_any_value),
+		cmocka_unit_test(test_exact),	  cmocka_unit_test(test_any_bytes),
+		cmocka_unit_test(test_any_value),
 	};
 
 	return cmocka_run_group_tests_name("units", tests, NULL, NULL);

@@ -43,56 +43,115 @@ static int find_policy(struct limiter *limiter, struct bwctl_policy *policy, boo
 	return err ? why_fail(why, err, "cannot build the flow table") : 0;
 }
 
-/* The interfaces named are made ready, and the policy in force is one that suits them too. */
-static int prepare(struct limiter *limiter, struct bwctl_policy *policy, char *const names[],
-		   int count, char why[LOG_TEXT])
+/*
+ * The interfaces named are made ready, and the policy in force is one that suits them
+ * too. A limiter that has none gets that of the policy file, if there is a file; another
+ * keeps its own, which the file may not loosen. The exit code; errors are said.
+ */
+static int prepare(const struct options *options, struct limiter *limiter,
+		   struct command_file *file, struct bwctl_policy *policy, char *const names[],
+		   int count)
 {
 	struct bwctl_policy *previous = malloc(sizeof(*previous));
+	char why[LOG_TEXT] = "out of memory";
+	int err = -ENOMEM, code = EXIT_DONE;
 	bool found = false;
-	int err = -ENOMEM;
 
 	if (previous)
 		err = find_policy(limiter, previous, &found, why);
-	if (!err) {
+	if (!err && !found && !file->file && *options->config)
+		code = command_open_file(options->config, COMMAND_IF_ANY, file);
+	if (!err && code == EXIT_DONE) {
 		*policy = *previous;
+		if (!found && file->file)
+			config_apply(&file->file->change, policy->request);
 		err = enforce(limiter, found ? previous : NULL, policy, names, count, why);
 	}
 	free(previous);
-	return err;
+	return err ? command_failed(err, why) : code;
 }
 
-int cmd_load(const struct options *options, int count, char *words[])
+/* Each stands for itself: one that cannot be loaded does not unload the others. */
+static int attach(const struct options *options, struct limiter *limiter, char *const names[],
+		  int count)
 {
-	struct bwctl_policy *policy = malloc(sizeof(*policy));
-	struct limiter *limiter = NULL;
-	char why[LOG_TEXT] = "out of memory";
 	struct limiter_interface loaded;
-	int err = policy ? 0 : -ENOMEM, code = EXIT_DONE;
+	char why[LOG_TEXT];
+	int code = EXIT_DONE;
 
-	if (!err)
-		err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
-	if (!err)
-		err = prepare(limiter, policy, words, count, why);
-	if (err) {
-		code = command_failed(err, why);
-		goto out;
-	}
-	/* Each stands for itself: one that cannot be loaded does not unload the others. */
 	for (int i = 0; i < count; i++) {
-		err = limiter_attach(limiter, words[i], options->hook, &loaded, why);
+		int err = limiter_attach(limiter, names[i], options->hook, &loaded, why);
+
 		if (err) {
 			code = command_failed(err, why);
 			continue;
 		}
-		printf("loaded on %s (%s, ingress and egress)\n", words[i],
+		printf("loaded on %s (%s, ingress and egress)\n", names[i],
 		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			if (loaded.record.priority[direction] > 1)
 				log_hint(
 					"filters before preference %u on the %s of '%s' run first, and what they let pass at once is not limited",
 					loaded.record.priority[direction],
-					policy_direction_name(direction), words[i]);
+					policy_direction_name(direction), names[i]);
 	}
+	return code;
+}
+
+/* The interfaces that the policy file names, as words. free() them. The exit code. */
+static int find_names(const struct options *options, struct command_file *file, int *ret_count,
+		      char ***ret_names)
+{
+	int code;
+
+	if (!*options->config) {
+		log_error("load: --all without a policy file");
+		return EXIT_MISUSE;
+	}
+	code = command_open_file(options->config, COMMAND_WHOLE, file);
+	if (code != EXIT_DONE)
+		return code;
+	if (!file->file->interface_count) {
+		log_error("%s: there are no interfaces in it", options->config);
+		log_hint("in section [limit]: interfaces = NAME...");
+		return EXIT_FAILED;
+	}
+	*ret_names = calloc(file->file->interface_count, sizeof(**ret_names));
+	if (!*ret_names)
+		return command_failed(-ENOMEM, "out of memory");
+	*ret_count = (int)file->file->interface_count;
+	for (int i = 0; i < *ret_count; i++)
+		(*ret_names)[i] = file->file->interfaces[i];
+	return EXIT_DONE;
+}
+
+/* A first load that failed leaves nothing behind. */
+static void undo(struct limiter *limiter)
+{
+	struct limiter_interface *interfaces = NULL;
+	char ignored[LOG_TEXT];
+	size_t left = 0;
+
+	if (limiter_is_fresh(limiter) &&
+	    !limiter_interfaces(limiter, &interfaces, &left, ignored) && !left)
+		limiter_remove(limiter, ignored);
+	free(interfaces);
+}
+
+static int load(const struct options *options, struct command_file *file, int count,
+		char *const names[])
+{
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	struct limiter *limiter = NULL;
+	char why[LOG_TEXT] = "out of memory";
+	int err = policy ? 0 : -ENOMEM, code;
+
+	if (!err)
+		err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
+	code = err ? command_failed(err, why) :
+		     prepare(options, limiter, file, policy, names, count);
+	if (code == EXIT_DONE)
+		code = attach(options, limiter, names, count);
 	if (code == EXIT_DONE && is_unlimited(policy)) {
 		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
 	} else if (code == EXIT_DONE) {
@@ -100,18 +159,25 @@ int cmd_load(const struct options *options, int count, char *words[])
 			command_print_limit(policy, direction, policy->enforcement[direction].mode,
 					    policy->enforcement[direction].why);
 	}
-out:
-	if (limiter && code != EXIT_DONE && limiter_is_fresh(limiter)) {
-		struct limiter_interface *interfaces = NULL;
-		size_t left = 0;
-
-		/* A first load that failed leaves nothing behind. */
-		if (!limiter_interfaces(limiter, &interfaces, &left, why) && !left)
-			limiter_remove(limiter, why);
-		free(interfaces);
-	}
+	if (limiter && code != EXIT_DONE)
+		undo(limiter);
 	limiter_close(limiter);
 	free(policy);
+	return code;
+}
+
+int cmd_load(const struct options *options, int count, char *words[])
+{
+	struct command_file file = {0};
+	char **names = NULL;
+	int code = EXIT_DONE;
+
+	if (options->all)
+		code = find_names(options, &file, &count, &names);
+	if (code == EXIT_DONE)
+		code = load(options, &file, count, names ? names : words);
+	free(names);
+	command_close_file(&file);
 	return code;
 }
 

@@ -2,6 +2,7 @@
 /*
  * bwctl show: what is in force, where, and what it has let through.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,7 +179,12 @@ int cmd_show(const struct options *options, int count, char *words[])
 	err = report_read(options->pin_dir, &report, why);
 	if (err)
 		return command_failed(err, why);
-	if (options->json) {
+	if (options->print_config && !report_is_loaded(report)) {
+		code = command_failed(-ENOENT, "nothing is loaded");
+	} else if (options->print_config) {
+		code = command_print_config(&report->policy, report->interfaces,
+					    report->interface_count);
+	} else if (options->json) {
 		code = command_print_json(report_json(report));
 	} else if (!report_is_loaded(report)) {
 		printf("nothing is loaded\n");

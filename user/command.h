@@ -11,6 +11,9 @@
 #include <stdbool.h>
 
 #include "bwctl.h"
+#include "config.h"
+#include "limiter.h"
+#include "policy_file.h"
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -22,18 +25,72 @@ struct options {
 	const char *netns; /* NULL: the one we are in */
 	const char *pin_dir;
 	enum bwctl_hook hook; /* of load; BWCTL_HOOK_NONE chooses */
+	const char *config;   /* the policy file; empty: none */
 	bool json;
+	bool all;	   /* of load: the interfaces that the policy file names */
+	bool check;	   /* of apply: nothing but that */
+	bool save;	   /* of set */
+	bool print_config; /* of show */
 };
 
 int cmd_load(const struct options *options, int count, char *words[]);
 int cmd_unload(const struct options *options, int count, char *words[]);
 int cmd_set(const struct options *options, int count, char *words[]);
+int cmd_apply(const struct options *options, int count, char *words[]);
+int cmd_save(const struct options *options, int count, char *words[]);
 int cmd_show(const struct options *options, int count, char *words[]);
 int cmd_flows(const struct options *options, int count, char *words[]);
 int cmd_help(const struct options *options, int count, char *words[]);
 
 /* Says an error of a room below, with a hint where it is certain. The exit code. */
 int command_failed(int err, const char *why);
+
+/*
+ * What set and apply have in common: puts a change in force, says what is in force
+ * then, and if save is not NULL writes it to that policy file. The exit code.
+ */
+int command_change(const struct options *options, const struct config_change *change,
+		   const char *save);
+
+/* A policy file that has been read, and what is to be written in its place. */
+struct command_file {
+	const char *path;
+	char *text;
+	struct policy_file *file; /* NULL: there is none yet */
+	char *next;
+	size_t next_length;
+	bool differs; /* next from text */
+};
+
+enum command_need {
+	COMMAND_WHOLE,	/* a policy */
+	COMMAND_OLD,	/* what is to be changed: it may be missing, or empty */
+	COMMAND_IF_ANY, /* a policy, or no file */
+};
+
+/*
+ * Reads the policy file at path, "-" for standard input. The exit code; what is
+ * wrong with it has been said. Release it with command_close_file(), whatever came
+ * of it.
+ */
+int command_open_file(const char *path, enum command_need need, struct command_file *ret_file);
+void command_close_file(struct command_file *file);
+
+/*
+ * Makes up what is to be written so that the file says what the policy was asked
+ * for, and touches nothing; then writes it, if it differs. A new file gets the names
+ * of these interfaces too. The exit code; errors are said.
+ */
+int command_prepare_file(struct command_file *file, const struct bwctl_policy *policy,
+			 const struct limiter_interface *interfaces, size_t count);
+int command_write_file(const struct command_file *file);
+
+/* What came of it, on standard output. */
+void command_print_saved(const struct command_file *file);
+
+/* What "show --config" prints: what was asked for, in the form of a policy file. The exit code. */
+int command_print_config(const struct bwctl_policy *policy,
+			 const struct limiter_interface *interfaces, size_t count);
 
 /* Prints and releases an object; NULL stands for one that could not be made. The exit code. */
 int command_print_json(json_t *object);

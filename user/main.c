@@ -14,6 +14,16 @@
 #include "limiter.h"
 #include "log.h"
 #include "netns.h"
+#include "policy_file.h"
+
+/* Options that are not for every command. */
+enum {
+	TAKES_JSON = 1,
+	TAKES_HOOK = 2,
+	TAKES_ALL = 4,
+	TAKES_CHECK = 8,
+	TAKES_SAVE = 16,
+};
 
 struct command {
 	const char *name;
@@ -21,37 +31,38 @@ struct command {
 	const char *summary;
 	int (*run)(const struct options *options, int count, char *words[]);
 	int least, most; /* words after the name; most -1: any number */
-	bool has_json;
+	unsigned int takes;
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{"load", "[--hook tcx|clsact|auto] IFACE...", "attach to ingress and egress of interfaces",
-	 cmd_load, 1, -1, false,
+	{"load", "[--hook tcx|clsact|auto] IFACE... | --all",
+	 "attach to ingress and egress of interfaces", cmd_load, 0, -1, TAKES_HOOK | TAKES_ALL,
 	 "Attaches to both directions of each interface, beside whatever else is attached there.\n"
-	 "All interfaces that are loaded share one limiter. If a limit is already set it holds\n"
-	 "from the first packet on; else packets are only counted. An interface that is loaded\n"
-	 "already gets the programs of this bwctl in place of those it has.\n"
+	 "All interfaces that are loaded share one limiter. If a limit is already in force it\n"
+	 "stays, and holds from the first packet on. Else it is that of the policy file, or, if\n"
+	 "there is no file, packets are only counted. An interface that is loaded already gets\n"
+	 "the programs of this bwctl in place of those it has.\n"
 	 "\n"
 	 "So that packets can wait, a qdisc that the kernel put there by itself gives way to fq, and\n"
 	 "an IFB device is made for what comes in; unload gives back what was there. A root qdisc of\n"
 	 "your own stays: that direction is policed.\n"
 	 "\n"
 	 "--hook chooses how to attach; auto, the default, is tcx where the kernel has it (6.6),\n"
-	 "else clsact.\n"
+	 "else clsact. --all loads the interfaces that the policy file names.\n"
 	 "\n"
 	 "  bwctl load eth0                  on one interface\n"
 	 "  bwctl -n blue load eth0 eth1     on two of network namespace blue\n"},
-	{"unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1, false,
+	{"unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1, 0,
 	 "Detaches from the interfaces named, or from all in this network namespace. What others\n"
 	 "attached stays. With the last one, the limit and the counters go too.\n"
 	 "\n"
 	 "  bwctl unload eth1                from one, the limit stays on the others\n"
 	 "  bwctl unload                     from all\n"},
 	{"set",
-	 "[RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]\n"
+	 "[--save] [RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]\n"
 	 "                 [mode auto|pace|police] [horizon TIME]",
-	 "change the limit", cmd_set, 0, -1, true,
+	 "change the limit", cmd_set, 0, -1, TAKES_JSON | TAKES_SAVE,
 	 "Takes effect at once, on all interfaces that are loaded; connections and counters stay,\n"
 	 "and what is not named stays as it is. Prints what is in force afterwards.\n"
 	 "\n"
@@ -66,7 +77,8 @@ static const struct command commands[] = {
 	 "            default 2ms, policing 200ms\n"
 	 "  overhead  bytes to add to every frame: 24 for preamble, FCS and gap of Ethernet\n"
 	 "\n"
-	 "burst, window and horizon also take the word default.\n"
+	 "burst, window and horizon also take the word default. --save writes it to the policy\n"
+	 "file as well, as save does.\n"
 	 "\n"
 	 "  bwctl set 50mbit                          both directions\n"
 	 "  bwctl set egress 20mbit                   one, the other stays\n"
@@ -74,22 +86,44 @@ static const struct command commands[] = {
 	 "  bwctl set burst 64kb window 5s\n"
 	 "  bwctl set mode police                     never delay a packet\n"
 	 "  bwctl set unlimited                       count only\n"},
-	{"show", "", "limits, hooks, and counters by class and direction", cmd_show, 0, 0, true,
+	{"apply", "[--check] [FILE]", "put the policy of a file in force", cmd_apply, 0, 1,
+	 TAKES_JSON | TAKES_CHECK,
+	 "Puts in force what the file says, " POLICY_FILE " if not told, - for standard input;\n"
+	 "all of it, or nothing if anything is wrong with it. What the file does not mention\n"
+	 "becomes default, unlike with set. The file has a section [limit] with the keys rate,\n"
+	 "ingress, egress, burst, window, overhead, mode and horizon, whose values are those that\n"
+	 "set takes, and interfaces, which load --all loads.\n"
+	 "\n"
+	 "--check says what is wrong with a file, and if it fits. Nothing needs to be loaded.\n"
+	 "\n"
+	 "  bwctl show --config | bwctl apply -       changes nothing\n"
+	 "  bwctl show --config | bwctl apply --check -\n"},
+	{"save", "[FILE]", "write what is in force to a policy file", cmd_save, 0, 1, 0,
+	 "Makes the file, " POLICY_FILE " if not told, say what is in force. Of a file that is\n"
+	 "there only the lines change that say something else; comments stay. It is replaced\n"
+	 "whole or not at all.\n"
+	 "\n"
+	 "  bwctl save\n"},
+	{"show", "[--config]", "limits, hooks, and counters by class and direction", cmd_show, 0, 0,
+	 TAKES_JSON,
 	 "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
 	 "clock runs at, the burst, the bound B and the window W (passed(T) <= r * T + B, hence no\n"
 	 "more than the limit in any window of W or longer), whether it paces or polices and why,\n"
 	 "and what each class passed, lost, and had to wait.\n"
-	 "With --json for programs; the names are stable.\n"
+	 "With --json for programs; the names are stable. With --config what was asked for, in\n"
+	 "the form that apply reads.\n"
 	 "\n"
 	 "  bwctl show\n"
+	 "  bwctl show --config\n"
 	 "  bwctl show --json\n"},
-	{"flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0, true,
+	{"flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0,
+	 TAKES_JSON,
 	 "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
 	 "has been seen of it.\n"
 	 "\n"
 	 "  bwctl flows\n"
 	 "  bwctl flows --json\n"},
-	{"help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1, false,
+	{"help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1, 0,
 	 "  bwctl help set\n"},
 };
 
@@ -103,6 +137,7 @@ static void print_usage(FILE *out)
 	fprintf(out, "\n"
 		     "  -n, --netns NAME   act in the network namespace NAME\n"
 		     "  --pin-dir DIR      keep the limiter there (default " LIMITER_PIN_DIR ")\n"
+		     "  --config FILE      the policy file (default " POLICY_FILE ")\n"
 		     "  --json             for programs\n"
 		     "  -v, -vv            say what is being done; libbpf's messages too\n"
 		     "  --version, --help\n"
@@ -178,6 +213,10 @@ enum {
 	OPTION_PIN_DIR = 256,
 	OPTION_JSON,
 	OPTION_HOOK,
+	OPTION_CONFIG,
+	OPTION_ALL,
+	OPTION_CHECK,
+	OPTION_SAVE,
 	OPTION_VERSION,
 };
 
@@ -210,28 +249,73 @@ static int bad_option(int answer, char *words[])
 	return EXIT_MISUSE;
 }
 
+/* "--json is for set, apply, show and flows alone" */
+static int misplaced(const char *option, unsigned int taken)
+{
+	char names[LOG_TEXT] = "";
+	size_t length = 0, left = 0, count;
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		left += (commands[i].takes & taken) != 0;
+	count = left;
+	for (size_t i = 0; i < COMMANDS && length < sizeof(names); i++) {
+		if (!(commands[i].takes & taken))
+			continue;
+		length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
+					   left == count ? "" :
+					   left == 1	 ? " and " :
+							   ", ",
+					   commands[i].name);
+		left--;
+	}
+	log_error("--%s is for %s alone", option, names);
+	return EXIT_MISUSE;
+}
+
+/* Options that were given and that the command does not have. */
+static int check_options(const struct command *command, const struct options *options)
+{
+	const struct {
+		const char *name;
+		unsigned int taken;
+		bool given;
+	} rows[] = {
+		{"hook", TAKES_HOOK, options->hook != BWCTL_HOOK_NONE},
+		{"json", TAKES_JSON, options->json},
+		{"all", TAKES_ALL, options->all},
+		{"check", TAKES_CHECK, options->check},
+		{"save", TAKES_SAVE, options->save},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].given && !(command->takes & rows[i].taken))
+			return misplaced(rows[i].name, rows[i].taken);
+	if (options->json && (options->check || options->print_config)) {
+		log_error("--json does not go with --%s", options->check ? "check" : "config");
+		return EXIT_MISUSE;
+	}
+	return EXIT_DONE;
+}
+
 static int run(const struct options *options, int count, char *words[])
 {
 	const struct command *command = find_command(words[0]);
 
 	if (!command)
 		return unknown_command(words[0]);
-	if (count - 1 < command->least || (command->most >= 0 && count - 1 > command->most)) {
-		if (count - 1 < command->least)
-			log_error("%s: an interface is missing", command->name);
-		else
-			log_error("%s: '%s' is one word too many", command->name,
-				  words[command->most + 1]);
+	if (command->most >= 0 && count - 1 > command->most) {
+		log_error("%s: '%s' is one word too many", command->name, words[command->most + 1]);
 		log_hint("usage: bwctl %s%s%s", command->name, *command->arguments ? " " : "",
 			 command->arguments);
 		return EXIT_MISUSE;
 	}
-	if (options->hook != BWCTL_HOOK_NONE && command->run != cmd_load) {
-		log_error("--hook is for load alone");
+	if (check_options(command, options))
 		return EXIT_MISUSE;
-	}
-	if (options->json && !command->has_json) {
-		log_error("%s has no --json: expected show, flows or set", command->name);
+	/* Only here is it known: a list of names, or all of them. */
+	if (command->run == cmd_load && (count > 1) == options->all) {
+		log_error(options->all ? "load: either --all or interfaces" :
+					 "load: an interface is missing");
+		log_hint("usage: bwctl load %s", command->arguments);
 		return EXIT_MISUSE;
 	}
 	if (options->netns && command->run != cmd_help) {
@@ -246,22 +330,34 @@ static int run(const struct options *options, int count, char *words[])
 
 int main(int argc, char *argv[])
 {
-	static const struct option long_options[] = {
+	static struct option long_options[] = {
+		{"config", required_argument, NULL, OPTION_CONFIG},
 		{"netns", required_argument, NULL, 'n'},
 		{"pin-dir", required_argument, NULL, OPTION_PIN_DIR},
 		{"json", no_argument, NULL, OPTION_JSON},
 		{"hook", required_argument, NULL, OPTION_HOOK},
+		{"all", no_argument, NULL, OPTION_ALL},
+		{"check", no_argument, NULL, OPTION_CHECK},
+		{"save", no_argument, NULL, OPTION_SAVE},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, OPTION_VERSION},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct options options = {.pin_dir = LIMITER_PIN_DIR};
-	int answer, verbosity = 0, code;
+	struct options options = {.pin_dir = LIMITER_PIN_DIR, .config = POLICY_FILE};
+	int answer, verbosity = 0, code, count = 0;
 	bool help = false, version = false;
+	char **words = argv + 1; /* they move up to where an option was */
 
-	while ((answer = getopt_long(argc, argv, ":n:vh", long_options, NULL)) != -1) {
+	/* In order: of the words it depends what an option behind them is. */
+	while ((answer = getopt_long(argc, argv, "-:n:vh", long_options, NULL)) != -1) {
 		switch (answer) {
+		case 1:
+			/* "show --config" says what to show; else it has the name of a file. */
+			if (!count && !strcmp(optarg, "show"))
+				long_options[0].has_arg = no_argument;
+			words[count++] = optarg;
+			break;
 		case 'n':
 			options.netns = optarg;
 			break;
@@ -274,8 +370,23 @@ int main(int argc, char *argv[])
 		case OPTION_PIN_DIR:
 			options.pin_dir = optarg;
 			break;
+		case OPTION_CONFIG:
+			if (optarg)
+				options.config = optarg;
+			else
+				options.print_config = true;
+			break;
 		case OPTION_JSON:
 			options.json = true;
+			break;
+		case OPTION_ALL:
+			options.all = true;
+			break;
+		case OPTION_CHECK:
+			options.check = true;
+			break;
+		case OPTION_SAVE:
+			options.save = true;
 			break;
 		case OPTION_HOOK:
 			if (parse_hook(optarg, &options.hook)) {
@@ -291,15 +402,18 @@ int main(int argc, char *argv[])
 			return bad_option(answer, argv);
 		}
 	}
+	while (optind < argc)
+		words[count++] = argv[optind++];
+	words[count] = NULL;
 	if (version)
 		code = printf("bwctl " BWCTL_VERSION "\n") < 0 ? EXIT_FAILED : EXIT_DONE;
 	else if (help)
-		code = cmd_help(&options, optind < argc, argv + optind);
-	else if (optind == argc) {
+		code = cmd_help(&options, count > 0, words);
+	else if (!count) {
 		print_usage(stderr);
 		return EXIT_MISUSE;
 	} else {
-		code = run(&options, argc - optind, argv + optind);
+		code = run(&options, count, words);
 	}
 	/* A full disk or a closed pipe: what we said did not arrive. */
 	if (fflush(stdout) || ferror(stdout)) {

@@ -618,6 +618,55 @@ const char *units_format_time(uint64_t time_ns, char text[UNITS_TEXT])
 	return time_ns ? format_quantity(units, time_ns, text) : strcpy(text, "0 s");
 }
 
+/*
+ * A whole number of the largest of the units (smallest first) that it is one of.
+ * Of the smallest it may need three places: a nanosecond is a thousandth of it.
+ */
+static const char *exact_quantity(const struct unit *units, uint64_t value, char text[UNITS_TEXT])
+{
+	const struct unit *unit = units;
+	uint64_t places;
+
+	while (unit[1].name)
+		unit++;
+	while (unit > units && value % unit->scale)
+		unit--;
+	places = value % unit->scale;
+	if (places)
+		snprintf(text, UNITS_TEXT, "%llu.%03llu%s",
+			 (unsigned long long)(value / unit->scale), (unsigned long long)places,
+			 unit->name);
+	else
+		snprintf(text, UNITS_TEXT, "%llu%s", (unsigned long long)(value / unit->scale),
+			 unit->name);
+	return text;
+}
+
+const char *units_exact_rate(uint64_t rate_bits_s, char text[UNITS_TEXT])
+{
+	static const struct unit units[] = {
+		{"bit", 1}, {"kbit", KILO}, {"mbit", MEGA}, {"gbit", GIGA}, {NULL, 0},
+	};
+
+	return exact_quantity(units, rate_bits_s, text);
+}
+
+const char *units_exact_time(uint64_t time_ns, char text[UNITS_TEXT])
+{
+	static const struct unit units[] = {{"us", KILO}, {"ms", MEGA}, {"s", GIGA}, {NULL, 0}};
+
+	return exact_quantity(units, time_ns, text);
+}
+
+const char *units_exact_size(uint64_t size_bytes, char text[UNITS_TEXT])
+{
+	static const struct unit units[] = {
+		{"b", 1}, {"kb", KILO}, {"mb", MEGA}, {"gb", GIGA}, {NULL, 0},
+	};
+
+	return exact_quantity(units, size_bytes, text);
+}
+
 const char *units_format_count(uint64_t count, char text[UNITS_TEXT])
 {
 	char digits[24];

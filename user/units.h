@@ -70,6 +70,15 @@ const char *units_format_rate_bytes(uint64_t rate_bits_s, char text[UNITS_TEXT])
 const char *units_format_size(uint64_t size_bytes, char text[UNITS_TEXT]);
 const char *units_format_time(uint64_t time_ns, char text[UNITS_TEXT]);
 
+/*
+ * The same quantities for a file: one word that parses to the same value, however
+ * many digits it takes ("50mbit", "49999999bit", "1500ms", "0.001us"). Values are
+ * those that parse, never 0.
+ */
+const char *units_exact_rate(uint64_t rate_bits_s, char text[UNITS_TEXT]);
+const char *units_exact_time(uint64_t time_ns, char text[UNITS_TEXT]);
+const char *units_exact_size(uint64_t size_bytes, char text[UNITS_TEXT]);
+
 /* "12 345 678": a counter, grouped by threes with a plain space. */
 const char *units_format_count(uint64_t count, char text[UNITS_TEXT]);
 

@@ -138,7 +138,7 @@ as_nobody() {
 
 @test "help and version" {
 	local command
-	for command in '' load unload set show flows help; do
+	for command in '' load unload set apply save show flows help; do
 		# shellcheck disable=SC2086 # '' is no word
 		done_saying 'usage: bwctl' help $command
 		# shellcheck disable=SC2086
@@ -150,14 +150,15 @@ as_nobody() {
 }
 
 @test "unknown commands, unknown options, missing and extra words are misuse" {
-	local commands='expected load, unload, set, show, flows or help'
+	local commands='expected load, unload, set, apply, save, show, flows or help'
 	refused 2 "unknown command 'bogus': $commands" bogus
 	refused 2 "unknown command '': $commands" ''
 	refused 2 "unknown command 'sho': $commands" sho
 	refused 2 "unknown command 'bogus': $commands" help bogus
 	refused 2 "unknown command 'bogus': $commands" bogus --help
 	refused 2 'load: an interface is missing' load
-	hinted 'hint: usage: bwctl load [--hook tcx|clsact|auto] IFACE...'
+	hinted 'hint: usage: bwctl load [--hook tcx|clsact|auto] IFACE... | --all'
+	refused 2 'load: either --all or interfaces' load --all cli0
 	refused 2 "show: 'cli0' is one word too many" show cli0
 	refused 2 "flows: 'x' is one word too many" flows x
 	refused 2 "help: 'show' is one word too many" help set show
@@ -171,6 +172,10 @@ as_nobody() {
 	refused 2 "unknown hook 'xdp': expected tcx, clsact or auto" load cli0 --hook xdp
 	refused 2 '--hook is for load alone' --hook tcx show
 	refused 2 '--hook is for load alone' set 50mbit --hook clsact
+	refused 2 '--json is for set, apply, show and flows alone' load cli0 --json
+	refused 2 "'--config' needs a value" apply --config
+	refused 2 '--json does not go with --config' show --config --json
+	refused 2 "apply: 'b' is one word too many" apply a b
 }
 
 @test "nothing loaded" {

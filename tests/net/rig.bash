@@ -3,8 +3,8 @@
 #
 # The network that bwctl is tried in: three namespaces, their addresses,
 # captures, TCP flows and UDP floods. All of it lives in a mount and a network
-# namespace of its own with its own bpffs, so that nothing meets a real
-# installation and nothing stays behind. Sourced by the network tests and the
+# namespace of its own with its own bpffs and a copy of /etc, so that nothing
+# meets a real installation and nothing stays behind. Sourced by the network tests and the
 # demo; knows bwctl only as a command. Run as a program, it isolates another:
 # rig.bash COMMAND...
 #
@@ -53,6 +53,11 @@ rig_isolated_exec() {
 		mkdir -p /run/netns
 		mount -t tmpfs -o mode=755 rig-netns /run/netns
 		mount -t bpf -o mode=700 rig-bpf /sys/fs/bpf
+		# No policy file of this machine, and none is left on it.
+		mount -t tmpfs -o mode=755 rig-etc /mnt
+		cp -a /etc/. /mnt
+		rm -f /mnt/bwctl.conf
+		mount --move /mnt /etc
 		ip link set lo up
 		RIG_ISOLATED=$(readlink /proc/self/ns/mnt) exec "$@"
 	' rig "$@"

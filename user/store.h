@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A file that is read whole, and replaced whole or not at all. Does not know
+ * what is in it.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stddef.h>
+
+#include "log.h"
+
+#define STORE_MAX_BYTES 65536
+
+/*
+ * Reads the file path, or standard input when path is "-". ret_text ends with a
+ * NUL that ret_length does not count, and may hold others; free() it. -ENOENT
+ * when there is no such file, -EISDIR for a directory, -EFBIG for more than
+ * STORE_MAX_BYTES; else -errno. Then why, in full.
+ */
+int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT]);
+
+/*
+ * Puts text in the place of what the file path holds, or makes the file. Whoever
+ * opens it, at any moment, also after a crash, finds what was there or the new
+ * text, whole. Owner, group and mode stay; a symbolic link is followed. 0, and it
+ * is on the disk; or -errno and why, with the file as it was and no other left
+ * behind, except when why says that only the disk is in doubt.
+ */
+int store_replace(const char *path, const char *text, size_t length, char why[LOG_TEXT]);
+
+#endif
