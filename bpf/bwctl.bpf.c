@@ -43,9 +43,20 @@ static __always_inline _Bool may_wait(const struct bwctl_policy *policy,
 {
 	if (!meter->horizon_ns[0])
 		return 0;
-	if (lease->leading == policy->generation)
+	/* Where programs interrupt each other on a CPU it may be under way all the same. */
+	if (lease->leading == policy->generation && meter->lot_bytes)
 		clock->lost_generation = policy->generation;
 	return clock->lost_generation != policy->generation;
+}
+
+/* The note that a packet is on its way to the IFB: it has come there, or does not go. */
+static __always_inline void strike_out(void)
+{
+	__u32 ingress = BWCTL_INGRESS;
+	struct bwctl_lease *lease = bpf_map_lookup_elem(&leases, &ingress);
+
+	if (lease)
+		lease->leading = 0;
 }
 
 static __always_inline enum meter_answer meter(struct __sk_buff *skb,
@@ -105,6 +116,7 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 	struct packet packet;
 	struct charge wire;
 	__u32 flow, class;
+	int led;
 
 	if (!policy)
 		return drop(direction);
@@ -124,8 +136,12 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 			pace_within_drift(skb, &pace, mine);
 		return TC_ACT_UNSPEC;
 	}
-	return direction == BWCTL_EGRESS ? pace_out(skb, &pace, mine) :
-					   pace_in(skb, &pace, mine, ethernet);
+	if (direction == BWCTL_EGRESS)
+		return pace_out(skb, &pace, mine);
+	led = pace_in(skb, &pace, mine, ethernet);
+	if (led == TC_ACT_SHOT)
+		strike_out();
+	return led;
 }
 
 SEC("tc")
@@ -155,11 +171,7 @@ int bwctl_ip_out(struct __sk_buff *skb)
 SEC("tc")
 int bwctl_hold(struct __sk_buff *skb)
 {
-	__u32 ingress = BWCTL_INGRESS;
-	struct bwctl_lease *lease = bpf_map_lookup_elem(&leases, &ingress);
-
-	if (lease)
-		lease->leading = 0;
+	strike_out();
 	return pace_hold(skb);
 }
 

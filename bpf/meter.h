@@ -113,7 +113,8 @@ static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 
 	_Bool is_slow = now_ns < meter->slow_until_ns;
 	__u64 multiplier = is_slow ? meter->slow_multiplier : meter->cost_multiplier;
 	__u64 overshoot_ns = is_slow ? meter->slow_overshoot_ns : meter->overshoot_ns;
-	__u64 headroom_ns = meter->headroom_ns[class];
+	__u64 highest_ns = meter->headroom_ns[BWCTL_CONTROL], room_ns = meter->room_ns;
+	__u64 below_ns = highest_ns - meter->headroom_ns[class];
 	__u64 cost_ns = meter_scale(meter, need_bytes, multiplier);
 	struct meter_ask ask = {
 		.now_ns = now_ns,
@@ -125,8 +126,11 @@ static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 
 
 	ask.least_ns = meter_scale(meter, ask.least_bytes, multiplier);
 	ask.lease_ns = meter_scale(meter, ask.lease_bytes, multiplier);
-	if (is_slow && headroom_ns > meter->slow_headroom_ns)
-		headroom_ns = meter->slow_headroom_ns;
+	if (is_slow && room_ns > meter->slow_headroom_ns)
+		room_ns = meter->slow_headroom_ns;
+	/* Where there is less room the steps stay: lower classes stop earlier, by no more than the burst. */
+	if (room_ns < highest_ns && below_ns > meter->burst_ns)
+		below_ns = meter->burst_ns;
 	if (may_wait) {
 		ask.early_ns = ask.excess_ns > meter->credit_ns ? METER_NEVER : 0;
 		ask.until_ns = now_ns + meter->horizon_ns[class];
@@ -134,7 +138,7 @@ static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 
 	} else {
 		ask.admits_from_ns = meter_before(now_ns, meter->credit_ns);
 		ask.early_ns = ask.excess_ns;
-		ask.until_ns = meter_before(now_ns + headroom_ns, meter->setback_ns);
+		ask.until_ns = meter_before(now_ns + room_ns, below_ns);
 		ask.kept_ns = METER_NEVER;
 	}
 	return ask;

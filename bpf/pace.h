@@ -20,6 +20,9 @@
 /* After the last that waited was due, others go on behind it for so long: it may be a little late. */
 #define PACE_GUARD_NS 10000000
 
+/* Farther than CLOCK_MONOTONIC comes, nearer than CLOCK_TAI is: 2^58 ns, nine years. */
+#define PACE_OTHER_CLOCK_NS (1ULL << 58)
+
 /* In __sk_buff->cb, from the ingress of a device to the egress of the IFB. */
 #define PACE_CB_MAGIC 0x62776374
 
@@ -119,7 +122,8 @@ static __always_inline void pace_no_shortcut(struct __sk_buff *skb)
 
 /*
  * Where nothing waits, but the fq may still be there: a sender must not hold
- * packets by it to let all of them go in the same moment (SO_TXTIME).
+ * packets by it to let all of them go in the same moment (SO_TXTIME). A time that
+ * is years away is one of another clock, for another qdisc (etf).
  */
 static __always_inline void pace_within_drift(struct __sk_buff *skb, struct pace *pace,
 					      const struct bwctl_meter *meter)
@@ -127,7 +131,8 @@ static __always_inline void pace_within_drift(struct __sk_buff *skb, struct pace
 	if (!skb->tstamp || !meter->drift_ns)
 		return;
 	pace_look(pace);
-	if (skb->tstamp > pace->now_ns + meter->drift_ns)
+	if (skb->tstamp > pace->now_ns + meter->drift_ns &&
+	    skb->tstamp < pace->now_ns + PACE_OTHER_CLOCK_NS)
 		skb->tstamp = pace->now_ns + meter->drift_ns;
 }
 

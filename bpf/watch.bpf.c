@@ -56,8 +56,8 @@ static __always_inline _Bool is_forgone(struct net_device *device, __u32 directi
 	return device->dismantle;
 }
 
-SEC("tp_btf/qdisc_destroy")
-int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
+/* A queue that holds packets of a direction (BWCTL_DIRECTIONS: of either) does so no more. */
+static __always_inline int lose(struct Qdisc *qdisc, __u32 only)
 {
 	struct net_device *device = qdisc->dev_queue->dev;
 	struct bwctl_interface_key key = {
@@ -69,14 +69,14 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 	struct bwctl_clock *clock;
 	__u32 direction;
 
-	(void)ctx;
-
 	if (qdisc->ops->id[0] != 'f' || qdisc->ops->id[1] != 'q' || qdisc->ops->id[2])
 		return 0;
 	holder = bpf_map_lookup_elem(&holders, &key);
 	if (!holder)
 		return 0;
 	direction = holder->direction;
+	if (only != BWCTL_DIRECTIONS && direction != only)
+		return 0;
 	if (is_forgone(device, direction))
 		return 0;
 	holder->is_lost = 1;
@@ -85,6 +85,25 @@ int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
 	if (clock && policy)
 		clock->lost_generation = policy->generation;
 	return 0;
+}
+
+SEC("tp_btf/qdisc_destroy")
+int BPF_PROG(bwctl_watch, struct Qdisc *qdisc)
+{
+	(void)ctx;
+	return lose(qdisc, BWCTL_DIRECTIONS);
+}
+
+/*
+ * A device that is taken down empties its queue. What it had to send itself can wait for
+ * it to come up again, but an IFB that is down is the end of all that is sent there,
+ * and it is its program that would have to tell: that has seen each of them.
+ */
+SEC("tp_btf/qdisc_reset")
+int BPF_PROG(bwctl_watch_down, struct Qdisc *qdisc)
+{
+	(void)ctx;
+	return lose(qdisc, BWCTL_INGRESS);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

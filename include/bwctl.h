@@ -91,7 +91,7 @@ struct bwctl_meter {
 	__u64 inherited_ns;	     /* how far ahead packets of a former policy may still wait */
 	__u64 inherited_rate_bits_s; /* and at what they were charged, the most of it */
 	__u64 headroom_ns[BWCTL_CLASSES]; /* how far the clock may be ahead of now for a class */
-	__u64 setback_ns;		  /* of all classes, where packets should wait and cannot */
+	__u64 room_ns; /* for that in the bound; if it is less than the largest, all have less */
 	__u64 horizon_ns[BWCTL_CLASSES]; /* the same, where packets wait for their time; 0: police */
 	__u64 drift_ns;	     /* how much later than that a sender may want a packet to leave */
 	__u64 mark_ns;	     /* a wait above which the backlog counts as high */

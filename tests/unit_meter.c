@@ -41,7 +41,7 @@ static __u64 swap(__u64 *clock_ns, __u64 seen_ns, __u64 next_ns);
 #define RUN_FRAMES   400000
 #define MAX_CHANGES  12
 #define GUARD_NS     (10 * MS) /* PACE_GUARD_NS of bpf/pace.h */
-#define LATE_NS	     (POLICY_LATE_NS + POLICY_DRIFT_NS)
+#define LATE_NS	     POLICY_LATE_NS
 #define SETTLE_NS    (100 * MS) /* what pacing has scheduled at an old limit may take this long */
 
 typedef unsigned __int128 wide;
@@ -172,7 +172,8 @@ static bool offer_at(struct run *run, uint32_t cpu, uint32_t class, uint64_t byt
 	run->waited_ns = at_ns - now_ns;
 	/* At each extreme more often than between: that is where windows begin and end. */
 	if (run->is_late && may_wait(run) && at_ns > now_ns && random_below(4))
-		at_ns += random_below(3) ? LATE_NS : random_below(LATE_NS + 1);
+		at_ns += random_below(3) ? LATE_NS + run->meter.drift_ns :
+					   random_below(LATE_NS + run->meter.drift_ns + 1);
 	run->latest_ns = meter_max(run->latest_ns, at_ns);
 	assert_true(run->count < RUN_FRAMES);
 	frames[run->count].at_ns = (int64_t)(at_ns - run->begin_ns);
@@ -289,8 +290,12 @@ static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t class, uin
 		return 0;
 	cost_ns = meter_cost_ns(&run->meter, bytes - have);
 	excess_ns = cost_ns > run->meter.overshoot_ns ? cost_ns - run->meter.overshoot_ns : 0;
-	ahead_ns = may_wait(run) ? 0 : run->meter.headroom_ns[class];
-	back_ns = may_wait(run) ? 0 : run->meter.setback_ns;
+	ahead_ns = may_wait(run) ? 0 : run->meter.room_ns;
+	back_ns = run->meter.headroom_ns[BWCTL_CONTROL] - run->meter.headroom_ns[class];
+	if (run->meter.room_ns < run->meter.headroom_ns[BWCTL_CONTROL])
+		back_ns = clip(back_ns, 0, run->meter.burst_ns);
+	if (may_wait(run))
+		back_ns = 0;
 	if (excess_ns + back_ns > run->meter.credit_ns + ahead_ns)
 		return UINT64_MAX;
 	need_ns = meter_max(run->clock.spent_until_ns, run->meter.start_ns) + excess_ns;
@@ -421,7 +426,8 @@ static double check_bound(struct run *run)
 
 	/* What is in the bound for being late is not used by what is on time. */
 	if (paces(run) && !run->is_late)
-		promised -= (uint64_t)((wide)run->meter.rate_bits_s * LATE_NS / 8 / S);
+		promised -= (uint64_t)((wide)run->meter.rate_bits_s *
+				       (LATE_NS + run->meter.drift_ns) / 8 / S);
 	sort_frames(run);
 	check_start(run);
 	windows_worst(frames, run->count, (int64_t)run->promise.window_ns,
@@ -1023,7 +1029,8 @@ struct life {
 	struct change changes[MAX_CHANGES];
 	size_t count;
 	bool leases;
-	bool is_strict; /* SETTLE_NS is all there is, where the horizon is no longer */
+	uint64_t drifts; /* in one of so many policies senders pace themselves; 0: in none */
+	bool is_strict;	 /* SETTLE_NS is all there is, where the horizon is no longer */
 };
 
 static bool request_paces(const struct bwctl_request *request)
@@ -1035,6 +1042,10 @@ static void put_in_force(struct run *run, struct life *life, const struct bwctl_
 {
 	struct bwctl_policy *previous = life->count ? &life->policies[life->count % 2] : NULL;
 	struct bwctl_policy *next = &life->policies[(life->count + 1) % 2];
+	/* In a queue of ours, or in one by which senders pace themselves. */
+	enum policy_way way = !request_paces(request)			  ? POLICY_DROPS :
+			      life->drifts && !random_below(life->drifts) ? POLICY_DRIFTS :
+									    POLICY_WAITS;
 	uint64_t waits_ns = SETTLE_NS;
 	char why[UNITS_TEXT];
 	int direction;
@@ -1043,9 +1054,9 @@ static void put_in_force(struct run *run, struct life *life, const struct bwctl_
 		next->request[direction] = *request;
 		next->enforcement[direction].mode = request_paces(request) ? BWCTL_MODE_PACE :
 									     BWCTL_MODE_POLICE;
-		assert_int_equal(policy_derive(request, request_paces(request), run->cpus,
-					       life->leases, &next->meter[direction],
-					       &next->promise[direction], why),
+		assert_int_equal(policy_derive(request, way, run->cpus, life->leases,
+					       &next->meter[direction], &next->promise[direction],
+					       why),
 				 0);
 	}
 	policy_succeed(previous, next, run->now_ns);
@@ -1072,6 +1083,9 @@ static void check_no_gap(struct run *run)
 		debt_ns = run->meter.debt_ns;
 	if (run->meter.start_ns > run->now_ns + debt_ns) /* a beginning, or a change of mode */
 		debt_ns = run->meter.start_ns - run->now_ns;
+	/* Where the former policy had less room, a lower class stops earlier than a higher one. */
+	if (!may_wait(run) && run->now_ns < run->meter.slow_until_ns)
+		debt_ns += clip(run->meter.headroom_ns[BWCTL_CONTROL], 0, run->meter.burst_ns);
 	deadline_ns = run->now_ns + debt_ns + 4 * frame_ns + 10 * MS;
 	while (!offer(run, (uint32_t)random_below(run->cpus), BWCTL_OTHER, 1514)) {
 		run->now_ns += frame_ns / 4 + 1;
@@ -1244,6 +1258,7 @@ static void live(int runs, enum bwctl_mode mode, unsigned int what)
 		run.is_late = random_below(2);
 		memset(&life, 0, sizeof(life));
 		life.leases = random_below(4);
+		life.drifts = random_below(4);
 		for (m = 0; m < MAX_CHANGES; m++) {
 			request = vary(&run, &base, life.leases, what);
 			run.now_ns++; /* none passes at the very moment of a change */
@@ -1325,6 +1340,47 @@ static void test_live_policies(void **state)
 {
 	(void)state;
 	live(150, BWCTL_MODE_POLICE, VARY_LIMIT | VARY_BURST);
+}
+
+/*
+ * Pacing has no room for headroom, and for a while policing after it has none either:
+ * a flood keeps the favoured classes out all the same no more than before.
+ */
+static void test_favoured_after_pace(void **state)
+{
+	static const uint64_t limits[] = {1000000, 10000000, 50000000, 1000000000};
+	struct bwctl_request from = {.mode = BWCTL_MODE_PACE}, to = {.mode = BWCTL_MODE_POLICE};
+	static struct life life;
+	struct run run;
+
+	(void)state;
+	for (size_t n = 0; n < COUNT(limits); n++) {
+		uint64_t frame_ns, next_ns, sent = 0, refused = 0;
+
+		from.limit_bits_s = to.limit_bits_s = limits[n];
+		begin_as(&run, &from, true);
+		run.cpus = 1;
+		memset(&life, 0, sizeof(life));
+		put_in_force(&run, &life, &from);
+		frame_ns = meter_cost_ns(&run.meter, 1514);
+		play_greedy(&run, 500, BWCTL_OTHER, UINT64_MAX);
+		put_in_force(&run, &life, &to);
+		/* What waits is paid off first, and the steps are taken. */
+		run.now_ns = meter_max(run.now_ns, run.clock.spent_until_ns);
+		next_ns = run.now_ns + run.meter.headroom_ns[BWCTL_CONTROL];
+		while (run.now_ns < run.meter.slow_until_ns && sent < 500) {
+			run.now_ns += frame_ns / 4;
+			while (offer(&run, 0, BWCTL_OTHER, 1514))
+				;
+			if (run.now_ns < next_ns)
+				continue;
+			next_ns = run.now_ns + 20 * frame_ns;
+			sent++;
+			refused += !offer(&run, 0, BWCTL_UI, 200);
+		}
+		assert_in_range(sent, 3, 500);
+		assert_int_equal(refused, 0);
+	}
 }
 
 /* A limit that is lowered holds for all that leaves 100 ms after that or later. */
@@ -1724,6 +1780,7 @@ int main(void)
 		cmocka_unit_test(test_live_policies),
 		cmocka_unit_test(test_held_back_debt_is_rightful),
 		cmocka_unit_test(test_pace_lowered_settles),
+		cmocka_unit_test(test_favoured_after_pace),
 		cmocka_unit_test(test_pace_lowered_while_small),
 		cmocka_unit_test(test_pace_raised),
 		cmocka_unit_test(test_police_to_pace),

@@ -125,6 +125,31 @@ static int find_names(const struct options *options, struct command_file *file, 
 	return EXIT_DONE;
 }
 
+/*
+ * What hindered pacing on the others may be gone with an interface: a policy anew, as
+ * by set. It is in force already, so that a failure changes nothing.
+ */
+static void enforce_on_others(struct limiter *limiter)
+{
+	struct bwctl_policy *previous = malloc(sizeof(*previous));
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	char why[LOG_TEXT] = "out of memory";
+	int err = previous && policy ? limiter_policy(limiter, previous, why) : -ENOMEM;
+
+	if (!err) {
+		*policy = *previous;
+		err = enforce(limiter, previous, policy, NULL, 0, why);
+	}
+	if (err)
+		log_note("what is still loaded stays as it is: %s", why);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		if (policy->enforcement[direction].mode != previous->enforcement[direction].mode)
+			command_print_limit(policy, direction, policy->enforcement[direction].mode,
+					    policy->enforcement[direction].why);
+	free(policy);
+	free(previous);
+}
+
 /* A first load that failed leaves nothing behind. */
 static void undo(struct limiter *limiter)
 {
@@ -150,8 +175,12 @@ static int load(const struct options *options, struct command_file *file, int co
 		err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
 	code = err ? command_failed(err, why) :
 		     prepare(options, limiter, file, policy, names, count);
-	if (code == EXIT_DONE)
+	if (code == EXIT_DONE) {
 		code = attach(options, limiter, names, count);
+		/* What could not be loaded keeps the others from nothing. */
+		if (code != EXIT_DONE && !limiter_is_fresh(limiter))
+			enforce_on_others(limiter);
+	}
 	if (code == EXIT_DONE && is_unlimited(policy)) {
 		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
 	} else if (code == EXIT_DONE) {
@@ -194,31 +223,6 @@ static bool is_named(const struct limiter_interface *interface, int count, char 
 		if (!strcmp(words[i], interface->name))
 			found[i] = named = true;
 	return named;
-}
-
-/*
- * What hindered pacing on the others may be gone with an interface: a policy anew, as
- * by set. It is in force already, so that a failure changes nothing.
- */
-static void enforce_on_others(struct limiter *limiter)
-{
-	struct bwctl_policy *previous = malloc(sizeof(*previous));
-	struct bwctl_policy *policy = malloc(sizeof(*policy));
-	char why[LOG_TEXT] = "out of memory";
-	int err = previous && policy ? limiter_policy(limiter, previous, why) : -ENOMEM;
-
-	if (!err) {
-		*policy = *previous;
-		err = enforce(limiter, previous, policy, NULL, 0, why);
-	}
-	if (err)
-		log_note("what is still loaded stays as it is: %s", why);
-	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
-		if (policy->enforcement[direction].mode != previous->enforcement[direction].mode)
-			command_print_limit(policy, direction, policy->enforcement[direction].mode,
-					    policy->enforcement[direction].why);
-	free(policy);
-	free(previous);
 }
 
 int cmd_unload(const struct options *options, int count, char *words[])

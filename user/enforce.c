@@ -170,6 +170,25 @@ static bool has_lost(struct limiter *limiter, const struct candidates *candidate
 	return false;
 }
 
+/*
+ * A policy that paces is in force, something it needs went away, and it cannot be had again:
+ * what can be is one that polices. That the change failed is said by the caller.
+ */
+static void fall_back(struct limiter *limiter, const struct bwctl_policy *previous,
+		      struct bwctl_policy *policy)
+{
+	char ignored[LOG_TEXT];
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		if (policy->enforcement[direction].mode == BWCTL_MODE_PACE)
+			police(&policy->enforcement[direction],
+			       "what holds packets was taken away");
+	if (policy_build(policy, limiter_leases_are_safe(), ignored))
+		return;
+	policy_succeed(previous, policy, limiter_now_ns());
+	limiter_publish(limiter, policy, ignored);
+}
+
 int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
 {
@@ -190,10 +209,11 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 				       "what holds packets is taken away as soon as it is there");
 		if (!err)
 			err = policy_build(policy, limiter_leases_are_safe(), why);
+		if (err && tries)
+			fall_back(limiter, previous, policy);
 		if (err)
 			break;
 		policy_succeed(previous, policy, limiter_now_ns());
-		policy->generation += (uint64_t)tries;
 		err = limiter_publish(limiter, policy, why);
 		if (err || !has_lost(limiter, &candidates, policy))
 			break;

@@ -95,7 +95,9 @@ static int look_out(const struct holder_means *means, const struct hooks_place *
 				  name, kind);
 	if (will_prepare)
 		return 0;
-	if (root == QUEUE_ROOT_DEFAULT || root == QUEUE_ROOT_BROKEN)
+	if (root == QUEUE_ROOT_BROKEN)
+		return why_refuse(why, -ENOENT, "the fq on '%s' was changed", name);
+	if (root == QUEUE_ROOT_DEFAULT)
 		return why_refuse(why, -ENOENT, "fq is missing on '%s'", name);
 	return is_watched(means, place->key) ?
 		       0 :
@@ -270,7 +272,12 @@ static int prepare_hold(const struct holder_means *means, const struct hooks_pla
 	struct bwctl_interface_key key = hold_key(means);
 	int err;
 
-	*ret_is_new = queue_ifb_look(key.ifindex) != 1;
+	err = queue_ifb_look(key.ifindex);
+	*ret_is_new = false;
+	/* What cannot be looked at stays: it may hold packets. */
+	if (err < 0 && err != -ENODEV)
+		return why_fail(why, err, "cannot look at the IFB device");
+	*ret_is_new = err != 1;
 	if (*ret_is_new) {
 		holder_release_hold(means);
 		log_note("making an IFB device, index %u", key.ifindex);

@@ -33,7 +33,8 @@
 #define POLICY_PIN_NEW "policy-new"
 #define HOLD_PIN       "hold"  /* the program of the IFB */
 #define LEAD_PIN       "lead"  /* and that of the filter that leads there, on older kernels */
-#define WATCH_PIN      "watch" /* the link of the one that watches over queues */
+#define WATCH_PIN      "watch" /* the links of those that watch over queues */
+#define WATCH_DOWN_PIN "watch-down"
 #define WARNINGS       65536
 
 /* How long a packet may still wait when its interface is unloaded. */
@@ -278,6 +279,9 @@ static void load_watch(struct limiter *limiter)
 		err = watch_bpf__load(watch);
 	if (!err)
 		err = watch_bpf__attach(watch);
+	if (!err)
+		err = pin_over(limiter, bpf_link__fd(watch->links.bwctl_watch_down),
+			       WATCH_DOWN_PIN);
 	if (!err)
 		err = pin_over(limiter, bpf_link__fd(watch->links.bwctl_watch), WATCH_PIN);
 	if (err)

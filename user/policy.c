@@ -21,7 +21,7 @@
 
 /*
  * When pacing there is headroom only while the queue that held the packets is missing.
- * It is not in the bound: classes without it stop as much earlier.
+ * It is not in the bound: there is no room, and classes without it stop as much earlier.
  */
 #define PACE_STEP_NS	    1000000ULL
 #define PACE_OVERSHOOT_NS   2000000ULL
@@ -124,7 +124,7 @@ struct manner {
 	uint64_t overshoot_ns;
 	uint64_t overshoot_bytes; /* at least: 0, or a frame, whatever it costs at r */
 	uint64_t step_ns;	  /* of headroom */
-	uint64_t setback_ns;	  /* what of all steps together is not in the bound */
+	uint64_t room_ns;	  /* for all steps together in the bound */
 	uint64_t late_ns;	  /* how much later than they should packets may leave */
 	uint64_t lease_share;	  /* CPUs may hold one in so many bytes of the window */
 };
@@ -149,6 +149,7 @@ static struct manner police(const struct bwctl_request *request)
 				       frames_to_ns(LEAST_FRAMES, limit));
 	/* When a packet of a lower class has just run over by all it may, a higher one still passes. */
 	manner.step_ns = at_least(POLICY_HEADROOM_NS, manner.overshoot_ns);
+	manner.room_ns = HEADROOM_STEPS_MAX * manner.step_ns;
 	return manner;
 }
 
@@ -161,7 +162,6 @@ static struct manner pace(const struct bwctl_request *request, uint64_t drift_ns
 		.overshoot_ns = PACE_OVERSHOOT_NS,
 		.overshoot_bytes = POLICY_FRAME_BYTES,
 		.step_ns = PACE_STEP_NS,
-		.setback_ns = HEADROOM_STEPS_MAX * PACE_STEP_NS,
 		.late_ns = POLICY_LATE_NS + drift_ns,
 		.lease_share = 800,
 	};
@@ -257,7 +257,7 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	reserved_bytes = held_bytes + request->burst_bytes + 2; /* for what is rounded below */
 	if (reserved_bytes + manner.overshoot_bytes >= window_bytes)
 		return too_large(request, window_ns, ret_why);
-	apart_ns = burst_ns + headroom_ns - manner.setback_ns + manner.late_ns;
+	apart_ns = burst_ns + manner.room_ns + manner.late_ns;
 	rate = rate_of(window_bytes - reserved_bytes, window_ns + apart_ns + manner.overshoot_ns);
 	/* Where a frame costs more than that, the overshoot is a frame: a number of bytes, not a time. */
 	if (rate && bytes_to_ns(manner.overshoot_bytes, rate) > manner.overshoot_ns) {
@@ -279,7 +279,7 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	ret_meter->credit_ns = window_ns + burst_ns;
 	for (int class = 0; class < BWCTL_CLASSES; class ++)
 		ret_meter->headroom_ns[class] = class_headroom_steps[class] * manner.step_ns;
-	ret_meter->setback_ns = manner.setback_ns;
+	ret_meter->room_ns = manner.room_ns;
 	if (paces)
 		derive_horizon(request, drift_ns, ret_meter);
 	else
@@ -383,7 +383,7 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 	uint64_t limit = next->request[direction].limit_bits_s;
 	uint64_t limit_before = previous->request[direction].limit_bits_s;
 	struct bwctl_meter *meter = &next->meter[direction];
-	uint64_t until_ns, before, headroom_ns;
+	uint64_t until_ns, before, counts_ns = previous->promise[direction].window_ns;
 	wide rate;
 
 	if (!limit_before)
@@ -393,18 +393,18 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 	if (rate > meter->rate_bits_s)
 		rate = meter->rate_bits_s;
 	meter->slow_overshoot_ns = at_most(meter->overshoot_ns, former->overshoot_ns);
-	headroom_ns = former->headroom_ns[BWCTL_CONTROL];
+	meter->slow_headroom_ns = at_most(meter->room_ns, former->room_ns);
 	if (until_ns) {
 		meter->slow_overshoot_ns =
 			at_most(meter->slow_overshoot_ns, former->slow_overshoot_ns);
-		headroom_ns = at_most(headroom_ns, former->slow_headroom_ns);
+		meter->slow_headroom_ns =
+			at_most(meter->slow_headroom_ns, former->slow_headroom_ns);
 	}
-	/* Of either, what is in the bound. */
-	headroom_ns -= at_most(former->setback_ns, headroom_ns);
-	meter->slow_headroom_ns =
-		at_most(meter->headroom_ns[BWCTL_CONTROL], headroom_ns + meter->setback_ns);
 	inherit(former, before, until_ns, meter, (uint64_t)rate);
-	meter->slow_until_ns = at_least(until_ns, now_ns + previous->promise[direction].window_ns);
+	/* What the former let wait goes on leaving for a while. */
+	if (former->horizon_ns[BWCTL_CONTROL])
+		counts_ns += former->horizon_ns[BWCTL_CONTROL] + former->drift_ns + POLICY_LATE_NS;
+	meter->slow_until_ns = at_least(until_ns, now_ns + counts_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);
 }

@@ -648,12 +648,21 @@ both_ways_end() {
 	holds wire-in --limit "$1" --min-mean "$2" --window "${3:-1}"
 }
 
+# Bytes that came in at the appliance's other end.
+received() {
+	ip -n inside -j -s link show eth0 | jq '.[0].stats64.rx.bytes'
+}
+
 # without DIRECTION WORD COMMAND...: takes it away, and load mends it
 without() {
-	local direction=$1 word=$2 egress=pace ingress=pace
+	local direction=$1 word=$2 egress=pace ingress=pace before
 	shift 2
 	"$@"
-	sleep 1.1
+	sleep 0.6
+	before=$(received)
+	sleep 0.5
+	# Policed, and not lost.
+	(($(received) - before > 50000))
 	printf '%s\n' "$*" "$(shown '[.ingress, .egress | .mode, .mode_reason]')"
 	echo "# $*: $(shown ".$direction.mode_reason")" >&3
 	local "$direction=police"
