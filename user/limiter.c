@@ -1040,9 +1040,11 @@ bool limiter_has_left_sizes(const struct limiter *limiter)
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 {
-	static const char *const other_pins[] = {POLICY_PIN,	  POLICY_PIN_NEW,  HOLD_PIN,
-						 HOLD_PIN "-new", LEAD_PIN,	   LEAD_PIN "-new",
-						 WATCH_PIN,	  WATCH_PIN "-new"};
+	static const char *const other_pins[] = {POLICY_PIN,	 POLICY_PIN_NEW,
+						 HOLD_PIN,	 HOLD_PIN "-new",
+						 LEAD_PIN,	 LEAD_PIN "-new",
+						 WATCH_PIN,	 WATCH_PIN "-new",
+						 WATCH_DOWN_PIN, WATCH_DOWN_PIN "-new"};
 	struct holder_means means = means_of(limiter);
 	int err;
 

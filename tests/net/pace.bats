@@ -684,7 +684,7 @@ ifb_pfifo() {
 	needs_fq
 	rig_bwctl load eth0
 	rig_bwctl set 20mbit
-	both_ways 26
+	both_ways 600 # until they are stopped
 	sleep 1.2
 	without egress fq tc -n appliance qdisc delete dev eth0 root
 	without ingress IFB ip -n appliance link delete bwctl0
