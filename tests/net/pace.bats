@@ -649,7 +649,7 @@ both_ways_end() {
 }
 
 # Bytes that came in at the appliance's other end.
-received() {
+came_in() {
 	ip -n inside -j -s link show eth0 | jq '.[0].stats64.rx.bytes'
 }
 
@@ -659,10 +659,10 @@ without() {
 	shift 2
 	"$@"
 	sleep 0.6
-	before=$(received)
+	before=$(came_in)
 	sleep 0.5
 	# Policed, and not lost.
-	(($(received) - before > 50000))
+	(($(came_in) - before > 50000))
 	printf '%s\n' "$*" "$(shown '[.ingress, .egress | .mode, .mode_reason]')"
 	echo "# $*: $(shown ".$direction.mode_reason")" >&3
 	local "$direction=police"
