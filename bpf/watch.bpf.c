@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * Notices when an fq qdisc that holds packets is taken away: without it a
- * packet that was told to wait would leave at once. The kernel says so in a
- * tracepoint; what is written here makes the other programs police, until
+ * packet that was told to wait would leave at once. The kernel says so in
+ * tracepoints; what is written here makes the other programs police, until
  * user space has looked at it and puts a new policy in force.
  */
 #include "bwctl.h"

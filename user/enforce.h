@@ -19,7 +19,8 @@
  * requests and flow table are the caller's; all else is set here. A direction
  * paces if packets can wait on every interface. 0; or -errno and why, with the
  * former policy still in force: -EBUSY, -ENOENT or -EOPNOTSUPP when pacing was
- * demanded and cannot be had, -EINVAL for numbers that do not fit.
+ * demanded and cannot be had, -EINVAL for numbers that do not fit. Only when a queue is
+ * taken away in the meantime, and cannot be had again, is it the new one, which polices.
  */
 int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT]);

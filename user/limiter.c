@@ -263,7 +263,7 @@ static int pin_over(const struct limiter *limiter, int fd, const char *name)
 }
 
 /*
- * The program that watches over queues. A kernel that cannot have it polices,
+ * The programs that watch over queues. A kernel that cannot have them polices,
  * so that a failure is no error, but worth a note.
  */
 static void load_watch(struct limiter *limiter)
