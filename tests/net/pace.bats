@@ -1105,8 +1105,16 @@ vanished() {
 	rig_bwctl load inside0
 	mode police pace
 	expect 'IFBs' '' "$(ip -n appliance link show type ifb)"
-	tc -n appliance filter delete dev inside0 ingress pref 9
 	tc -n appliance qdisc add dev eth0 ingress
+	run -1 rig_bwctl load eth0
+	mode police pace
+	expect 'IFBs' '' "$(ip -n appliance link show type ifb)"
+	# The load that fails is a moment to look at the others again: they may pace now.
+	tc -n appliance filter delete dev inside0 ingress pref 9
+	run -1 rig_bwctl load eth0
+	mode pace pace
+	# With nobody else to hold for, what was made for it goes.
+	rig_bwctl unload inside0
 	run -1 rig_bwctl load eth0
 	expect 'IFBs' '' "$(ip -n appliance link show type ifb)"
 	tc -n appliance qdisc delete dev eth0 ingress
