@@ -61,7 +61,7 @@ static __always_inline void strike_out(void)
 
 static __always_inline enum meter_answer meter(struct __sk_buff *skb,
 					       const struct bwctl_policy *policy, __u32 direction,
-					       __u32 class, __u32 bytes, struct pace *pace)
+					       __u32 level, __u32 bytes, struct pace *pace)
 {
 	const struct bwctl_meter *meter = &policy->meter[direction];
 	enum meter_answer answer = METER_PASS;
@@ -80,7 +80,7 @@ static __always_inline enum meter_answer meter(struct __sk_buff *skb,
 	if (!meter_spend_lease(lease, policy->generation, bytes)) {
 		seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
 		pace->now_ns = bpf_ktime_get_ns();
-		answer = meter_admit(meter, policy->generation, class, bytes, seen_ns, pace->now_ns,
+		answer = meter_admit(meter, policy->generation, level, bytes, seen_ns, pace->now_ns,
 				     &clock->spent_until_ns, lease, waits ? &slot_ns : NULL);
 	}
 	if (waits && answer == METER_PASS) {
@@ -115,18 +115,24 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 	struct pace pace = {0};
 	struct packet packet;
 	struct charge wire;
-	__u32 flow, class;
+	__u32 flow, class, counter, level;
 	int led;
 
 	if (!policy)
 		return drop(direction);
 	parse(skb, ethernet, &packet);
 	flow = classify(skb, &policy->table, &packet, direction);
-	class = CLASSIFY_WITHIN(policy->table.class[flow], BWCTL_CLASSES);
+	class = policy->table.class[flow];
+	counter = policy->table.counter[flow];
+	if (class >= BWCTL_CLASSES || counter >= BWCTL_FLOWS)
+		return drop(direction);
+	level = policy->rules[class].level;
+	if (level >= BWCTL_LEVELS)
+		return drop(direction);
 	mine = &policy->meter[direction];
 	wire = charge(skb, &packet, direction, mine->overhead_bytes);
-	answer = meter(skb, policy, direction, class, wire.bytes, &pace);
-	count(direction, flow, answer, wire, &pace);
+	answer = meter(skb, policy, direction, level, wire.bytes, &pace);
+	count(direction, counter, class, answer, wire, &pace);
 
 	if (answer != METER_PASS)
 		return drop(direction);

@@ -14,7 +14,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct bwctl_fragment_key);
-	__type(value, __u8); /* the row */
+	__type(value, __u16); /* the row */
 } fragments SEC(".maps");
 
 /* Masks that the verifier can follow; the table's own values are always within. */
@@ -44,7 +44,7 @@ __noinline int classify_fragment(struct __sk_buff *skb, struct packet *packet, _
 				 __u32 flow)
 {
 	struct bwctl_fragment_key key;
-	__u8 row = flow, *first;
+	__u16 row = flow, *first;
 
 	if (!packet || !classify_fragment_key(skb, packet, direction, &key))
 		return flow;
@@ -79,7 +79,7 @@ static __always_inline __u32 classify(struct __sk_buff *skb, const struct bwctl_
 
 	if (packet->fragment != PACKET_WHOLE)
 		flow = classify_fragment(skb, packet, direction, flow);
-	return CLASSIFY_WITHIN(flow, BWCTL_FLOWS);
+	return flow < BWCTL_FLOWS ? flow : BWCTL_FLOW_OTHER;
 }
 
 #endif

@@ -25,16 +25,20 @@ static __always_inline void count_tally(struct bwctl_tally *tally, struct charge
 	tally->bytes += charge.bytes;
 }
 
-static __always_inline void count_delay(struct bwctl_counters *mine,
-					struct bwctl_flow_counters *row, struct charge charge,
+static __always_inline void count_delay(struct bwctl_flow_counters *row, struct charge charge,
 					__u64 delay_ns)
 {
-	__u32 bucket = 0;
-
 	count_tally(&row->paced, charge);
 	row->delay_ns += delay_ns * charge.frames;
 	if (row->delay_max_ns < delay_ns)
 		row->delay_max_ns = delay_ns;
+}
+
+static __always_inline void count_bucket(struct bwctl_counters *mine, struct charge charge,
+					 __u64 delay_ns)
+{
+	__u32 bucket = 0;
+
 	/* By the borrow: a comparison would be a branch each, and the verifier walks them all. */
 	for (__u32 i = 0; i < BWCTL_DELAY_BUCKETS - 1; i++)
 		bucket += ((1000000ULL << i) - delay_ns) >> 63;
@@ -42,26 +46,35 @@ static __always_inline void count_delay(struct bwctl_counters *mine,
 		mine->delays[bucket] += charge.frames;
 }
 
-static __always_inline void count(__u32 direction, __u32 flow, enum meter_answer answer,
-				  struct charge charge, const struct pace *pace)
+/* counter and class are within their arrays. */
+static __always_inline void count_row(struct bwctl_flow_counters *row, enum meter_answer answer,
+				      struct charge charge, const struct pace *pace)
+{
+	if (answer != METER_PASS) {
+		count_tally(&row->dropped, charge);
+		return;
+	}
+	count_tally(&row->passed, charge);
+	if (pace->delay_ns)
+		count_delay(row, charge, pace->delay_ns);
+	if (pace->is_marked)
+		count_tally(&row->marked, charge);
+}
+
+static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
+				  enum meter_answer answer, struct charge charge,
+				  const struct pace *pace)
 {
 	struct bwctl_counters *mine = bpf_map_lookup_elem(&counters, &direction);
-	struct bwctl_flow_counters *row;
 
 	if (!mine)
 		return;
-	row = &mine->flows[flow];
-	if (answer == METER_PASS) {
-		count_tally(&row->passed, charge);
-		if (pace->delay_ns)
-			count_delay(mine, row, charge, pace->delay_ns);
-		if (pace->is_marked)
-			count_tally(&row->marked, charge);
-		return;
-	}
-	count_tally(&row->dropped, charge);
+	count_row(&mine->flows[counter], answer, charge, pace);
+	count_row(&mine->classes[class], answer, charge, pace);
 	if (answer == METER_CONTENDED)
 		count_tally(&mine->contended, charge);
+	if (answer == METER_PASS && pace->delay_ns)
+		count_bucket(mine, charge, pace->delay_ns);
 }
 
 #endif

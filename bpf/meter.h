@@ -107,14 +107,14 @@ static inline __u64 meter_cost_ns(const struct bwctl_meter *meter, __u64 bytes)
  * - Nothing less than lot_bytes is ever bought, so that rounding up to whole
  *   nanoseconds costs no more than 0.1 % of the rate; the change is kept.
  */
-static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 class, __u64 now_ns,
+static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 level, __u64 now_ns,
 					 __u64 need_bytes, _Bool may_wait)
 {
 	_Bool is_slow = now_ns < meter->slow_until_ns;
 	__u64 multiplier = is_slow ? meter->slow_multiplier : meter->cost_multiplier;
 	__u64 overshoot_ns = is_slow ? meter->slow_overshoot_ns : meter->overshoot_ns;
-	__u64 highest_ns = meter->headroom_ns[BWCTL_CONTROL], room_ns = meter->room_ns;
-	__u64 below_ns = highest_ns - meter->headroom_ns[class];
+	__u64 highest_ns = meter->headroom_ns[BWCTL_LEVEL_RESERVED], room_ns = meter->room_ns;
+	__u64 below_ns = highest_ns - meter->headroom_ns[level];
 	__u64 cost_ns = meter_scale(meter, need_bytes, multiplier);
 	struct meter_ask ask = {
 		.now_ns = now_ns,
@@ -133,7 +133,7 @@ static inline struct meter_ask meter_ask(const struct bwctl_meter *meter, __u32 
 		below_ns = meter->burst_ns;
 	if (may_wait) {
 		ask.early_ns = ask.excess_ns > meter->credit_ns ? METER_NEVER : 0;
-		ask.until_ns = now_ns + meter->horizon_ns[class];
+		ask.until_ns = now_ns + meter->horizon_ns[level];
 		ask.kept_ns = meter->burst_ns;
 	} else {
 		ask.admits_from_ns = meter_before(now_ns, meter->credit_ns);
@@ -194,7 +194,7 @@ static inline _Bool meter_spend_lease(struct bwctl_lease *lease, __u64 generatio
  * ret_slot_ns, NULL for a packet that cannot wait, is when it may leave if it passes.
  */
 static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u64 generation,
-					    __u32 class, __u64 bytes, __u64 seen_ns, __u64 now_ns,
+					    __u32 level, __u64 bytes, __u64 seen_ns, __u64 now_ns,
 					    __u64 *clock_ns, struct bwctl_lease *lease,
 					    __u64 *ret_slot_ns)
 {
@@ -204,7 +204,7 @@ static inline enum meter_answer meter_admit(const struct bwctl_meter *meter, __u
 
 	if (bytes > METER_MAX_BYTES)
 		return METER_OVER;
-	ask = meter_ask(meter, class, now_ns, need_bytes, ret_slot_ns != NULL);
+	ask = meter_ask(meter, level, now_ns, need_bytes, ret_slot_ns != NULL);
 	METER_UNROLL
 	for (int i = 0; i < METER_TRIES; i++) {
 		struct meter_step step = meter_step(meter, &ask, seen_ns, i == 0);

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define BWCTL_ABI 3
+#define BWCTL_ABI 4
 
 enum bwctl_direction {
 	BWCTL_INGRESS,
@@ -19,6 +19,10 @@ enum bwctl_direction {
 	BWCTL_DIRECTIONS
 };
 
+/* Names of classes, flows and interfaces, with their NUL. */
+#define BWCTL_NAME 16
+
+/* Built-in classes come first; those of one's own have the numbers behind them. */
 enum bwctl_class {
 	BWCTL_UI,
 	BWCTL_ADMIN,
@@ -28,49 +32,90 @@ enum bwctl_class {
 	BWCTL_ICMP,
 	BWCTL_OTHER,
 	BWCTL_CONTROL,
-	BWCTL_CLASSES
+	BWCTL_BUILTIN_CLASSES
+};
+
+#define BWCTL_OWN_CLASSES 32
+#define BWCTL_CLASSES	  (BWCTL_BUILTIN_CLASSES + BWCTL_OWN_CLASSES)
+
+/* Who stops first when there is not enough for all. */
+enum bwctl_priority {
+	BWCTL_PRIORITY_LOW,
+	BWCTL_PRIORITY_NORMAL,
+	BWCTL_PRIORITY_HIGH
 };
 
 /*
- * The flow table. A flow is a row: protocol, a range of local ports, a range
- * of remote ports, and the class its packets belong to. The first row that
- * matches wins. The programs do not walk the rows: ports and protocols are
+ * The thresholds on the clock, in their order: one for each priority, one for
+ * control where its priority is high, and one for what is within a reserve.
+ */
+enum bwctl_level {
+	BWCTL_LEVEL_LOW,
+	BWCTL_LEVEL_NORMAL,
+	BWCTL_LEVEL_HIGH,
+	BWCTL_LEVEL_CONTROL,
+	BWCTL_LEVEL_RESERVED,
+	BWCTL_LEVELS
+};
+
+/*
+ * The flow table. A flow is a row: a protocol, local ports, remote ports, a
+ * remote prefix, an interface, and the class its packets belong to. The first
+ * row that matches wins.
+ */
+#define BWCTL_FLOW_ROWS	   256
+#define BWCTL_FLOW_OTHER   BWCTL_FLOW_ROWS	 /* IP that no row matches */
+#define BWCTL_FLOW_CONTROL (BWCTL_FLOW_ROWS + 1) /* not IP, or IPv6 ND and MLD */
+#define BWCTL_FLOWS	   (BWCTL_FLOW_ROWS + 2)
+
+#define BWCTL_PORT_RANGES 8
+
+struct bwctl_ports {
+	__u16 first, last; /* inclusive, host order */
+};
+
+struct bwctl_flow {
+	char name[BWCTL_NAME];
+	char interface[BWCTL_NAME]; /* empty: any */
+	__u8 class;		    /* enum bwctl_class, or one of one's own */
+	__u8 is_listed;		    /* a default one, at its default place: as if nobody had written it */
+	__u8 any_protocol;	    /* IP of any kind */
+	__u8 protocol;		    /* else IPPROTO_* */
+	__u8 local_ranges, remote_ranges; /* how many of those below; 0: any port, or none */
+	__u8 prefix_version;		  /* of the remote prefix: 4, 6, or 0 for any address */
+	__u8 prefix_bits;
+	__u8 prefix[16]; /* network order; IPv4 in the first four */
+	struct bwctl_ports local[BWCTL_PORT_RANGES], remote[BWCTL_PORT_RANGES];
+	__u16 counter; /* where it is counted, which stays while rows come and go */
+	__u16 pad;
+};
+
+/*
+ * The programs do not walk the rows: ports and protocols are
  * first mapped to groups that no row tells apart, and the row of each
  * combination of groups is worked out beforehand (recursive flow
  * classification, Gupta and McKeown, SIGCOMM 1999). Three loads and one more,
  * however many rows there are.
  */
-#define BWCTL_FLOWS	   64 /* rows; the last two are fixed, see below */
 #define BWCTL_PORT_GROUPS  64
 #define BWCTL_PROTO_GROUPS 8
 
-#define BWCTL_FLOW_OTHER   (BWCTL_FLOWS - 2) /* IP that no row matches */
-#define BWCTL_FLOW_CONTROL (BWCTL_FLOWS - 1) /* not IP, or IPv6 ND and MLD */
-
-struct bwctl_flow {
-	__u8 in_use;
-	__u8 protocol; /* IPPROTO_* */
-	__u8 class;    /* enum bwctl_class */
-	__u8 pad;
-	__u16 local_first, local_last;	 /* ports, inclusive, host order */
-	__u16 remote_first, remote_last; /* the same */
-};
-
 struct bwctl_flow_table {
-	struct bwctl_flow flows[BWCTL_FLOWS];
-	__u8 class[BWCTL_FLOWS]; /* of each row */
+	__u8 class[BWCTL_FLOWS];    /* of each row */
+	__u16 counter[BWCTL_FLOWS]; /* of each row */
 	__u8 protocol_group[256];
 	__u8 local_group[65536];
 	__u8 remote_group[65536];
 	/* By group of protocol, of local port and of remote port. */
-	__u8 flow[BWCTL_PROTO_GROUPS][BWCTL_PORT_GROUPS][BWCTL_PORT_GROUPS];
+	__u16 flow[BWCTL_PROTO_GROUPS][BWCTL_PORT_GROUPS][BWCTL_PORT_GROUPS];
 };
 
 /* What becomes of a packet over the limit: it is delayed, or dropped. */
 enum bwctl_mode {
 	BWCTL_MODE_AUTO, /* asked for only: pace where that can be had */
 	BWCTL_MODE_PACE,
-	BWCTL_MODE_POLICE
+	BWCTL_MODE_POLICE,
+	BWCTL_MODE_OBSERVE /* asked for only: as auto, but nothing is delayed or dropped */
 };
 
 /*
@@ -90,9 +135,11 @@ struct bwctl_meter {
 	__u64 slow_overshoot_ns, slow_headroom_ns; /* at most, as long as that */
 	__u64 inherited_ns;	     /* how far ahead packets of a former policy may still wait */
 	__u64 inherited_rate_bits_s; /* and at what they were charged, the most of it */
-	__u64 headroom_ns[BWCTL_CLASSES]; /* how far the clock may be ahead of now for a class */
+	__u64 headroom_ns[BWCTL_LEVELS]; /* how far the clock may be ahead of now for a level */
+	__u64 low_ns; /* how much earlier than that the lowest level stops */
 	__u64 room_ns; /* for that in the bound; if it is less than the largest, all have less */
-	__u64 horizon_ns[BWCTL_CLASSES]; /* the same, where packets wait for their time; 0: police */
+	__u64 horizon_ns[BWCTL_LEVELS]; /* the same, where packets wait for their time; 0: police */
+	__u64 jump_ns; /* of cost that may leave before its slot, at once, when it is of a high level */
 	__u64 drift_ns;	     /* how much later than that a sender may want a packet to leave */
 	__u64 mark_ns;	     /* a wait above which the backlog counts as high */
 	__u64 mark_after_ns; /* once it has been high for so long, ECN is marked */
@@ -103,6 +150,22 @@ struct bwctl_meter {
 	__u32 hold_ifindex; /* of the IFB where incoming packets wait, the same in every namespace; 0: a
 			       filter of ours leads there */
 	__u32 pad;
+};
+
+/* What a class may have of the aggregate before the others, by a clock of its own. */
+struct bwctl_reserve {
+	__u64 cost_multiplier; /* as in bwctl_meter; 0: nothing is reserved */
+	__u32 cost_shift;
+	__u32 pad;
+	__u64 burst_ns;	 /* how far its clock may lag behind now */
+	__u64 horizon_ns; /* and how far ahead it may be for a packet within the reserve */
+};
+
+/* What the programs need to know of a class. */
+struct bwctl_rule {
+	__u8 level; /* enum bwctl_level */
+	__u8 exempt;
+	__u8 pad[2];
 };
 
 /* What the operator asked for, so that a later change keeps the rest. 0 = default. */
@@ -116,8 +179,44 @@ struct bwctl_request {
 	__u64 mode; /* enum bwctl_mode */
 };
 
+/* What was asked of a class. All zero but the name and the priority: nothing of its own. */
+struct bwctl_class_request {
+	char name[BWCTL_NAME];	 /* empty: there is no such class */
+	__u64 limit_bits_s[BWCTL_DIRECTIONS]; /* 0: none of its own */
+	__u64 reserve_bits_s;		      /* of each direction, 0: none */
+	__u8 priority;			      /* enum bwctl_priority */
+	__u8 exempt;			      /* passes unmetered */
+	__u8 pad[6];
+};
+
+/* Listed flows that were removed are a bit each, in the order of flow_table_listed(). */
+#define BWCTL_LISTED_MAX 32
+
+/* All that the operator asked for: what a policy file says. */
+struct bwctl_asked {
+	struct bwctl_request request[BWCTL_DIRECTIONS];
+	struct bwctl_class_request classes[BWCTL_CLASSES];
+	struct bwctl_flow flows[BWCTL_FLOW_ROWS]; /* in the order in which they match */
+	__u32 flow_count;
+	__u32 listed_removed;
+};
+
+/*
+ * What "bwctl run" asked for, for as long as its command runs: tighter limits.
+ * The smallest of these and of what was asked for is in force.
+ */
+#define BWCTL_RUNS 32
+
+struct bwctl_run {
+	__u64 id;			      /* 0: not in use */
+	__u64 limit_bits_s[BWCTL_DIRECTIONS]; /* 0: none */
+	__u64 class_limit_bits_s[BWCTL_CLASSES][BWCTL_DIRECTIONS]; /* 0: none */
+	char command[32];		      /* for display, cut off */
+};
+
 /* What is promised, for display: passed(T) <= r * T + bound. */
 struct bwctl_promise {
+	__u64 limit_bits_s; /* the one in force; 0: none */
 	__u64 window_ns;
 	__u64 burst_bytes;
 	__u64 bound_bytes;
@@ -140,8 +239,15 @@ struct bwctl_policy {
 	__u32 possible_cpus;
 	__u64 generation; /* leases taken under another generation are void */
 	struct bwctl_meter meter[BWCTL_DIRECTIONS];
-	struct bwctl_request request[BWCTL_DIRECTIONS];
+	struct bwctl_meter class_meter[BWCTL_DIRECTIONS][BWCTL_CLASSES];
+	struct bwctl_reserve reserve[BWCTL_DIRECTIONS][BWCTL_CLASSES];
+	struct bwctl_rule rules[BWCTL_CLASSES];
+	__u32 observe; /* the verdict is counted, and not carried out */
+	__u32 pad;
+	struct bwctl_asked asked;
+	struct bwctl_run runs[BWCTL_RUNS];
 	struct bwctl_promise promise[BWCTL_DIRECTIONS];
+	struct bwctl_promise class_promise[BWCTL_DIRECTIONS][BWCTL_CLASSES];
 	struct bwctl_enforcement enforcement[BWCTL_DIRECTIONS];
 	struct bwctl_flow_table table;
 };
@@ -153,12 +259,16 @@ struct bwctl_policy {
  */
 struct bwctl_clock {
 	__u64 spent_until_ns;
-	__u64 pad[7];
+	__u64 reserved_until_ns; /* of a class: the same, of what is reserved for it */
+	__u64 pad[6];
 	__u64 held_until_ns;   /* when the last that waits will leave, 0 when none does */
 	__u64 held_generation; /* under which policy */
 	__u64 high_since_ns;   /* since when the backlog has been high, 0 when it is not */
 	__u64 lost_generation; /* the policy under which a queue that holds packets was taken away */
-	__u64 pad2[4];
+	/* Packets of a high level, which leave before others that wait. */
+	__u64 jumped_until_ns; /* until when what may jump the queue is spoken for */
+	__u64 high_held_until_ns, high_held_generation;
+	__u64 pad2;
 };
 
 struct bwctl_lease {
@@ -179,13 +289,20 @@ struct bwctl_flow_counters {
 	struct bwctl_tally marked; /* part of passed: ECN said so to the sender */
 	__u64 delay_ns;		   /* sum over the packets paced */
 	__u64 delay_max_ns;
+	struct bwctl_tally would_drop; /* part of passed: only observed */
+};
+
+/* Of one interface alone, in one direction. */
+struct bwctl_interface_counters {
+	struct bwctl_flow_counters classes[BWCTL_CLASSES];
 };
 
 /* Packets paced, by delay: bucket i is up to 1 ms << i, the last is anything above. */
 #define BWCTL_DELAY_BUCKETS 12
 
 struct bwctl_counters {
-	struct bwctl_flow_counters flows[BWCTL_FLOWS];
+	struct bwctl_flow_counters flows[BWCTL_FLOWS]; /* by bwctl_flow_table.counter */
+	struct bwctl_flow_counters classes[BWCTL_CLASSES];
 	struct bwctl_tally contended; /* part of dropped: refused because the clock was contended */
 	__u64 delays[BWCTL_DELAY_BUCKETS];
 };
@@ -223,7 +340,8 @@ struct bwctl_sizes {
 };
 
 struct bwctl_interface {
-	char name[16];			  /* when it was loaded */
+	char name[BWCTL_NAME];		  /* when it was loaded */
+	__u32 slot; /* its number among those that are loaded, for flows of one interface */
 	__u32 clsact_created;		  /* the clsact qdisc is ours to remove */
 	__u32 priority[BWCTL_DIRECTIONS]; /* of our clsact filter, 0 if there is none */
 	__u32 root_replaced;		  /* the root qdisc is ours; the kernel's comes back */
@@ -233,18 +351,25 @@ struct bwctl_interface {
 	struct bwctl_sizes lowered; /* as they were made: somebody who changed them since is right */
 };
 
+/* Interfaces that may be loaded at the same time. */
+#define BWCTL_SLOTS 1024
+
 /* A device whose fq holds packets: what is watched, so that its loss is noticed. */
 struct bwctl_holder {
 	__u32 direction;
 	__u32 is_lost; /* it was taken away, and nobody has put it back yet */
 };
 
-_Static_assert(sizeof(struct bwctl_flow) == 12, "map ABI");
-_Static_assert(sizeof(struct bwctl_meter) == 8 * 33 + 24, "map ABI");
+_Static_assert(sizeof(struct bwctl_flow) == 124, "map ABI");
+_Static_assert(sizeof(struct bwctl_meter) == 8 * 29 + 24, "map ABI");
 _Static_assert(sizeof(struct bwctl_clock) == 128, "map ABI");
 _Static_assert(sizeof(struct bwctl_fragment_key) == 40, "map ABI");
-_Static_assert(sizeof(struct bwctl_counters) == 80 * BWCTL_FLOWS + 16 + 8 * BWCTL_DELAY_BUCKETS,
+_Static_assert(sizeof(struct bwctl_flow_counters) == 96, "map ABI");
+/* A value per CPU has to be smaller than 32 KiB. */
+_Static_assert(sizeof(struct bwctl_counters) ==
+		       96 * (BWCTL_FLOWS + BWCTL_CLASSES) + 16 + 8 * BWCTL_DELAY_BUCKETS,
 	       "map ABI");
-_Static_assert(sizeof(struct bwctl_interface) == 80, "map ABI");
+_Static_assert(sizeof(struct bwctl_counters) <= 32768, "percpu");
+_Static_assert(sizeof(struct bwctl_interface) == 84, "map ABI");
 
 #endif

@@ -44,12 +44,13 @@ static inline struct bwctl_policy *programs_policy(const struct bwctl_request *r
 	policy->abi = BWCTL_ABI;
 	policy->possible_cpus = (__u32)libbpf_num_possible_cpus();
 	policy->generation = 1;
-	flow_table_default(&policy->table);
-	flow_table_build(&policy->table);
+	policy_default(&policy->asked);
+	flow_table_build(&policy->asked, NULL, 0, &policy->table);
+	policy_rules(policy);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (requests)
-			policy->request[direction] = requests[direction];
-		if (policy_derive(&policy->request[direction], false, policy->possible_cpus, true,
+			policy->asked.request[direction] = requests[direction];
+		if (policy_derive(&policy->asked.request[direction], false, policy->possible_cpus, true,
 				  &policy->meter[direction], &policy->promise[direction], why)) {
 			free(policy);
 			return NULL;

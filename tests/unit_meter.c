@@ -291,8 +291,8 @@ static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t class, uin
 	cost_ns = meter_cost_ns(&run->meter, bytes - have);
 	excess_ns = cost_ns > run->meter.overshoot_ns ? cost_ns - run->meter.overshoot_ns : 0;
 	ahead_ns = may_wait(run) ? 0 : run->meter.room_ns;
-	back_ns = run->meter.headroom_ns[BWCTL_CONTROL] - run->meter.headroom_ns[class];
-	if (run->meter.room_ns < run->meter.headroom_ns[BWCTL_CONTROL])
+	back_ns = run->meter.headroom_ns[BWCTL_LEVEL_RESERVED] - run->meter.headroom_ns[class];
+	if (run->meter.room_ns < run->meter.headroom_ns[BWCTL_LEVEL_RESERVED])
 		back_ns = clip(back_ns, 0, run->meter.burst_ns);
 	if (may_wait(run))
 		back_ns = 0;
@@ -380,7 +380,7 @@ static void describe(const struct run *run)
 		(unsigned long long)run->request.burst_bytes, run->cpus, run->meter.lease_bytes,
 		(unsigned long long)run->meter.rate_bits_s, (unsigned long long)run->meter.burst_ns,
 		(unsigned long long)run->meter.overshoot_ns,
-		(unsigned long long)run->meter.headroom_ns[BWCTL_CONTROL], run->count);
+		(unsigned long long)run->meter.headroom_ns[BWCTL_LEVEL_RESERVED], run->count);
 }
 
 static void check_window(const struct run *run, const struct windows_window *worst)
@@ -1051,7 +1051,7 @@ static void put_in_force(struct run *run, struct life *life, const struct bwctl_
 	int direction;
 
 	for (direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		next->request[direction] = *request;
+		next->asked.request[direction] = *request;
 		next->enforcement[direction].mode = request_paces(request) ? BWCTL_MODE_PACE :
 									     BWCTL_MODE_POLICE;
 		assert_int_equal(policy_derive(request, way, run->cpus, life->leases,
@@ -1085,7 +1085,7 @@ static void check_no_gap(struct run *run)
 		debt_ns = run->meter.start_ns - run->now_ns;
 	/* Where the former policy had less room, a lower class stops earlier than a higher one. */
 	if (!may_wait(run) && run->now_ns < run->meter.slow_until_ns)
-		debt_ns += clip(run->meter.headroom_ns[BWCTL_CONTROL], 0, run->meter.burst_ns);
+		debt_ns += clip(run->meter.headroom_ns[BWCTL_LEVEL_RESERVED], 0, run->meter.burst_ns);
 	deadline_ns = run->now_ns + debt_ns + 4 * frame_ns + 10 * MS;
 	while (!offer(run, (uint32_t)random_below(run->cpus), BWCTL_OTHER, 1514)) {
 		run->now_ns += frame_ns / 4 + 1;
@@ -1367,7 +1367,7 @@ static void test_favoured_after_pace(void **state)
 		put_in_force(&run, &life, &to);
 		/* What waits is paid off first, and the steps are taken. */
 		run.now_ns = meter_max(run.now_ns, run.clock.spent_until_ns);
-		next_ns = run.now_ns + run.meter.headroom_ns[BWCTL_CONTROL];
+		next_ns = run.now_ns + run.meter.headroom_ns[BWCTL_LEVEL_RESERVED];
 		while (run.now_ns < run.meter.slow_until_ns && sent < 500) {
 			run.now_ns += frame_ns / 4;
 			while (offer(&run, 0, BWCTL_OTHER, 1514))

@@ -1924,8 +1924,8 @@ static struct bwctl_policy *publish_pacing(struct fixture *fixture, __u64 limit_
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		struct bwctl_meter *meter = &policy->meter[direction];
 
-		policy->request[direction].limit_bits_s = limit_bits_s;
-		assert_int_equal(policy_derive(&policy->request[direction], true,
+		policy->asked.request[direction].limit_bits_s = limit_bits_s;
+		assert_int_equal(policy_derive(&policy->asked.request[direction], true,
 					       policy->possible_cpus, true, meter,
 					       &policy->promise[direction], why),
 				 0);

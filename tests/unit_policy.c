@@ -144,7 +144,7 @@ static void check_meter(const struct derived *derived)
 	uint64_t full = (uint64_t)METER_MAX_BYTES + meter->lease_bytes;
 	wide multiplier = ((wide)8 * S << meter->cost_shift) / meter->rate_bits_s;
 	uint64_t ahead_ns =
-		meter_max(meter->headroom_ns[BWCTL_CONTROL], meter->horizon_ns[BWCTL_CONTROL]);
+		meter_max(meter->headroom_ns[BWCTL_LEVEL_RESERVED], meter->horizon_ns[BWCTL_LEVEL_RESERVED]);
 	uint64_t debt_ns = ahead_ns + meter->overshoot_ns;
 	uint64_t largest_ns = meter_cost_ns(meter, METER_MAX_BYTES);
 
@@ -210,7 +210,7 @@ static void check_horizon(const struct derived *derived)
 	const struct bwctl_meter *meter = &derived->meter;
 	uint64_t frames_ns =
 		(uint64_t)(((wide)8 * POLICY_FRAME_BYTES * 8 * S) / meter->rate_bits_s);
-	uint64_t horizon_ns = meter->horizon_ns[BWCTL_CONTROL],
+	uint64_t horizon_ns = meter->horizon_ns[BWCTL_LEVEL_RESERVED],
 		 asked_ns = derived->request.horizon_ns;
 	uint64_t step_ns = horizon_ns - meter->horizon_ns[BWCTL_UI];
 
@@ -359,7 +359,7 @@ static void test_defaults_of_pacing(void **state)
 				horizon_ns = POLICY_HORIZON_NS;
 			if (horizon_ns > 2 * S)
 				horizon_ns = 2 * S;
-			if (derived.meter.horizon_ns[BWCTL_CONTROL] != horizon_ns)
+			if (derived.meter.horizon_ns[BWCTL_LEVEL_RESERVED] != horizon_ns)
 				fail_at(&derived, "wrong horizon by default");
 		}
 }
@@ -397,7 +397,7 @@ static void test_horizon_ends_in_time(void **state)
 	for (limit = 4 * MBIT; limit <= UNITS_RATE_MAX_BITS_S; limit *= 2) {
 		derived.request.limit_bits_s = limit;
 		assert_true(derive(&derived));
-		if (meter->horizon_ns[BWCTL_CONTROL] + meter->drift_ns + POLICY_LATE_NS > 100 * MS)
+		if (meter->horizon_ns[BWCTL_LEVEL_RESERVED] + meter->drift_ns + POLICY_LATE_NS > 100 * MS)
 			fail_at(&derived, "what waits may leave more than 100 ms later");
 	}
 }
@@ -699,7 +699,7 @@ static void test_drifts(void **state)
 
 		policy.possible_cpus = 2;
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-			policy.request[direction] = request;
+			policy.asked.request[direction] = request;
 			policy.enforcement[direction].mode = BWCTL_MODE_PACE;
 		}
 		policy.enforcement[BWCTL_EGRESS].senders_pace = 1;
@@ -780,7 +780,7 @@ static void derive_policy(struct bwctl_policy *policy, uint64_t ingress, uint64_
 		derived.request.limit_bits_s = both[direction];
 		assert_true(derive(&derived));
 		policy->meter[direction] = derived.meter;
-		policy->request[direction] = derived.request;
+		policy->asked.request[direction] = derived.request;
 		policy->promise[direction] = derived.promise;
 	}
 }
@@ -840,7 +840,7 @@ static void test_held_back(void **state)
 
 	(void)state;
 	derive_policy(&before, 0, 50 * MBIT);
-	before.request[BWCTL_EGRESS].burst_ns = derived.request.burst_ns = S;
+	before.asked.request[BWCTL_EGRESS].burst_ns = derived.request.burst_ns = S;
 	derived.request.limit_bits_s = 50 * MBIT;
 	assert_true(derive(&derived));
 	before.meter[BWCTL_EGRESS] = derived.meter;
@@ -893,7 +893,7 @@ static void enforce(struct bwctl_policy *policy, uint64_t limit, bool paces)
 
 	memset(policy, 0, sizeof(*policy));
 	policy->possible_cpus = 2;
-	policy->request[BWCTL_EGRESS].limit_bits_s = limit;
+	policy->asked.request[BWCTL_EGRESS].limit_bits_s = limit;
 	policy->enforcement[BWCTL_INGRESS].mode = BWCTL_MODE_POLICE;
 	policy->enforcement[BWCTL_EGRESS].mode = paces ? BWCTL_MODE_PACE : BWCTL_MODE_POLICE;
 	policy->enforcement[BWCTL_EGRESS].hold_ifindex = 77;
@@ -920,7 +920,7 @@ static void test_build(void **state)
 				    sizeof(derived.promise));
 		assert_int_equal(policy.meter[BWCTL_INGRESS].rate_bits_s, 0);
 	}
-	policy.request[BWCTL_EGRESS].burst_ns = 3600 * S;
+	policy.asked.request[BWCTL_EGRESS].burst_ns = 3600 * S;
 	assert_int_equal(policy_build(&policy, true, why), -EINVAL);
 	assert_string_equal(why, "egress: a burst of 3600 s does not fit a window of 1 s: "
 				 "shorten it or lengthen the window");
@@ -957,7 +957,7 @@ static void test_held_back_across_modes(void **state)
 	assert_in_range(policy_held_rate(meter, 11 * S, &until_ns), rate / 10 - 2, rate / 10);
 	/* For as long as what waits may go on leaving, and the former's window. */
 	assert_int_equal(until_ns,
-			 12 * S + policies[1].meter[BWCTL_EGRESS].horizon_ns[BWCTL_CONTROL] +
+			 12 * S + policies[1].meter[BWCTL_EGRESS].horizon_ns[BWCTL_LEVEL_RESERVED] +
 				 POLICY_DRIFT_NS + POLICY_LATE_NS);
 
 	/* From pace to police: its own part is smaller anyway. */
@@ -973,7 +973,7 @@ static void test_held_back_across_modes(void **state)
 	rate = policies[2].meter[BWCTL_EGRESS].rate_bits_s * 20;
 	assert_in_range(policy_held_rate(meter, 20 * S, &until_ns), rate - 20, rate + 20);
 	assert_int_equal(until_ns,
-			 21 * S + policies[2].meter[BWCTL_EGRESS].horizon_ns[BWCTL_CONTROL] +
+			 21 * S + policies[2].meter[BWCTL_EGRESS].horizon_ns[BWCTL_LEVEL_RESERVED] +
 				 POLICY_DRIFT_NS + POLICY_LATE_NS);
 }
 

@@ -13,11 +13,11 @@
 static void print_row(const struct report *report, int row, enum bwctl_direction direction)
 {
 	const struct bwctl_flow_table *table = &report->policy.table;
-	const struct bwctl_flow_counters *seen = &report->counters[direction].flows[row];
+	const struct bwctl_flow_counters *seen = &report->counters[direction].flows[report->policy.table.counter[row]];
 	char flow[UNITS_TEXT], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost[UNITS_TEXT];
 
-	printf("%-8s %-8s %-25s %15s %19s %15s\n", policy_class_name(table->class[row]),
-	       policy_direction_name(direction), flow_table_format(table, row, direction, flow),
+	printf("%-8s %-8s %-25s %15s %19s %15s\n", policy_class_name(&report->policy.asked, table->class[row]),
+	       policy_direction_name(direction), flow_table_format(&report->policy.asked, row, direction, flow),
 	       units_format_count(seen->passed.packets, packets),
 	       units_format_count(seen->passed.bytes, bytes),
 	       units_format_count(seen->dropped.packets, lost));
@@ -43,7 +43,7 @@ int cmd_flows(const struct options *options, int count, char *words[])
 		       "bytes", "packets dropped");
 		for (int row = 0; row < BWCTL_FLOWS; row++)
 			for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-				if (report->policy.table.flows[row].in_use ||
+				if (row < (int)report->policy.asked.flow_count ||
 				    row >= BWCTL_FLOW_OTHER)
 					print_row(report, row, direction);
 	}

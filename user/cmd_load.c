@@ -18,7 +18,7 @@
 static bool is_unlimited(const struct bwctl_policy *policy)
 {
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		if (policy->request[direction].limit_bits_s)
+		if (policy->asked.request[direction].limit_bits_s)
 			return false;
 	return true;
 }
@@ -38,8 +38,8 @@ static int find_policy(struct limiter *limiter, struct bwctl_policy *policy, boo
 	memset(policy, 0, sizeof(*policy));
 	policy->abi = BWCTL_ABI;
 	policy->possible_cpus = (__u32)limiter_possible_cpus();
-	flow_table_default(&policy->table);
-	err = flow_table_build(&policy->table);
+	policy_default(&policy->asked);
+	err = flow_table_build(&policy->asked, NULL, 0, &policy->table);
 	return err ? why_fail(why, err, "cannot build the flow table") : 0;
 }
 
@@ -64,7 +64,7 @@ static int prepare(const struct options *options, struct limiter *limiter,
 	if (!err && code == EXIT_DONE) {
 		*policy = *previous;
 		if (!found && file->file)
-			config_apply(&file->file->change, policy->request);
+			config_apply(&file->file->change, policy->asked.request);
 		err = enforce(limiter, found ? previous : NULL, policy, names, count, why);
 	}
 	free(previous);

@@ -42,7 +42,7 @@ static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction d
 
 	if (mode == BWCTL_MODE_PACE)
 		printf("         pace: what is over waits up to %s, then is dropped\n",
-		       units_format_time(rounded(meter->horizon_ns[BWCTL_CONTROL]), horizon));
+		       units_format_time(rounded(meter->horizon_ns[BWCTL_LEVEL_RESERVED]), horizon));
 	else if (*why)
 		printf("         police: what is over is dropped; it is not paced: %s\n", why);
 	else
@@ -63,8 +63,8 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 		return;
 	}
 	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),
-	       units_format_rate(policy->request[direction].limit_bits_s, limit),
-	       units_format_rate_bytes(policy->request[direction].limit_bits_s, limit_bytes),
+	       units_format_rate(policy->asked.request[direction].limit_bits_s, limit),
+	       units_format_rate_bytes(policy->asked.request[direction].limit_bits_s, limit_bytes),
 	       look(NORMAL), units_format_time(promise->window_ns, window));
 	printf("         rate r %s, burst %s (%s), bound B %s",
 	       units_format_rate(rounded(meter->rate_bits_s), rate),
@@ -155,9 +155,11 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	if (paces)
 		printf(" %13s %9s %9s", "paced", "mean wait", "longest");
 	printf("%s\n", look(NORMAL));
-	for (int class = 0; class < BWCTL_CLASSES; class ++) {
+	for (int class = 0; class < BWCTL_CLASSES; class++) {
+		if (!*report->policy.asked.classes[class].name)
+			continue;
 		sum = report_class(report, direction, class);
-		print_counters(policy_class_name(class), &sum, paces);
+		print_counters(policy_class_name(&report->policy.asked, class), &sum, paces);
 	}
 	print_counters("total", &total, paces);
 	if (total.marked.packets)

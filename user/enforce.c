@@ -105,7 +105,7 @@ static int choose_mode(struct limiter *limiter, const struct candidates *candida
 			continue;
 		if (err > 0)
 			enforcement->senders_pace = 1;
-		if (err < 0 && policy->request[direction].mode == BWCTL_MODE_PACE)
+		if (err < 0 && policy->asked.request[direction].mode == BWCTL_MODE_PACE)
 			return why_refuse(why, err, "cannot pace %s: %s",
 					  policy_direction_name(direction), hindrance);
 		if (err < 0)
@@ -123,7 +123,7 @@ static int choose_modes(struct limiter *limiter, const struct candidates *candid
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		policy->enforcement[direction] = (struct bwctl_enforcement){
-			.mode = policy->request[direction].mode == BWCTL_MODE_POLICE ?
+			.mode = policy->asked.request[direction].mode == BWCTL_MODE_POLICE ?
 					BWCTL_MODE_POLICE :
 					BWCTL_MODE_PACE,
 			.hold_ifindex = limiter_redirect_ifindex(limiter),

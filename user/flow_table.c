@@ -14,35 +14,51 @@
 #define PORTS	  65536
 #define PROTOCOLS 256
 
-#define ANY_PORT  0, 65535
-#define HIGH_PORT 1025, 65535 /* "port > 1024", literally */
-#define PORT(n)	  n, n
+#define PORT(n)	  .n##_ranges = 1, .n
+#define HIGH	  {1025, 65535} /* "port > 1024", literally */
 
-/* { in use, protocol, class, pad, local ports, remote ports } */
-static const struct bwctl_flow default_flows[] = {
-	{1, IPPROTO_TCP, BWCTL_UI, 0, PORT(443), HIGH_PORT},
-	{1, IPPROTO_TCP, BWCTL_ADMIN, 0, PORT(8443), HIGH_PORT},
-	{1, IPPROTO_TCP, BWCTL_API, 0, HIGH_PORT, PORT(443)},
-	{1, IPPROTO_TCP, BWCTL_SSH, 0, HIGH_PORT, PORT(22)},
-	{1, IPPROTO_TCP, BWCTL_TELNET, 0, HIGH_PORT, PORT(23)},
-	{1, IPPROTO_ICMP, BWCTL_ICMP, 0, ANY_PORT, ANY_PORT},
-	{1, IPPROTO_ICMPV6, BWCTL_ICMP, 0, ANY_PORT, ANY_PORT},
+static const struct bwctl_flow listed_flows[] = {
+	{.name = "ui", .protocol = IPPROTO_TCP, .class = BWCTL_UI, .local_ranges = 1,
+	 .local = {{443, 443}}, .remote_ranges = 1, .remote = {HIGH}},
+	{.name = "admin", .protocol = IPPROTO_TCP, .class = BWCTL_ADMIN, .local_ranges = 1,
+	 .local = {{8443, 8443}}, .remote_ranges = 1, .remote = {HIGH}},
+	{.name = "api", .protocol = IPPROTO_TCP, .class = BWCTL_API, .local_ranges = 1,
+	 .local = {HIGH}, .remote_ranges = 1, .remote = {{443, 443}}},
+	{.name = "ssh", .protocol = IPPROTO_TCP, .class = BWCTL_SSH, .local_ranges = 1,
+	 .local = {HIGH}, .remote_ranges = 1, .remote = {{22, 22}}},
+	{.name = "telnet", .protocol = IPPROTO_TCP, .class = BWCTL_TELNET, .local_ranges = 1,
+	 .local = {HIGH}, .remote_ranges = 1, .remote = {{23, 23}}},
+	{.name = "icmp", .protocol = IPPROTO_ICMP, .class = BWCTL_ICMP},
+	{.name = "icmpv6", .protocol = IPPROTO_ICMPV6, .class = BWCTL_ICMP},
 };
+
+#define LISTED (sizeof(listed_flows) / sizeof(listed_flows[0]))
+
+_Static_assert(LISTED <= BWCTL_LISTED_MAX, "one bit each");
 
 /* Which rows a port or protocol fits: one bit each. */
 typedef uint64_t row_set;
-
-_Static_assert(BWCTL_FLOWS <= 64, "a set of rows is one word");
 
 struct groups {
 	row_set rows[BWCTL_PORT_GROUPS];
 	uint32_t count;
 };
 
-void flow_table_default(struct bwctl_flow_table *table)
+const struct bwctl_flow *flow_table_listed(uint32_t n)
 {
-	memset(table, 0, sizeof(*table));
-	memcpy(table->flows, default_flows, sizeof(default_flows));
+	return n < LISTED ? &listed_flows[n] : NULL;
+}
+
+void flow_table_default(struct bwctl_asked *asked)
+{
+	memset(asked->flows, 0, sizeof(asked->flows));
+	memcpy(asked->flows, listed_flows, sizeof(listed_flows));
+	asked->flow_count = LISTED;
+	asked->listed_removed = 0;
+	for (uint32_t row = 0; row < LISTED; row++) {
+		asked->flows[row].is_listed = 1;
+		asked->flows[row].counter = row;
+	}
 }
 
 /* The group whose members fit exactly these rows; a new one if there is room. */
@@ -57,52 +73,60 @@ static int group_of(struct groups *groups, uint32_t room, row_set rows)
 	return (int)groups->count++;
 }
 
-static bool row_is_matched(const struct bwctl_flow_table *table, uint32_t row)
+static bool has_port(const struct bwctl_ports *ranges, uint32_t count, uint32_t port)
 {
-	return table->flows[row].in_use && row < BWCTL_FLOW_OTHER;
+	for (uint32_t i = 0; i < count; i++)
+		if (port >= ranges[i].first && port <= ranges[i].last)
+			return true;
+	return !count;
 }
 
-static row_set rows_with_port(const struct bwctl_flow_table *table, uint32_t port, bool local)
+static row_set rows_with_port(const struct bwctl_asked *asked, uint32_t port, bool local)
 {
 	row_set rows = 0;
 
-	for (uint32_t row = 0; row < BWCTL_FLOWS; row++) {
-		const struct bwctl_flow *flow = &table->flows[row];
-		uint32_t first = local ? flow->local_first : flow->remote_first;
-		uint32_t last = local ? flow->local_last : flow->remote_last;
+	for (uint32_t row = 0; row < asked->flow_count; row++) {
+		const struct bwctl_flow *flow = &asked->flows[row];
 
-		if (row_is_matched(table, row) && port >= first && port <= last)
+		if (local ? has_port(flow->local, flow->local_ranges, port) :
+			    has_port(flow->remote, flow->remote_ranges, port))
 			rows |= (row_set)1 << row;
 	}
 	return rows;
 }
 
-static row_set rows_with_protocol(const struct bwctl_flow_table *table, uint32_t protocol)
+static row_set rows_with_protocol(const struct bwctl_asked *asked, uint32_t protocol)
 {
 	row_set rows = 0;
 
-	for (uint32_t row = 0; row < BWCTL_FLOWS; row++)
-		if (row_is_matched(table, row) && table->flows[row].protocol == protocol)
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		if (asked->flows[row].any_protocol || asked->flows[row].protocol == protocol)
 			rows |= (row_set)1 << row;
 	return rows;
 }
 
-int flow_table_build(struct bwctl_flow_table *table)
+int flow_table_build(const struct bwctl_asked *asked, const char (*slots)[BWCTL_NAME], uint32_t count,
+		     struct bwctl_flow_table *table)
 {
 	struct groups protocols = {.count = 0}, locals = {.count = 0}, remotes = {.count = 0};
 
+	(void)slots;
+	(void)count;
+	if (asked->flow_count > 64)
+		return -E2BIG;
+	memset(table, 0, sizeof(*table));
 	for (uint32_t protocol = 0; protocol < PROTOCOLS; protocol++) {
 		int group = group_of(&protocols, BWCTL_PROTO_GROUPS,
-				     rows_with_protocol(table, protocol));
+				     rows_with_protocol(asked, protocol));
 
 		if (group < 0)
 			return group;
 		table->protocol_group[protocol] = group;
 	}
 	for (uint32_t port = 0; port < PORTS; port++) {
-		int local = group_of(&locals, BWCTL_PORT_GROUPS, rows_with_port(table, port, true));
+		int local = group_of(&locals, BWCTL_PORT_GROUPS, rows_with_port(asked, port, true));
 		int remote =
-			group_of(&remotes, BWCTL_PORT_GROUPS, rows_with_port(table, port, false));
+			group_of(&remotes, BWCTL_PORT_GROUPS, rows_with_port(asked, port, false));
 
 		if (local < 0 || remote < 0)
 			return -E2BIG;
@@ -110,35 +134,45 @@ int flow_table_build(struct bwctl_flow_table *table)
 		table->remote_group[port] = remote;
 	}
 
-	memset(table->flow, BWCTL_FLOW_OTHER, sizeof(table->flow));
 	for (uint32_t protocol = 0; protocol < protocols.count; protocol++)
 		for (uint32_t local = 0; local < locals.count; local++)
 			for (uint32_t remote = 0; remote < remotes.count; remote++) {
 				row_set rows = protocols.rows[protocol] & locals.rows[local] &
 					       remotes.rows[remote];
 
-				if (rows)
-					table->flow[protocol][local][remote] =
-						__builtin_ctzll(rows);
+				table->flow[protocol][local][remote] =
+					rows ? __builtin_ctzll(rows) : BWCTL_FLOW_OTHER;
 			}
 
-	for (uint32_t row = 0; row < BWCTL_FLOWS; row++)
-		table->class[row] = table->flows[row].class;
+	for (uint32_t row = 0; row < asked->flow_count; row++) {
+		table->class[row] = asked->flows[row].class;
+		table->counter[row] = asked->flows[row].counter;
+	}
+	table->counter[BWCTL_FLOW_OTHER] = BWCTL_FLOW_OTHER;
+	table->counter[BWCTL_FLOW_CONTROL] = BWCTL_FLOW_CONTROL;
 	table->class[BWCTL_FLOW_OTHER] = BWCTL_OTHER;
 	table->class[BWCTL_FLOW_CONTROL] = BWCTL_CONTROL;
 	return 0;
 }
 
-static void format_ports(uint32_t first, uint32_t last, char text[16])
+static void format_ports(const struct bwctl_ports *ranges, uint32_t count, char text[48])
 {
-	if (first == 0 && last == PORTS - 1)
-		snprintf(text, 16, "any");
-	else if (first == last)
-		snprintf(text, 16, "%u", first);
-	else if (last == PORTS - 1)
-		snprintf(text, 16, ">%u", first - 1);
-	else
-		snprintf(text, 16, "%u-%u", first, last);
+	size_t length = 0;
+
+	strcpy(text, "any");
+	for (uint32_t i = 0; i < count && length < 40; i++) {
+		uint32_t first = ranges[i].first, last = ranges[i].last;
+		const char *comma = i ? "," : "";
+
+		if (first == last)
+			length += (size_t)snprintf(text + length, 48 - length, "%s%u", comma, first);
+		else if (last == PORTS - 1)
+			length += (size_t)snprintf(text + length, 48 - length, "%s>%u", comma,
+						   first - 1);
+		else
+			length += (size_t)snprintf(text + length, 48 - length, "%s%u-%u", comma,
+						   first, last);
+	}
 }
 
 static const char *protocol_name(uint32_t protocol)
@@ -156,11 +190,11 @@ static const char *protocol_name(uint32_t protocol)
 	return "IP";
 }
 
-const char *flow_table_format(const struct bwctl_flow_table *table, uint32_t row,
+const char *flow_table_format(const struct bwctl_asked *asked, uint32_t row,
 			      enum bwctl_direction direction, char text[UNITS_TEXT])
 {
-	const struct bwctl_flow *flow = &table->flows[row];
-	char local[16], remote[16];
+	const struct bwctl_flow *flow = &asked->flows[row];
+	char local[48], remote[48];
 
 	if (row == BWCTL_FLOW_OTHER) {
 		snprintf(text, UNITS_TEXT, "any other IP");
@@ -171,8 +205,8 @@ const char *flow_table_format(const struct bwctl_flow_table *table, uint32_t row
 	} else if (flow->protocol == IPPROTO_ICMPV6) {
 		snprintf(text, UNITS_TEXT, "ICMPv6 except ND and MLD");
 	} else {
-		format_ports(flow->local_first, flow->local_last, local);
-		format_ports(flow->remote_first, flow->remote_last, remote);
+		format_ports(flow->local, flow->local_ranges, local);
+		format_ports(flow->remote, flow->remote_ranges, remote);
 		snprintf(text, UNITS_TEXT, "%s %s -> %s", protocol_name(flow->protocol),
 			 direction == BWCTL_INGRESS ? remote : local,
 			 direction == BWCTL_INGRESS ? local : remote);

@@ -109,7 +109,7 @@ static uint32_t expected_value_size(enum pinned_map map)
 		[MAP_CLOCKS] = sizeof(struct bwctl_clock),
 		[MAP_LEASES] = sizeof(struct bwctl_lease),
 		[MAP_COUNTERS] = sizeof(struct bwctl_counters),
-		[MAP_FRAGMENTS] = sizeof(__u8),
+		[MAP_FRAGMENTS] = sizeof(__u16),
 		[MAP_INTERFACES] = sizeof(struct bwctl_interface),
 		[MAP_HOLDERS] = sizeof(struct bwctl_holder),
 	};
@@ -654,6 +654,7 @@ void limiter_add_counters(struct bwctl_flow_counters *sum,
 	add_tally(&sum->dropped, &counters->dropped);
 	add_tally(&sum->paced, &counters->paced);
 	add_tally(&sum->marked, &counters->marked);
+	add_tally(&sum->would_drop, &counters->would_drop);
 	sum->delay_ns += counters->delay_ns;
 	if (sum->delay_max_ns < counters->delay_max_ns)
 		sum->delay_max_ns = counters->delay_max_ns;
@@ -682,6 +683,8 @@ int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters
 			for (int flow = 0; flow < BWCTL_FLOWS; flow++)
 				limiter_add_counters(&sum->flows[flow], &each[cpu].flows[flow]);
 			add_tally(&sum->contended, &each[cpu].contended);
+			for (int class = 0; class < BWCTL_CLASSES; class++)
+				limiter_add_counters(&sum->classes[class], &each[cpu].classes[class]);
 			for (int i = 0; i < BWCTL_DELAY_BUCKETS; i++)
 				sum->delays[i] += each[cpu].delays[i];
 		}

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "flow_table.h"
 #include "meter.h"
 
 #define NS_PER_S 1000000000ULL
@@ -35,7 +37,7 @@
 
 typedef unsigned __int128 wide;
 
-static const char *const class_names[BWCTL_CLASSES] = {
+static const char *const class_names[BWCTL_BUILTIN_CLASSES] = {
 	[BWCTL_UI] = "ui",	 [BWCTL_ADMIN] = "admin",     [BWCTL_API] = "api",
 	[BWCTL_SSH] = "ssh",	 [BWCTL_TELNET] = "telnet",   [BWCTL_ICMP] = "icmp",
 	[BWCTL_OTHER] = "other", [BWCTL_CONTROL] = "control",
@@ -45,11 +47,10 @@ static const char *const class_names[BWCTL_CLASSES] = {
  * How many steps of headroom a class has over the plain limit. The operator's
  * own classes pass when a flood of others is refused, control when even they are.
  */
-static const uint32_t class_headroom_steps[BWCTL_CLASSES] = {
-	[BWCTL_UI] = 1,
-	[BWCTL_ADMIN] = 1,
-	[BWCTL_ICMP] = 1,
-	[BWCTL_CONTROL] = 2,
+static const uint32_t level_headroom_steps[BWCTL_LEVELS] = {
+	[BWCTL_LEVEL_HIGH] = 1,
+	[BWCTL_LEVEL_CONTROL] = 2,
+	[BWCTL_LEVEL_RESERVED] = 2,
 };
 
 #define HEADROOM_STEPS_MAX 2
@@ -57,9 +58,31 @@ static const uint32_t class_headroom_steps[BWCTL_CLASSES] = {
 /* Overshoot and a step of headroom when policing are that many frames at the least. */
 #define LEAST_FRAMES 2
 
-const char *policy_class_name(enum bwctl_class class)
+const char *policy_class_name(const struct bwctl_asked *asked, uint32_t class)
 {
-	return class_names[class];
+	return class < BWCTL_BUILTIN_CLASSES ? class_names[class] : asked->classes[class].name;
+}
+
+const char *policy_priority_name(enum bwctl_priority priority)
+{
+	static const char *const names[] = {"low", "normal", "high"};
+
+	return names[priority];
+}
+
+void policy_default(struct bwctl_asked *ret_asked)
+{
+	memset(ret_asked, 0, sizeof(*ret_asked));
+	for (uint32_t class = 0; class < BWCTL_BUILTIN_CLASSES; class++) {
+		struct bwctl_class_request *request = &ret_asked->classes[class];
+
+		snprintf(request->name, sizeof(request->name), "%s", class_names[class]);
+		request->priority = class == BWCTL_UI || class == BWCTL_ADMIN ||
+						    class == BWCTL_ICMP || class == BWCTL_CONTROL ?
+					    BWCTL_PRIORITY_HIGH :
+					    BWCTL_PRIORITY_NORMAL;
+	}
+	flow_table_default(ret_asked);
 }
 
 const char *policy_direction_name(enum bwctl_direction direction)
@@ -69,7 +92,8 @@ const char *policy_direction_name(enum bwctl_direction direction)
 
 const char *policy_mode_name(enum bwctl_mode mode)
 {
-	return mode == BWCTL_MODE_PACE ? "pace" : mode == BWCTL_MODE_POLICE ? "police" : "auto";
+	return mode == BWCTL_MODE_PACE ? "pace" : mode == BWCTL_MODE_POLICE ? "police" :
+	       mode == BWCTL_MODE_OBSERVE ? "observe" : "auto";
 }
 
 static uint64_t at_least(uint64_t value, uint64_t least)
@@ -211,11 +235,11 @@ static void derive_horizon(const struct bwctl_request *request, uint64_t drift_n
 		horizon_ns = request->horizon_ns;
 	step_ns = at_most(at_least(POLICY_HEADROOM_NS, meter->overshoot_ns),
 			  horizon_ns / (2 * HEADROOM_STEPS_MAX));
-	for (int class = 0; class < BWCTL_CLASSES; class ++)
-		meter->horizon_ns[class] =
-			horizon_ns - (HEADROOM_STEPS_MAX - class_headroom_steps[class]) * step_ns;
+	for (int level = 0; level < BWCTL_LEVELS; level++)
+		meter->horizon_ns[level] =
+			horizon_ns - (HEADROOM_STEPS_MAX - level_headroom_steps[level]) * step_ns;
 	meter->drift_ns = drift_ns;
-	meter->mark_ns = meter->horizon_ns[BWCTL_OTHER] / 4 * 3;
+	meter->mark_ns = meter->horizon_ns[BWCTL_LEVEL_NORMAL] / 4 * 3;
 	meter->mark_after_ns = MARK_AFTER_NS;
 }
 
@@ -277,8 +301,8 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	ret_meter->burst_ns = burst_ns;
 	ret_meter->overshoot_ns = manner.overshoot_ns;
 	ret_meter->credit_ns = window_ns + burst_ns;
-	for (int class = 0; class < BWCTL_CLASSES; class ++)
-		ret_meter->headroom_ns[class] = class_headroom_steps[class] * manner.step_ns;
+	for (int level = 0; level < BWCTL_LEVELS; level++)
+		ret_meter->headroom_ns[level] = level_headroom_steps[level] * manner.step_ns;
 	ret_meter->room_ns = manner.room_ns;
 	if (paces)
 		derive_horizon(request, drift_ns, ret_meter);
@@ -288,7 +312,7 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	 * What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a
 	 * bit. A packet that waits may be ahead by its excess too, before its cost.
 	 */
-	ret_meter->debt_ns = at_least(headroom_ns, ret_meter->horizon_ns[BWCTL_CONTROL]) +
+	ret_meter->debt_ns = at_least(headroom_ns, ret_meter->horizon_ns[BWCTL_LEVEL_RESERVED]) +
 			     manner.overshoot_ns + bytes_to_ns(METER_MAX_BYTES, rate) +
 			     (paces ? bytes_to_ns(METER_MAX_BYTES, rate) : 0) + NS_PER_S / 1000;
 	ret_meter->lease_bytes = lease_bytes;
@@ -313,16 +337,38 @@ uint32_t policy_segments(const struct bwctl_meter *meter)
 	return segments > SEGMENTS_MAX ? 0 : (uint32_t)at_least(segments, 1);
 }
 
+static enum bwctl_level level_of(const struct bwctl_asked *asked, uint32_t class)
+{
+	switch (asked->classes[class].priority) {
+	case BWCTL_PRIORITY_LOW:
+		return BWCTL_LEVEL_LOW;
+	case BWCTL_PRIORITY_NORMAL:
+		return BWCTL_LEVEL_NORMAL;
+	default:
+		return class == BWCTL_CONTROL ? BWCTL_LEVEL_CONTROL : BWCTL_LEVEL_HIGH;
+	}
+}
+
+void policy_rules(struct bwctl_policy *policy)
+{
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class++)
+		policy->rules[class] = (struct bwctl_rule){
+			.level = level_of(&policy->asked, class),
+			.exempt = policy->asked.classes[class].exempt,
+		};
+}
+
 int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
 {
 	char problem[UNITS_TEXT];
 
+	policy_rules(policy);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		const struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
 		enum policy_way way = enforcement->mode != BWCTL_MODE_PACE ? POLICY_DROPS :
 				      enforcement->senders_pace		   ? POLICY_DRIFTS :
 									     POLICY_WAITS;
-		int err = policy_derive(&policy->request[direction], way, policy->possible_cpus,
+		int err = policy_derive(&policy->asked.request[direction], way, policy->possible_cpus,
 					leases, &policy->meter[direction],
 					&policy->promise[direction], problem);
 
@@ -356,15 +402,15 @@ static void inherit(const struct bwctl_meter *former, uint64_t former_rate, uint
 {
 	uint64_t most_ns = bytes_to_ns(METER_MAX_BYTES, rate) -
 			   bytes_to_ns(METER_MAX_BYTES, meter->rate_bits_s);
-	uint64_t charged_bits_s = former->horizon_ns[BWCTL_CONTROL] ? former_rate : 0;
+	uint64_t charged_bits_s = former->horizon_ns[BWCTL_LEVEL_RESERVED] ? former_rate : 0;
 
-	meter->inherited_ns = former->horizon_ns[BWCTL_CONTROL];
+	meter->inherited_ns = former->horizon_ns[BWCTL_LEVEL_RESERVED];
 	if (until_ns) {
 		meter->inherited_ns = at_least(meter->inherited_ns, former->inherited_ns);
 		charged_bits_s = at_least(charged_bits_s, former->inherited_rate_bits_s);
 	}
 	meter->inherited_rate_bits_s = charged_bits_s;
-	meter->debt_ns += meter->horizon_ns[BWCTL_CONTROL] ? 2 * most_ns : most_ns;
+	meter->debt_ns += meter->horizon_ns[BWCTL_LEVEL_RESERVED] ? 2 * most_ns : most_ns;
 	meter->debt_ns +=
 		(uint64_t)((wide)meter->inherited_ns * at_most(charged_bits_s, rate) / rate);
 }
@@ -380,8 +426,8 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 		      uint64_t now_ns)
 {
 	const struct bwctl_meter *former = &previous->meter[direction];
-	uint64_t limit = next->request[direction].limit_bits_s;
-	uint64_t limit_before = previous->request[direction].limit_bits_s;
+	uint64_t limit = next->asked.request[direction].limit_bits_s;
+	uint64_t limit_before = previous->asked.request[direction].limit_bits_s;
 	struct bwctl_meter *meter = &next->meter[direction];
 	uint64_t until_ns, before, counts_ns = previous->promise[direction].window_ns;
 	wide rate;
@@ -402,8 +448,8 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 	}
 	inherit(former, before, until_ns, meter, (uint64_t)rate);
 	/* What the former let wait goes on leaving for a while. */
-	if (former->horizon_ns[BWCTL_CONTROL])
-		counts_ns += former->horizon_ns[BWCTL_CONTROL] + former->drift_ns + POLICY_LATE_NS;
+	if (former->horizon_ns[BWCTL_LEVEL_RESERVED])
+		counts_ns += former->horizon_ns[BWCTL_LEVEL_RESERVED] + former->drift_ns + POLICY_LATE_NS;
 	meter->slow_until_ns = at_least(until_ns, now_ns + counts_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);

@@ -34,9 +34,13 @@
 #define POLICY_DRIFT_MAX_NS   25000000ULL   /* the same, where TCP paces itself by the queue */
 
 /* What one direction is given, as derived; for display and for tests. */
-const char *policy_class_name(enum bwctl_class class);
+const char *policy_class_name(const struct bwctl_asked *asked, uint32_t class);
+const char *policy_priority_name(enum bwctl_priority priority);
 const char *policy_direction_name(enum bwctl_direction direction);
 const char *policy_mode_name(enum bwctl_mode mode);
+
+/* Asks for nothing: the built-in classes as they are, the listed flows, no limit. */
+void policy_default(struct bwctl_asked *ret_asked);
 
 enum policy_way {
 	POLICY_DROPS, /* police */
@@ -70,6 +74,9 @@ enum policy_way {
 int policy_derive(const struct bwctl_request *request, enum policy_way way, uint32_t cpus,
 		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT]);
+
+/* What the programs need to know of the classes, from what was asked of them. */
+void policy_rules(struct bwctl_policy *policy);
 
 /*
  * Derives both directions of a policy from its requests and the mode that each

@@ -59,9 +59,7 @@ struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_
 {
 	struct bwctl_flow_counters sum = {0};
 
-	for (int row = 0; row < BWCTL_FLOWS; row++)
-		if (report->policy.table.class[row] == class)
-			limiter_add_counters(&sum, &report->counters[direction].flows[row]);
+	limiter_add_counters(&sum, &report->counters[direction].classes[class]);
 	return sum;
 }
 
@@ -69,8 +67,8 @@ struct bwctl_flow_counters report_total(const struct report *report, enum bwctl_
 {
 	struct bwctl_flow_counters sum = {0};
 
-	for (int row = 0; row < BWCTL_FLOWS; row++)
-		limiter_add_counters(&sum, &report->counters[direction].flows[row]);
+	for (int class = 0; class < BWCTL_CLASSES; class++)
+		limiter_add_counters(&sum, &report->counters[direction].classes[class]);
 	return sum;
 }
 
@@ -164,20 +162,20 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 	for (int class = 0; class < BWCTL_CLASSES; class ++) {
 		struct bwctl_flow_counters sum = report_class(report, direction, class);
 
-		json_object_set_new(classes, policy_class_name(class), counters_json(&sum));
+		json_object_set_new(classes, policy_class_name(&report->policy.asked, class), counters_json(&sum));
 	}
 	object = json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:s, s:o, s:o}",
 			   "limit_bits_per_second",
-			   integer_or_null(policy->request[direction].limit_bits_s, unlimited),
+			   integer_or_null(policy->asked.request[direction].limit_bits_s, unlimited),
 			   "rate_bits_per_second", integer_or_null(meter->rate_bits_s, unlimited),
 			   "burst_bytes", integer_or_null(promise->burst_bytes, unlimited),
 			   "bound_bytes", integer_or_null(promise->bound_bytes, unlimited),
 			   "window_seconds", (double)promise->window_ns / 1e9, "overhead_bytes",
 			   (json_int_t)meter->overhead_bytes, "mode", policy_mode_name(mode),
-			   "mode_requested", policy_mode_name(policy->request[direction].mode),
+			   "mode_requested", policy_mode_name(policy->asked.request[direction].mode),
 			   "mode_reason", *why ? json_string(why) : json_null(), "horizon_seconds",
 			   meter->horizon_ns[0] ?
-				   json_real((double)meter->horizon_ns[BWCTL_CONTROL] / 1e9) :
+				   json_real((double)meter->horizon_ns[BWCTL_LEVEL_RESERVED] / 1e9) :
 				   json_null());
 	json_object_update_new(object, counters_json(&total));
 	json_object_set_new(object, "contended",
@@ -223,20 +221,21 @@ json_t *report_json(const struct report *report)
 json_t *report_flows_json(const struct report *report)
 {
 	const struct bwctl_flow_table *table = &report->policy.table;
+	const struct bwctl_asked *asked = &report->policy.asked;
 	json_t *flows = json_array();
 
 	for (int row = 0; row < BWCTL_FLOWS && report_is_loaded(report); row++) {
-		if (!table->flows[row].in_use && row < BWCTL_FLOW_OTHER)
+		if (row >= (int)asked->flow_count && row < BWCTL_FLOW_OTHER)
 			continue;
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			const struct bwctl_flow_counters *seen =
-				&report->counters[direction].flows[row];
+				&report->counters[direction].flows[table->counter[row]];
 			char text[UNITS_TEXT];
 
 			json_t *flow = json_pack("{s:s, s:s, s:s}", "class",
-						 policy_class_name(table->class[row]), "direction",
+						 policy_class_name(&report->policy.asked, table->class[row]), "direction",
 						 policy_direction_name(direction), "flow",
-						 flow_table_format(table, row, direction, text));
+						 flow_table_format(asked, row, direction, text));
 
 			json_object_update_new(flow, counters_json(seen));
 			json_array_append_new(flows, flow);
