@@ -22,6 +22,14 @@ struct {
 	__type(value, struct bwctl_lease);
 } leases SEC(".maps");
 
+/* A clock of its own for each class, by direction: its limit, and what is reserved for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BWCTL_DIRECTIONS *BWCTL_CLASSES);
+	__type(key, __u32);
+	__type(value, struct bwctl_clock);
+} class_clocks SEC(".maps");
+
 /* What is loaded where: user space's own notes, no program reads them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -59,37 +67,159 @@ static __always_inline void strike_out(void)
 		lease->leading = 0;
 }
 
-static __always_inline enum meter_answer meter(struct __sk_buff *skb,
-					       const struct bwctl_policy *policy, __u32 direction,
-					       __u32 level, __u32 bytes, struct pace *pace)
-{
-	const struct bwctl_meter *meter = &policy->meter[direction];
-	enum meter_answer answer = METER_PASS;
+/* One packet, where it stands in the policy, and what becomes of it. */
+struct turn {
+	const struct bwctl_policy *policy;
+	const struct bwctl_meter *all, *own; /* own: of its class */
+	const struct bwctl_reserve *reserve;
+	struct bwctl_clock *clock, *own_clock; /* own_clock: if the class needs one */
 	struct bwctl_lease *lease;
-	struct bwctl_clock *clock;
-	__u64 seen_ns, slot_ns = 0;
-	_Bool waits;
+	__u32 class, counter, level;
+	struct charge wire;
+	_Bool is_exempt;
+	_Bool waits;	/* may have to */
+	_Bool may_jump; /* may leave ahead of its slot */
+	__u64 slot_ns, leave_ns;
+	struct pace pace;
+};
 
-	if (!meter->rate_bits_s)
-		return METER_PASS;
-	lease = bpf_map_lookup_elem(&leases, &direction);
-	clock = bpf_map_lookup_elem(&clocks, &direction);
-	if (!lease || !clock)
+/*
+ * The aggregate's clock: an enum meter_answer, and when the packet may leave. This and
+ * those that follow have frames of their own on the stack, of which there is little.
+ */
+static __noinline int meter_all(struct turn *turn)
+{
+	__u64 generation = turn->policy->generation;
+	struct meter_work work = {.step = {0}};
+	enum meter_answer answer;
+	__u32 level = turn->level;
+	__u64 seen_ns;
+
+	barrier_var(level);
+	if (level >= BWCTL_LEVELS)
 		return METER_OVER;
-	waits = may_wait(policy, meter, clock, lease);
-	if (!meter_spend_lease(lease, policy->generation, bytes)) {
-		seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
-		pace->now_ns = bpf_ktime_get_ns();
-		answer = meter_admit(meter, policy->generation, level, bytes, seen_ns, pace->now_ns,
-				     &clock->spent_until_ns, lease, waits ? &slot_ns : NULL);
+	seen_ns = *(volatile __u64 *)&turn->clock->spent_until_ns;
+	/* Looked at anew: the clock was read before. */
+	turn->pace.now_ns = bpf_ktime_get_ns();
+	answer = meter_admit_in(&work, turn->all, generation, level, turn->wire.bytes, seen_ns,
+				turn->pace.now_ns, &turn->clock->spent_until_ns, turn->lease,
+				turn->waits);
+	if (answer != METER_PASS || !turn->waits)
+		return answer;
+	turn->slot_ns = turn->leave_ns = work.step.slot_ns;
+	if (turn->slot_ns > turn->pace.now_ns && turn->may_jump)
+		turn->leave_ns = meter_jump(&work, turn->all, turn->wire.bytes, turn->slot_ns,
+					    turn->pace.now_ns, &turn->clock->jumped_until_ns);
+	return METER_PASS;
+}
+
+/* All of it: by a lease or by the clock, and by a reserve where the level is not enough. */
+static __noinline int meter_aggregate(struct turn *turn)
+{
+	const struct bwctl_reserve *reserve = turn->reserve;
+	struct pace *pace = &turn->pace;
+	_Bool is_reserved = 0;
+	int answer = METER_PASS;
+
+	if (reserve->cost_multiplier && turn->own_clock) {
+		pace_look(pace);
+		is_reserved = meter_is_reserved(reserve, turn->own_clock->reserved_until_ns,
+						pace->now_ns);
 	}
-	if (waits && answer == METER_PASS) {
-		pace_keep_order(pace, clock, policy->generation, slot_ns);
-		pace_mark(skb, pace, meter, clock);
-		if (direction == BWCTL_INGRESS && pace->depart_ns)
-			lease->leading = policy->generation;
+	if (is_reserved)
+		turn->level = BWCTL_LEVEL_RESERVED;
+	if (!meter_spend_lease(turn->lease, turn->policy->generation, turn->wire.bytes))
+		answer = meter_all(turn);
+	if (answer != METER_PASS)
+		return answer;
+	if (is_reserved && turn->own_clock)
+		meter_spend_reserve(reserve, turn->wire.bytes, pace->now_ns,
+				    &turn->own_clock->reserved_until_ns);
+	if (turn->waits)
+		pace->depart_ns = pace_keep_order(
+			pace, turn->may_jump ? &turn->clock->high_held : &turn->clock->held,
+			turn->policy->generation, turn->slot_ns, turn->leave_ns);
+	return METER_PASS;
+}
+
+/* The class's own limit, at the moment at which the packet would leave otherwise. */
+static __noinline int meter_own(struct turn *turn)
+{
+	struct bwctl_clock *clock = turn->own_clock;
+	struct meter_work work = {.step = {0}};
+	struct pace *pace = &turn->pace;
+	enum meter_answer answer;
+	__u64 seen_ns, slot_ns;
+
+	if (!clock)
+		return METER_OVER;
+	pace_look(pace);
+	seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
+	answer = meter_buy(&work, turn->own, BWCTL_LEVEL_NORMAL, turn->wire.bytes, seen_ns,
+			   meter_max(pace->now_ns, pace->depart_ns), &clock->spent_until_ns,
+			   turn->waits);
+	if (answer != METER_PASS || !turn->waits)
+		return answer;
+	slot_ns = work.step.slot_ns;
+	if (pace->depart_ns && slot_ns < pace->depart_ns)
+		slot_ns = pace->depart_ns;
+	pace->depart_ns =
+		pace_keep_order(pace, &clock->held, turn->policy->generation, slot_ns, slot_ns);
+	return METER_PASS;
+}
+
+/* Before the aggregate is charged: the class's own limit has room when the packet could leave. */
+static __always_inline _Bool own_has_room(struct turn *turn)
+{
+	__u64 leave_ns;
+
+	pace_look(&turn->pace);
+	leave_ns = turn->pace.now_ns;
+	if (turn->waits && turn->all->rate_bits_s && !turn->may_jump)
+		leave_ns = meter_max(leave_ns, *(volatile __u64 *)&turn->clock->spent_until_ns);
+	return meter_has_room(turn->own, turn->wire.bytes, leave_ns,
+			      &turn->own_clock->spent_until_ns, turn->waits);
+}
+
+static __always_inline enum meter_answer meter(struct __sk_buff *skb, struct turn *turn,
+					       __u32 direction)
+{
+	const struct bwctl_policy *policy = turn->policy;
+	__u32 key = direction * BWCTL_CLASSES + turn->class;
+	_Bool is_own = turn->own->rate_bits_s;
+	enum meter_answer answer = METER_PASS;
+
+	if (!turn->all->rate_bits_s && !is_own)
+		return METER_PASS;
+	turn->lease = bpf_map_lookup_elem(&leases, &direction);
+	turn->clock = bpf_map_lookup_elem(&clocks, &direction);
+	if (!turn->lease || !turn->clock)
+		return METER_OVER;
+	turn->waits = may_wait(policy, turn->all, turn->clock, turn->lease);
+	turn->own_clock = NULL;
+	if (is_own || turn->reserve->cost_multiplier) {
+		turn->own_clock = bpf_map_lookup_elem(&class_clocks, &key);
+		if (!turn->own_clock)
+			return METER_OVER;
 	}
-	return answer;
+	if (is_own && turn->own_clock && !own_has_room(turn))
+		return METER_OVER;
+	if (turn->all->rate_bits_s)
+		answer = meter_aggregate(turn);
+	if (answer == METER_PASS && is_own)
+		answer = meter_own(turn);
+	if (answer != METER_PASS || !turn->waits)
+		return answer;
+	pace_delay(&turn->pace);
+	if (policy->observe)
+		return METER_PASS;
+	if (is_own && turn->own_clock)
+		pace_mark(skb, &turn->pace, turn->own, turn->own_clock, 0);
+	else
+		pace_mark(skb, &turn->pace, turn->all, turn->clock, turn->may_jump);
+	if (direction == BWCTL_INGRESS && turn->pace.depart_ns)
+		turn->lease->leading = policy->generation;
+	return METER_PASS;
 }
 
 /*
@@ -106,45 +236,67 @@ static __always_inline int drop(enum bwctl_direction direction)
 	return TC_ACT_SHOT;
 }
 
-static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction direction,
-				 _Bool ethernet)
+/* What the packet is: its class, where it is counted, what it is on the wire. */
+static __noinline int look(struct __sk_buff *skb, struct turn *turn, __u32 direction,
+			   _Bool ethernet)
 {
-	const struct bwctl_policy *policy = policy_in_force();
-	const struct bwctl_meter *mine;
-	enum meter_answer answer;
-	struct pace pace = {0};
+	const struct bwctl_policy *policy = turn->policy;
+	__u32 flow, class, counter;
 	struct packet packet;
-	struct charge wire;
-	__u32 flow, class, counter, level;
-	int led;
 
-	if (!policy)
-		return drop(direction);
 	parse(skb, ethernet, &packet);
 	flow = classify(skb, &policy->table, &packet, direction);
 	class = policy->table.class[flow];
 	counter = policy->table.counter[flow];
-	if (class >= BWCTL_CLASSES || counter >= BWCTL_FLOWS)
-		return drop(direction);
-	level = policy->rules[class].level;
-	if (level >= BWCTL_LEVELS)
-		return drop(direction);
-	mine = &policy->meter[direction];
-	wire = charge(skb, &packet, direction, mine->overhead_bytes);
-	answer = meter(skb, policy, direction, level, wire.bytes, &pace);
-	count(direction, counter, class, answer, wire, &pace);
+	barrier_var(class);
+	if (class >= BWCTL_CLASSES)
+		return -1;
+	turn->class = class;
+	turn->counter = counter;
+	turn->level = policy->rules[class].level;
+	turn->may_jump = turn->level >= BWCTL_LEVEL_HIGH;
+	turn->is_exempt = policy->rules[class].exempt;
+	turn->all = &policy->meter[direction];
+	turn->own = &policy->class_meter[direction][class];
+	turn->reserve = &policy->reserve[direction][class];
+	turn->wire = charge(skb, &packet, direction, turn->all->overhead_bytes);
+	return 0;
+}
 
+static __noinline int tally(struct turn *turn, __u32 direction, __u32 answer, _Bool observe)
+{
+	count(direction, turn->counter, turn->class, answer, observe, turn->wire, &turn->pace);
+	return 0;
+}
+
+static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction direction,
+				 _Bool ethernet)
+{
+	struct turn turn = {.policy = policy_in_force()};
+	enum meter_answer answer = METER_PASS;
+	_Bool observe;
+	int led;
+
+	if (!turn.policy || look(skb, &turn, direction, ethernet))
+		return drop(direction);
+	observe = turn.policy->observe;
+	if (!turn.is_exempt)
+		answer = meter(skb, &turn, direction);
+	tally(&turn, direction, answer, observe);
+
+	if (observe)
+		return TC_ACT_UNSPEC;
 	if (answer != METER_PASS)
 		return drop(direction);
 	/* "Next" under tcx and under clsact: others' programs and filters still run. */
-	if (!mine->horizon_ns[0]) {
+	if (!turn.all->horizon_ns[0]) {
 		if (direction == BWCTL_EGRESS)
-			pace_within_drift(skb, &pace, mine);
+			pace_within_drift(skb, &turn.pace, turn.all);
 		return TC_ACT_UNSPEC;
 	}
 	if (direction == BWCTL_EGRESS)
-		return pace_out(skb, &pace, mine);
-	led = pace_in(skb, &pace, mine, ethernet);
+		return pace_out(skb, &turn.pace, turn.all);
+	led = pace_in(skb, &turn.pace, turn.all, ethernet);
 	if (led == TC_ACT_SHOT)
 		strike_out();
 	return led;

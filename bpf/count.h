@@ -46,32 +46,40 @@ static __always_inline void count_bucket(struct bwctl_counters *mine, struct cha
 		mine->delays[bucket] += charge.frames;
 }
 
-/* counter and class are within their arrays. */
+/*
+ * What is only observed has passed, whatever the answer. Delays are then those that
+ * there would have been.
+ */
 static __always_inline void count_row(struct bwctl_flow_counters *row, enum meter_answer answer,
-				      struct charge charge, const struct pace *pace)
+				      _Bool observe, struct charge charge, const struct pace *pace)
 {
-	if (answer != METER_PASS) {
+	if (answer != METER_PASS && !observe) {
 		count_tally(&row->dropped, charge);
 		return;
 	}
+	if (answer != METER_PASS)
+		count_tally(&row->would_drop, charge);
 	count_tally(&row->passed, charge);
-	if (pace->delay_ns)
+	if (answer == METER_PASS && pace->delay_ns)
 		count_delay(row, charge, pace->delay_ns);
 	if (pace->is_marked)
 		count_tally(&row->marked, charge);
 }
 
 static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
-				  enum meter_answer answer, struct charge charge,
+				  enum meter_answer answer, _Bool observe, struct charge charge,
 				  const struct pace *pace)
 {
 	struct bwctl_counters *mine = bpf_map_lookup_elem(&counters, &direction);
 
-	if (!mine)
+	/* Always so: for the verifier, in the registers that are used here. */
+	barrier_var(counter);
+	barrier_var(class);
+	if (!mine || counter >= BWCTL_FLOWS || class >= BWCTL_CLASSES)
 		return;
-	count_row(&mine->flows[counter], answer, charge, pace);
-	count_row(&mine->classes[class], answer, charge, pace);
-	if (answer == METER_CONTENDED)
+	count_row(&mine->flows[counter], answer, observe, charge, pace);
+	count_row(&mine->classes[class], answer, observe, charge, pace);
+	if (answer == METER_CONTENDED && !observe)
 		count_tally(&mine->contended, charge);
 	if (answer == METER_PASS && pace->delay_ns)
 		count_bucket(mine, charge, pace->delay_ns);

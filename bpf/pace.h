@@ -56,43 +56,53 @@ static __always_inline void pace_look(struct pace *pace)
 }
 
 /*
- * A packet leaves at its slot, or with the last one that waits: who has a lease
- * must not overtake what is still held. Slots never go back under one policy;
- * those of another say nothing. CPUs may write the same word at once: then a
- * packet may overtake one of another CPU.
+ * When a packet leaves: at its slot; 0: at once, overtaking nothing. One that jumps the
+ * queue leaves at leave_ns, not before others that did, and not after its slot. Who has
+ * a lease (no slot) must not overtake what is still held. Slots never
+ * go back under one policy; those of another say nothing. CPUs may write the same word
+ * at once: then a packet may overtake one of another CPU.
  */
-static __always_inline void pace_keep_order(struct pace *pace, struct bwctl_clock *clock,
-					    __u64 generation, __u64 slot_ns)
+static __always_inline __u64 pace_keep_order(struct pace *pace, struct bwctl_hold *hold,
+					     __u64 generation, __u64 slot_ns, __u64 leave_ns)
 {
 	__u64 held_ns = 0;
 
-	if (*(volatile __u64 *)&clock->held_generation == generation)
-		held_ns = *(volatile __u64 *)&clock->held_until_ns;
+	if (*(volatile __u64 *)&hold->generation == generation)
+		held_ns = *(volatile __u64 *)&hold->until_ns;
 
 	if (!slot_ns && !held_ns)
-		return;
+		return 0;
 	pace_look(pace);
 	if (slot_ns > pace->now_ns) {
-		pace->depart_ns = slot_ns > held_ns ? slot_ns : held_ns;
-		if (slot_ns > held_ns) {
-			*(volatile __u64 *)&clock->held_until_ns = slot_ns;
-			*(volatile __u64 *)&clock->held_generation = generation;
+		if (leave_ns < held_ns)
+			leave_ns = held_ns < slot_ns ? held_ns : slot_ns;
+		if (leave_ns > held_ns) {
+			*(volatile __u64 *)&hold->until_ns = leave_ns;
+			*(volatile __u64 *)&hold->generation = generation;
 		}
-	} else if (held_ns && held_ns + PACE_GUARD_NS > pace->now_ns) {
-		pace->depart_ns = held_ns > pace->now_ns ? held_ns : pace->now_ns;
-	} else if (held_ns) {
-		*(volatile __u64 *)&clock->held_until_ns = 0;
+		return leave_ns > pace->now_ns ? leave_ns : 0;
 	}
+	if (held_ns && held_ns + PACE_GUARD_NS > pace->now_ns)
+		return held_ns > pace->now_ns ? held_ns : pace->now_ns;
+	if (held_ns)
+		*(volatile __u64 *)&hold->until_ns = 0;
+	return 0;
+}
+
+static __always_inline void pace_delay(struct pace *pace)
+{
 	if (pace->depart_ns > pace->now_ns)
 		pace->delay_ns = pace->depart_ns - pace->now_ns;
 }
 
 /*
  * ECN (RFC 3168): once the wait has been long for a while, packets that can say
- * so to the sender do, well before others are dropped at the horizon.
+ * so to the sender do, well before others are dropped at the horizon. One that has left
+ * ahead of its turn says nothing of how long the others wait.
  */
 static __always_inline void pace_mark(struct __sk_buff *skb, struct pace *pace,
-				      const struct bwctl_meter *meter, struct bwctl_clock *clock)
+				      const struct bwctl_meter *meter, struct bwctl_clock *clock,
+				      _Bool may_jump)
 {
 	__u64 since_ns;
 
@@ -100,7 +110,7 @@ static __always_inline void pace_mark(struct __sk_buff *skb, struct pace *pace,
 		return;
 	since_ns = *(volatile __u64 *)&clock->high_since_ns;
 	if (pace->delay_ns <= meter->mark_ns) {
-		if (since_ns)
+		if (since_ns && !may_jump)
 			*(volatile __u64 *)&clock->high_since_ns = 0;
 		return;
 	}

@@ -78,9 +78,9 @@ struct bwctl_flow {
 	char name[BWCTL_NAME];
 	char interface[BWCTL_NAME]; /* empty: any */
 	__u8 class;		    /* enum bwctl_class, or one of one's own */
-	__u8 is_listed;		    /* a default one, at its default place: as if nobody had written it */
-	__u8 any_protocol;	    /* IP of any kind */
-	__u8 protocol;		    /* else IPPROTO_* */
+	__u8 is_listed;	   /* a default one, at its default place: as if nobody had written it */
+	__u8 any_protocol; /* IP of any kind */
+	__u8 protocol;	   /* else IPPROTO_* */
 	__u8 local_ranges, remote_ranges; /* how many of those below; 0: any port, or none */
 	__u8 prefix_version;		  /* of the remote prefix: 4, 6, or 0 for any address */
 	__u8 prefix_bits;
@@ -136,10 +136,10 @@ struct bwctl_meter {
 	__u64 inherited_ns;	     /* how far ahead packets of a former policy may still wait */
 	__u64 inherited_rate_bits_s; /* and at what they were charged, the most of it */
 	__u64 headroom_ns[BWCTL_LEVELS]; /* how far the clock may be ahead of now for a level */
-	__u64 low_ns; /* how much earlier than that the lowest level stops */
+	__u64 low_ns;			 /* how much earlier than that the lowest level stops */
 	__u64 room_ns; /* for that in the bound; if it is less than the largest, all have less */
 	__u64 horizon_ns[BWCTL_LEVELS]; /* the same, where packets wait for their time; 0: police */
-	__u64 jump_ns; /* of cost that may leave before its slot, at once, when it is of a high level */
+	__u64 jump_ns; /* what of a high level may leave ahead of its slot, at once; see meter_jump() */
 	__u64 drift_ns;	     /* how much later than that a sender may want a packet to leave */
 	__u64 mark_ns;	     /* a wait above which the backlog counts as high */
 	__u64 mark_after_ns; /* once it has been high for so long, ECN is marked */
@@ -157,7 +157,7 @@ struct bwctl_reserve {
 	__u64 cost_multiplier; /* as in bwctl_meter; 0: nothing is reserved */
 	__u32 cost_shift;
 	__u32 pad;
-	__u64 burst_ns;	 /* how far its clock may lag behind now */
+	__u64 burst_ns;	  /* how far its clock may lag behind now */
 	__u64 horizon_ns; /* and how far ahead it may be for a packet within the reserve */
 };
 
@@ -181,7 +181,7 @@ struct bwctl_request {
 
 /* What was asked of a class. All zero but the name and the priority: nothing of its own. */
 struct bwctl_class_request {
-	char name[BWCTL_NAME];	 /* empty: there is no such class */
+	char name[BWCTL_NAME];		      /* empty: there is no such class */
 	__u64 limit_bits_s[BWCTL_DIRECTIONS]; /* 0: none of its own */
 	__u64 reserve_bits_s;		      /* of each direction, 0: none */
 	__u8 priority;			      /* enum bwctl_priority */
@@ -208,10 +208,10 @@ struct bwctl_asked {
 #define BWCTL_RUNS 32
 
 struct bwctl_run {
-	__u64 id;			      /* 0: not in use */
-	__u64 limit_bits_s[BWCTL_DIRECTIONS]; /* 0: none */
+	__u64 id;						   /* 0: not in use */
+	__u64 limit_bits_s[BWCTL_DIRECTIONS];			   /* 0: none */
 	__u64 class_limit_bits_s[BWCTL_CLASSES][BWCTL_DIRECTIONS]; /* 0: none */
-	char command[32];		      /* for display, cut off */
+	char command[32];					   /* for display, cut off */
 };
 
 /* What is promised, for display: passed(T) <= r * T + bound. */
@@ -252,6 +252,12 @@ struct bwctl_policy {
 	struct bwctl_flow_table table;
 };
 
+/* Packets that wait, in their order. */
+struct bwctl_hold {
+	__u64 until_ns;	  /* when the last of them will leave, 0 when none does */
+	__u64 generation; /* under which policy */
+};
+
 /*
  * The virtual clock: the moment (CLOCK_MONOTONIC, nanoseconds) up to which the
  * limit is already spoken for. A cache line to itself; in the next is what
@@ -261,13 +267,12 @@ struct bwctl_clock {
 	__u64 spent_until_ns;
 	__u64 reserved_until_ns; /* of a class: the same, of what is reserved for it */
 	__u64 pad[6];
-	__u64 held_until_ns;   /* when the last that waits will leave, 0 when none does */
-	__u64 held_generation; /* under which policy */
+	struct bwctl_hold held;
 	__u64 high_since_ns;   /* since when the backlog has been high, 0 when it is not */
 	__u64 lost_generation; /* the policy under which a queue that holds packets was taken away */
-	/* Packets of a high level, which leave before others that wait. */
+	/* Packets of a high level, which may leave before others that wait. */
+	struct bwctl_hold high_held;
 	__u64 jumped_until_ns; /* until when what may jump the queue is spoken for */
-	__u64 high_held_until_ns, high_held_generation;
 	__u64 pad2;
 };
 
@@ -340,7 +345,7 @@ struct bwctl_sizes {
 };
 
 struct bwctl_interface {
-	char name[BWCTL_NAME];		  /* when it was loaded */
+	char name[BWCTL_NAME]; /* when it was loaded */
 	__u32 slot; /* its number among those that are loaded, for flows of one interface */
 	__u32 clsact_created;		  /* the clsact qdisc is ours to remove */
 	__u32 priority[BWCTL_DIRECTIONS]; /* of our clsact filter, 0 if there is none */

@@ -127,28 +127,52 @@ static bool may_wait(const struct run *run)
 	return paces(run) && !run->is_lost;
 }
 
-/* When a packet leaves, as bpf/pace.h has it: at its slot, and behind the last that waits. */
-static uint64_t depart_ns(struct run *run, uint64_t slot_ns, uint64_t now_ns)
+static const char *level_name(uint32_t level)
 {
-	struct bwctl_clock *clock = &run->clock;
+	static const char *const names[BWCTL_LEVELS] = {"low", "normal", "high", "control",
+							"reserved"};
+
+	return names[level];
+}
+
+/* When a packet leaves, as bpf/pace.h has it: at its slot, and behind the last that waits. */
+static uint64_t depart_ns(const struct run *run, struct bwctl_hold *hold, uint64_t slot_ns,
+			  uint64_t leave_ns, uint64_t now_ns)
+{
 	uint64_t held_ns = 0;
 
-	if (clock->held_generation == run->generation)
-		held_ns = clock->held_until_ns;
+	if (hold->generation == run->generation)
+		held_ns = hold->until_ns;
 	if (slot_ns > now_ns) {
-		if (slot_ns > held_ns) {
-			clock->held_until_ns = slot_ns;
-			clock->held_generation = run->generation;
+		leave_ns = clip(held_ns, leave_ns, slot_ns);
+		if (leave_ns > held_ns) {
+			hold->until_ns = leave_ns;
+			hold->generation = run->generation;
 		}
-		return slot_ns > held_ns ? slot_ns : held_ns;
+		return leave_ns;
 	}
 	if (held_ns && held_ns + GUARD_NS <= now_ns)
-		clock->held_until_ns = 0;
+		hold->until_ns = 0;
 	return held_ns > now_ns ? held_ns : now_ns;
 }
 
+/* What may jump the queue does, and keeps its order among its own. */
+static uint64_t leave_at(struct run *run, uint32_t level, uint64_t bytes, uint64_t slot_ns,
+			 uint64_t now_ns)
+{
+	bool is_high = level >= BWCTL_LEVEL_HIGH;
+	uint64_t leave_ns = slot_ns;
+	struct meter_work work;
+
+	if (is_high && slot_ns > now_ns)
+		leave_ns = meter_jump(&work, &run->meter, bytes, slot_ns, now_ns,
+				      &run->clock.jumped_until_ns);
+	return depart_ns(run, is_high ? &run->clock.high_held : &run->clock.held, slot_ns, leave_ns,
+			 now_ns);
+}
+
 /* A packet's way through the meter, as the programs have it. */
-static bool offer_at(struct run *run, uint32_t cpu, uint32_t class, uint64_t bytes, uint64_t now_ns)
+static bool offer_at(struct run *run, uint32_t cpu, uint32_t level, uint64_t bytes, uint64_t now_ns)
 {
 	struct bwctl_lease *lease = &run->leases[cpu];
 	uint32_t outer_cpu = raced_cpu;
@@ -160,14 +184,14 @@ static bool offer_at(struct run *run, uint32_t cpu, uint32_t class, uint64_t byt
 	run->offered++;
 	raced_cpu = cpu;
 	if (run->meter.rate_bits_s && !meter_spend_lease(lease, run->generation, bytes))
-		passed = meter_admit(&run->meter, run->generation, class, bytes,
+		passed = meter_admit(&run->meter, run->generation, level, bytes,
 				     run->clock.spent_until_ns, now_ns, &run->clock.spent_until_ns,
 				     lease, may_wait(run) ? &slot_ns : NULL) == METER_PASS;
 	raced_cpu = outer_cpu;
 	if (!passed)
 		return false;
 	if (run->meter.rate_bits_s && may_wait(run))
-		at_ns = depart_ns(run, slot_ns, now_ns);
+		at_ns = leave_at(run, level, bytes, slot_ns, now_ns);
 	run->slot_ns = slot_ns;
 	run->waited_ns = at_ns - now_ns;
 	/* At each extreme more often than between: that is where windows begin and end. */
@@ -184,9 +208,9 @@ static bool offer_at(struct run *run, uint32_t cpu, uint32_t class, uint64_t byt
 	return true;
 }
 
-static bool offer(struct run *run, uint32_t cpu, uint32_t class, uint64_t bytes)
+static bool offer(struct run *run, uint32_t cpu, uint32_t level, uint64_t bytes)
 {
-	return offer_at(run, cpu, class, bytes, run->now_ns);
+	return offer_at(run, cpu, level, bytes, run->now_ns);
 }
 
 static uint64_t random_bytes(const struct run *run)
@@ -223,7 +247,7 @@ static void come_first(void)
 	if (random_below(4))
 		raced = NULL; /* else the other one is come before in its turn */
 	races++;
-	offer_at(run, cpu, (uint32_t)random_below(BWCTL_CLASSES), random_bytes(run),
+	offer_at(run, cpu, (uint32_t)random_below(BWCTL_LEVELS), random_bytes(run),
 		 run->now_ns + random_below(200));
 	raced = run;
 }
@@ -280,7 +304,7 @@ static void begin(struct run *run, const struct bwctl_request *request)
 }
 
 /* How long until such a packet passes, if nobody else comes. UINT64_MAX: it never does. */
-static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t class, uint64_t bytes)
+static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t level, uint64_t bytes)
 {
 	const struct bwctl_lease *lease = &run->leases[cpu];
 	uint64_t have = lease->generation == run->generation ? lease->bytes : 0;
@@ -291,7 +315,7 @@ static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t class, uin
 	cost_ns = meter_cost_ns(&run->meter, bytes - have);
 	excess_ns = cost_ns > run->meter.overshoot_ns ? cost_ns - run->meter.overshoot_ns : 0;
 	ahead_ns = may_wait(run) ? 0 : run->meter.room_ns;
-	back_ns = run->meter.headroom_ns[BWCTL_LEVEL_RESERVED] - run->meter.headroom_ns[class];
+	back_ns = run->meter.headroom_ns[BWCTL_LEVEL_RESERVED] - run->meter.headroom_ns[level];
 	if (run->meter.room_ns < run->meter.headroom_ns[BWCTL_LEVEL_RESERVED])
 		back_ns = clip(back_ns, 0, run->meter.burst_ns);
 	if (may_wait(run))
@@ -301,24 +325,24 @@ static uint64_t wait_ns(const struct run *run, uint32_t cpu, uint32_t class, uin
 	need_ns = meter_max(run->clock.spent_until_ns, run->meter.start_ns) + excess_ns;
 	if (may_wait(run)) {
 		need_ns -= excess_ns;
-		ahead_ns = run->meter.horizon_ns[class];
+		ahead_ns = run->meter.horizon_ns[level];
 	}
 	latest_ns = run->now_ns + ahead_ns - back_ns;
 	return need_ns > latest_ns ? need_ns - latest_ns : 0;
 }
 
 /* Packets that each come at the very moment they may pass: nobody can be greedier. */
-static void play_greedy(struct run *run, uint64_t packets, uint32_t class, uint64_t until_ns)
+static void play_greedy(struct run *run, uint64_t packets, uint32_t level, uint64_t until_ns)
 {
 	while (packets--) {
 		uint32_t cpu = (uint32_t)random_below(run->cpus);
 		uint64_t bytes = random_bytes(run);
-		uint64_t wait = wait_ns(run, cpu, class, bytes);
+		uint64_t wait = wait_ns(run, cpu, level, bytes);
 
 		if (wait == UINT64_MAX || run->now_ns + wait > until_ns)
 			continue;
 		run->now_ns += wait;
-		offer(run, cpu, class, bytes);
+		offer(run, cpu, level, bytes);
 	}
 }
 
@@ -332,7 +356,7 @@ static void play_blind(struct run *run, uint64_t packets, uint64_t times, uint32
 		for (n = 0; n < together; n++) {
 			all += bytes;
 			offer(run, (uint32_t)random_below(run->cpus),
-			      (uint32_t)random_below(BWCTL_CLASSES), bytes);
+			      (uint32_t)random_below(BWCTL_LEVELS), bytes);
 		}
 		run->now_ns += (uint64_t)((wide)all * 8 * S / (run->meter.rate_bits_s + 1) / times);
 	}
@@ -354,14 +378,14 @@ static void play(struct run *run, uint64_t offers)
 			play_blind(run, 1 + random_below(2000), random_scale(1, 100), 1);
 			break;
 		case 3:
-			play_greedy(run, 1 + random_below(2000), BWCTL_OTHER, UINT64_MAX);
+			play_greedy(run, 1 + random_below(2000), BWCTL_LEVEL_NORMAL, UINT64_MAX);
 			break;
 		case 4:
-			play_greedy(run, 1 + random_below(2000), BWCTL_CONTROL, UINT64_MAX);
+			play_greedy(run, 1 + random_below(2000), BWCTL_LEVEL_CONTROL, UINT64_MAX);
 			break;
 		case 5: /* every class in turn, for the edges between them */
 			play_greedy(run, 1 + random_below(200),
-				    (uint32_t)random_below(BWCTL_CLASSES), UINT64_MAX);
+				    (uint32_t)random_below(BWCTL_LEVELS), UINT64_MAX);
 			break;
 		}
 		run->offered++;
@@ -534,19 +558,20 @@ static void test_bound_is_used(void **state)
 		run.typical_bytes = clip(window_bytes(&run) / 20000, 1, last_bytes);
 		for (cpu = 0; cpu < run.cpus; cpu++) {
 			run.now_ns += 4 * run.promise.window_ns;
-			offer(&run, cpu, BWCTL_OTHER, 1);
+			offer(&run, cpu, BWCTL_LEVEL_NORMAL, 1);
 		}
 		run.now_ns += 4 * run.promise.window_ns;
 		end_ns = run.now_ns + run.promise.window_ns;
 		for (cpu = 0; cpu < run.cpus; cpu++)
 			if (run.leases[cpu].bytes)
-				offer(&run, cpu, BWCTL_OTHER, run.leases[cpu].bytes);
-		while (wait_ns(&run, 0, BWCTL_CONTROL, run.typical_bytes) + run.now_ns < end_ns) {
-			run.now_ns += wait_ns(&run, 0, BWCTL_CONTROL, run.typical_bytes);
-			assert_true(offer(&run, 0, BWCTL_CONTROL, run.typical_bytes));
+				offer(&run, cpu, BWCTL_LEVEL_NORMAL, run.leases[cpu].bytes);
+		while (wait_ns(&run, 0, BWCTL_LEVEL_CONTROL, run.typical_bytes) + run.now_ns <
+		       end_ns) {
+			run.now_ns += wait_ns(&run, 0, BWCTL_LEVEL_CONTROL, run.typical_bytes);
+			assert_true(offer(&run, 0, BWCTL_LEVEL_CONTROL, run.typical_bytes));
 		}
 		run.now_ns = end_ns;
-		offer(&run, 0, BWCTL_CONTROL, last_bytes);
+		offer(&run, 0, BWCTL_LEVEL_CONTROL, last_bytes);
 		/* Six frames of a hundred are set aside for a lowering: see user/policy.h. */
 		if (check_bound(&run) < (request.limit_bits_s < 10000000 ? 0.91 : 0.99)) {
 			describe(&run);
@@ -576,7 +601,8 @@ static void check_flood(struct run *run, uint64_t bytes, uint64_t times, uint32_
 	while (run->count < 40000) {
 		run->now_ns = run->begin_ns + (uint64_t)(apart * rounds++ / run->meter.rate_bits_s);
 		for (n = 0; n < together; n++)
-			if (offer(run, (uint32_t)random_below(run->cpus), BWCTL_OTHER, bytes))
+			if (offer(run, (uint32_t)random_below(run->cpus), BWCTL_LEVEL_NORMAL,
+				  bytes))
 				bought += bytes;
 		assert_true(rounds < 10000000);
 	}
@@ -637,8 +663,9 @@ static void test_no_size_starves(void **state)
 			bytes = m ? random_scale(1, most) : most;
 			run.now_ns = meter_max(run.now_ns, run.clock.spent_until_ns) +
 				     run.promise.window_ns + run.meter.burst_ns;
-			assert_false(offer(&run, 0, BWCTL_CONTROL, METER_MAX_BYTES + 1 + m));
-			if (!offer(&run, (uint32_t)random_below(run.cpus), BWCTL_OTHER, bytes)) {
+			assert_false(offer(&run, 0, BWCTL_LEVEL_CONTROL, METER_MAX_BYTES + 1 + m));
+			if (!offer(&run, (uint32_t)random_below(run.cpus), BWCTL_LEVEL_NORMAL,
+				   bytes)) {
 				describe(&run);
 				fail_msg("%llu bytes never pass", (unsigned long long)bytes);
 			}
@@ -648,7 +675,7 @@ static void test_no_size_starves(void **state)
 }
 
 /* The refused share of a sparse class under floods of others, in percent. */
-static unsigned int refused_percent(struct run *run, uint32_t class, const uint32_t *floods,
+static unsigned int refused_percent(struct run *run, uint32_t level, const uint32_t *floods,
 				    size_t flood_count, uint64_t flood_bytes)
 {
 	uint64_t frame_ns = meter_cost_ns(&run->meter, 1514), refused = 0, sent = 0, last_ns;
@@ -669,7 +696,7 @@ static unsigned int refused_percent(struct run *run, uint32_t class, const uint3
 			continue;
 		last_ns = run->now_ns;
 		sent++;
-		refused += !offer(run, (uint32_t)random_below(run->cpus), class,
+		refused += !offer(run, (uint32_t)random_below(run->cpus), level,
 				  60 + random_below(1455));
 	}
 	return (unsigned int)(refused * 100 / sent);
@@ -677,9 +704,12 @@ static unsigned int refused_percent(struct run *run, uint32_t class, const uint3
 
 static void test_priority(void **state)
 {
-	static const uint32_t favoured[] = {BWCTL_UI, BWCTL_ADMIN, BWCTL_ICMP, BWCTL_CONTROL};
-	static const uint32_t plain[] = {BWCTL_OTHER, BWCTL_API, BWCTL_SSH, BWCTL_TELNET};
-	static const uint32_t all[] = {BWCTL_OTHER, BWCTL_UI, BWCTL_ADMIN, BWCTL_ICMP};
+	static const uint32_t favoured[] = {BWCTL_LEVEL_HIGH, BWCTL_LEVEL_HIGH, BWCTL_LEVEL_HIGH,
+					    BWCTL_LEVEL_CONTROL};
+	static const uint32_t plain[] = {BWCTL_LEVEL_NORMAL, BWCTL_LEVEL_NORMAL, BWCTL_LEVEL_NORMAL,
+					 BWCTL_LEVEL_NORMAL};
+	static const uint32_t all[] = {BWCTL_LEVEL_NORMAL, BWCTL_LEVEL_HIGH, BWCTL_LEVEL_HIGH,
+				       BWCTL_LEVEL_HIGH};
 	struct bwctl_request request = {0};
 	struct run run;
 	size_t n;
@@ -697,20 +727,23 @@ static void test_priority(void **state)
 
 		begin(&run, &request);
 		run.cpus = 1;
-		assert_int_equal(refused_percent(&run, BWCTL_CONTROL, all, COUNT(all), 1514), 0);
+		assert_int_equal(refused_percent(&run, BWCTL_LEVEL_CONTROL, all, COUNT(all), 1514),
+				 0);
 		check_bound(&run);
 
 		/* The plain classes have nothing before each other. */
 		begin(&run, &request);
 		run.cpus = 1;
-		assert_true(refused_percent(&run, BWCTL_SSH, plain, COUNT(plain), 600) > 50);
+		assert_true(refused_percent(&run, BWCTL_LEVEL_NORMAL, plain, COUNT(plain), 600) >
+			    50);
 
 		/* Nor does a flood of super-packets, as large as pass without waiting, keep them out. */
 		begin(&run, &request);
 		run.cpus = 1;
 		run.largest_bytes = clip(window_bytes(&run) / 200, 1514, 65536);
-		assert_int_equal(
-			refused_percent(&run, BWCTL_UI, plain, COUNT(plain), run.largest_bytes), 0);
+		assert_int_equal(refused_percent(&run, BWCTL_LEVEL_HIGH, plain, COUNT(plain),
+						 run.largest_bytes),
+				 0);
 	}
 }
 
@@ -774,9 +807,9 @@ static void test_pace_large_then_small(void **state)
 	(void)state;
 	begin_as(&run, &request, true);
 	run.now_ns += 4 * run.promise.window_ns;
-	assert_true(offer(&run, 0, BWCTL_OTHER, 65536));
+	assert_true(offer(&run, 0, BWCTL_LEVEL_NORMAL, 65536));
 	run.largest_bytes = run.typical_bytes = 1000;
-	play_greedy(&run, 1000, BWCTL_OTHER, run.now_ns + 4 * run.promise.window_ns);
+	play_greedy(&run, 1000, BWCTL_LEVEL_NORMAL, run.now_ns + 4 * run.promise.window_ns);
 	run.largest_bytes = 65536;
 	check_bound(&run);
 }
@@ -791,7 +824,7 @@ static void test_pace_too_large(void **state)
 	begin_as(&run, &request, true);
 	run.now_ns += 4 * run.promise.window_ns;
 	run.largest_bytes = 2 * window_bytes(&run);
-	offer(&run, 0, BWCTL_OTHER, run.largest_bytes);
+	offer(&run, 0, BWCTL_LEVEL_NORMAL, run.largest_bytes);
 	check_bound(&run);
 }
 
@@ -813,7 +846,7 @@ static void test_pace_bound_is_used(void **state)
 		run.typical_bytes = clip(window_bytes(&run) / 10000, 60, run.largest_bytes);
 		run.now_ns += 4 * run.promise.window_ns;
 		end_ns = run.now_ns + 2 * run.promise.window_ns;
-		play_greedy(&run, 40000, BWCTL_OTHER, end_ns);
+		play_greedy(&run, 40000, BWCTL_LEVEL_NORMAL, end_ns);
 		if (check_bound(&run) < (request.limit_bits_s < 10000000 ? 0.96 : 0.985)) {
 			describe(&run);
 			fail_msg("worst window %.6f of the limit", check_bound(&run));
@@ -824,46 +857,50 @@ static void test_pace_bound_is_used(void **state)
 /* Slots are in the order of the clock, and nothing leaves before what came before it. */
 static void test_pace_order(void **state)
 {
-	uint64_t slot_ns, left_ns, moves = 0;
+	uint64_t slot_ns[2], left_ns[2], moves = 0;
 	struct run run;
 	int n, m;
 
 	(void)state;
 	for (n = 0; n < 200; n++) {
 		begin_as(&run, NULL, true);
-		slot_ns = left_ns = 0;
+		memset(slot_ns, 0, sizeof(slot_ns));
+		memset(left_ns, 0, sizeof(left_ns));
 		for (m = 0; m < 2000; m++) {
+			uint32_t level = (uint32_t)random_below(BWCTL_LEVELS);
+			bool high = level >= BWCTL_LEVEL_HIGH;
+
 			if (!random_below(4))
 				run.now_ns += random_scale(1, meter_cost_ns(&run.meter,
 									    2 * run.typical_bytes));
 			if (!random_below(500))
 				run.now_ns += random_scale(1, run.promise.window_ns);
-			if (!offer(&run, (uint32_t)random_below(run.cpus),
-				   (uint32_t)random_below(BWCTL_CLASSES), random_bytes(&run)))
+			if (!offer(&run, (uint32_t)random_below(run.cpus), level,
+				   random_bytes(&run)))
 				continue;
-			if (run.slot_ns && run.slot_ns < slot_ns)
+			if (run.slot_ns && run.slot_ns < slot_ns[high])
 				fail_msg("a slot %llu ns before the last",
-					 (unsigned long long)(slot_ns - run.slot_ns));
-			if (run.now_ns + run.waited_ns < left_ns)
-				fail_msg(
-					"one overtakes by %llu ns",
-					(unsigned long long)(left_ns - run.now_ns - run.waited_ns));
+					 (unsigned long long)(slot_ns[high] - run.slot_ns));
+			if (run.now_ns + run.waited_ns < left_ns[high])
+				fail_msg("one overtakes by %llu ns",
+					 (unsigned long long)(left_ns[high] - run.now_ns -
+							      run.waited_ns));
 			moves += run.waited_ns > 0;
-			slot_ns = meter_max(slot_ns, run.slot_ns);
-			left_ns = run.now_ns + run.waited_ns;
+			slot_ns[high] = meter_max(slot_ns[high], run.slot_ns);
+			left_ns[high] = run.now_ns + run.waited_ns;
 		}
 	}
 	assert_true(moves > 10000);
 }
 
-/* Until one is refused; the longest wait of those that passed. */
-static uint64_t fill(struct run *run, uint32_t class, uint64_t bytes, uint64_t *ret_count)
+/* Until one is refused; the longest wait of those that passed, if none had jumped the queue. */
+static uint64_t fill(struct run *run, uint32_t level, uint64_t bytes, uint64_t *ret_count)
 {
 	uint64_t longest_ns = 0;
 
 	*ret_count = 0;
-	while (offer(run, 0, class, bytes)) {
-		longest_ns = meter_max(longest_ns, run->waited_ns);
+	while (offer(run, 0, level, bytes)) {
+		longest_ns = meter_max(longest_ns, meter_before(run->slot_ns, run->now_ns));
 		++*ret_count;
 	}
 	return longest_ns;
@@ -872,7 +909,7 @@ static uint64_t fill(struct run *run, uint32_t class, uint64_t bytes, uint64_t *
 /* None waits longer than the horizon of its class and its own excess; all of it can be used. */
 static void test_pace_horizon(void **state)
 {
-	static const uint32_t order[] = {BWCTL_OTHER, BWCTL_UI, BWCTL_CONTROL};
+	static const uint32_t order[] = {BWCTL_LEVEL_NORMAL, BWCTL_LEVEL_HIGH, BWCTL_LEVEL_CONTROL};
 	uint64_t bytes, excess_ns, cost_ns, waited_ns, count, horizon_ns;
 	struct run run;
 	size_t m;
@@ -895,14 +932,14 @@ static void test_pace_horizon(void **state)
 			if (waited_ns > horizon_ns + excess_ns) {
 				describe(&run);
 				fail_msg("%s waits %llu ns, the horizon is %llu",
-					 policy_class_name(order[m]), (unsigned long long)waited_ns,
+					 level_name(order[m]), (unsigned long long)waited_ns,
 					 (unsigned long long)horizon_ns);
 			}
 			/* Leases and lots are bought before the wait. */
 			if (count && waited_ns + 2 * cost_ns + 2048 < horizon_ns) {
 				describe(&run);
 				fail_msg("%s waits %llu ns at most, the horizon is %llu",
-					 policy_class_name(order[m]), (unsigned long long)waited_ns,
+					 level_name(order[m]), (unsigned long long)waited_ns,
 					 (unsigned long long)horizon_ns);
 			}
 			if (m == 0 || horizon_ns > run.meter.horizon_ns[order[m - 1]] + 4 * cost_ns)
@@ -929,8 +966,9 @@ static void test_pace_no_size_starves(void **state)
 		for (m = 0; m < 8; m++) {
 			bytes = m ? random_scale(1, most) : most;
 			run.now_ns = meter_max(run.now_ns, run.clock.spent_until_ns);
-			assert_false(offer(&run, 0, BWCTL_CONTROL, METER_MAX_BYTES + 1 + m));
-			if (!offer(&run, (uint32_t)random_below(run.cpus), BWCTL_OTHER, bytes)) {
+			assert_false(offer(&run, 0, BWCTL_LEVEL_CONTROL, METER_MAX_BYTES + 1 + m));
+			if (!offer(&run, (uint32_t)random_below(run.cpus), BWCTL_LEVEL_NORMAL,
+				   bytes)) {
 				describe(&run);
 				fail_msg("%llu bytes never pass", (unsigned long long)bytes);
 			}
@@ -940,8 +978,8 @@ static void test_pace_no_size_starves(void **state)
 	run.cpus = 1;
 	for (large = small = passed = 0; passed < 200;) {
 		run.now_ns += MS;
-		large = offer(&run, 0, BWCTL_OTHER, 65536);
-		small += offer(&run, 0, BWCTL_OTHER, 1514);
+		large = offer(&run, 0, BWCTL_LEVEL_NORMAL, 65536);
+		small += offer(&run, 0, BWCTL_LEVEL_NORMAL, 1514);
 		passed += large;
 		if (run.now_ns > run.begin_ns + 2000 * S)
 			fail_msg("64 KiB at 1 mbit passed %llu times, small ones %llu",
@@ -962,7 +1000,7 @@ static void test_pace_queue_missing(void **state)
 		run.largest_bytes = overshoot_bytes(&run);
 		run.is_late = random_below(4);
 		for (m = 0; m < 6; m++) {
-			play_greedy(&run, 1 + random_below(3000), BWCTL_CONTROL, UINT64_MAX);
+			play_greedy(&run, 1 + random_below(3000), BWCTL_LEVEL_CONTROL, UINT64_MAX);
 			if (random_below(2))
 				run.now_ns += random_below(run.meter.horizon_ns[0]);
 			run.is_lost = true;
@@ -972,7 +1010,7 @@ static void test_pace_queue_missing(void **state)
 			run.count = kept;
 			raced = random_below(2) ? &run : NULL;
 			if (random_below(2))
-				play_greedy(&run, 1 + random_below(3000), BWCTL_CONTROL,
+				play_greedy(&run, 1 + random_below(3000), BWCTL_LEVEL_CONTROL,
 					    UINT64_MAX);
 			else
 				play(&run, 1 + random_below(2000));
@@ -1005,7 +1043,7 @@ static void test_pace_queue_missing_at_worst(void **state)
 	run.now_ns += run.promise.window_ns;
 	for (n = 0; n < 2000; n++) {
 		run.now_ns = meter_max(run.now_ns + 1000, run.clock.spent_until_ns - 1000);
-		offer(&run, 0, BWCTL_OTHER, 1000);
+		offer(&run, 0, BWCTL_LEVEL_NORMAL, 1000);
 	}
 	lost_ns = run.now_ns - run.begin_ns;
 	for (n = 0; n < run.count; n++)
@@ -1013,7 +1051,7 @@ static void test_pace_queue_missing_at_worst(void **state)
 			frames[n].at_ns = (int64_t)lost_ns;
 	run.is_late = run.is_lost = true;
 	run.largest_bytes = run.typical_bytes = overshoot_bytes(&run);
-	play_greedy(&run, 1000, BWCTL_CONTROL, run.now_ns + 20 * MS);
+	play_greedy(&run, 1000, BWCTL_LEVEL_CONTROL, run.now_ns + 20 * MS);
 	check_bound(&run);
 }
 
@@ -1062,7 +1100,7 @@ static void put_in_force(struct run *run, struct life *life, const struct bwctl_
 	policy_succeed(previous, next, run->now_ns);
 	if (run->latest_ns >= run->now_ns + waits_ns)
 		waits_ns = run->latest_ns - run->now_ns + 1;
-	if (life->is_strict && run->meter.horizon_ns[BWCTL_OTHER] <= SETTLE_NS)
+	if (life->is_strict && run->meter.horizon_ns[BWCTL_LEVEL_NORMAL] <= SETTLE_NS)
 		waits_ns = SETTLE_NS;
 	run->request = *request;
 	run->meter = next->meter[BWCTL_EGRESS];
@@ -1085,9 +1123,10 @@ static void check_no_gap(struct run *run)
 		debt_ns = run->meter.start_ns - run->now_ns;
 	/* Where the former policy had less room, a lower class stops earlier than a higher one. */
 	if (!may_wait(run) && run->now_ns < run->meter.slow_until_ns)
-		debt_ns += clip(run->meter.headroom_ns[BWCTL_LEVEL_RESERVED], 0, run->meter.burst_ns);
+		debt_ns +=
+			clip(run->meter.headroom_ns[BWCTL_LEVEL_RESERVED], 0, run->meter.burst_ns);
 	deadline_ns = run->now_ns + debt_ns + 4 * frame_ns + 10 * MS;
-	while (!offer(run, (uint32_t)random_below(run->cpus), BWCTL_OTHER, 1514)) {
+	while (!offer(run, (uint32_t)random_below(run->cpus), BWCTL_LEVEL_NORMAL, 1514)) {
 		run->now_ns += frame_ns / 4 + 1;
 		if (run->now_ns > deadline_ns) {
 			describe(run);
@@ -1209,27 +1248,27 @@ static void play_change(struct run *run, struct life *life, const struct bwctl_r
 	run->largest_bytes = 1514;
 	for (cpu = 0; cpu < run->cpus; cpu++) {
 		run->now_ns += 2 * window_ns;
-		offer(run, cpu, BWCTL_OTHER, 1);
+		offer(run, cpu, BWCTL_LEVEL_NORMAL, 1);
 	}
 	run->now_ns += 2 * window_ns;
 	end_ns = run->now_ns + window_ns;
 	part_ns = random_below(2) ? 0 : window_ns - random_scale(1, window_ns);
 	for (cpu = 0; cpu < run->cpus; cpu++)
 		if (run->leases[cpu].bytes)
-			offer(run, cpu, BWCTL_OTHER, run->leases[cpu].bytes);
+			offer(run, cpu, BWCTL_LEVEL_NORMAL, run->leases[cpu].bytes);
 	bytes = clip(window_bytes(run) / 4000, 1, METER_MAX_BYTES);
 	run->typical_bytes = bytes;
 	run->largest_bytes = clip(bytes, 1514, METER_MAX_BYTES);
-	play_greedy(run, 8000, BWCTL_CONTROL, run->now_ns + part_ns);
+	play_greedy(run, 8000, BWCTL_LEVEL_CONTROL, run->now_ns + part_ns);
 	put_in_force(run, life, next);
 	run->now_ns++;
 	if (!run->meter.rate_bits_s)
 		return;
 	/* One that is refused is what finds a clock too far ahead. */
-	offer(run, 0, BWCTL_OTHER, 1514);
-	play_greedy(run, 8000, BWCTL_CONTROL, end_ns);
+	offer(run, 0, BWCTL_LEVEL_NORMAL, 1514);
+	play_greedy(run, 8000, BWCTL_LEVEL_CONTROL, end_ns);
 	run->now_ns = meter_max(run->now_ns, end_ns);
-	offer(run, 0, BWCTL_CONTROL, run->largest_bytes);
+	offer(run, 0, BWCTL_LEVEL_CONTROL, run->largest_bytes);
 }
 
 static void live(int runs, enum bwctl_mode mode, unsigned int what)
@@ -1277,7 +1316,8 @@ static void live(int runs, enum bwctl_mode mode, unsigned int what)
 				play(&run, 1 + random_below(3000));
 			else
 				play_greedy(&run, 2000,
-					    random_below(2) ? BWCTL_CONTROL : BWCTL_OTHER,
+					    random_below(2) ? BWCTL_LEVEL_CONTROL :
+							      BWCTL_LEVEL_NORMAL,
 					    run.now_ns + random_scale(1, run.promise.window_ns));
 			raced = NULL;
 		}
@@ -1363,20 +1403,20 @@ static void test_favoured_after_pace(void **state)
 		memset(&life, 0, sizeof(life));
 		put_in_force(&run, &life, &from);
 		frame_ns = meter_cost_ns(&run.meter, 1514);
-		play_greedy(&run, 500, BWCTL_OTHER, UINT64_MAX);
+		play_greedy(&run, 500, BWCTL_LEVEL_NORMAL, UINT64_MAX);
 		put_in_force(&run, &life, &to);
 		/* What waits is paid off first, and the steps are taken. */
 		run.now_ns = meter_max(run.now_ns, run.clock.spent_until_ns);
 		next_ns = run.now_ns + run.meter.headroom_ns[BWCTL_LEVEL_RESERVED];
 		while (run.now_ns < run.meter.slow_until_ns && sent < 500) {
 			run.now_ns += frame_ns / 4;
-			while (offer(&run, 0, BWCTL_OTHER, 1514))
+			while (offer(&run, 0, BWCTL_LEVEL_NORMAL, 1514))
 				;
 			if (run.now_ns < next_ns)
 				continue;
 			next_ns = run.now_ns + 20 * frame_ns;
 			sent++;
-			refused += !offer(&run, 0, BWCTL_UI, 200);
+			refused += !offer(&run, 0, BWCTL_LEVEL_HIGH, 200);
 		}
 		assert_in_range(sent, 3, 500);
 		assert_int_equal(refused, 0);
@@ -1422,11 +1462,11 @@ static void test_held_back_debt_is_rightful(void **state)
 	put_in_force(&run, &life, &to);
 	run.now_ns++;
 	run.largest_bytes = run.typical_bytes = METER_MAX_BYTES;
-	assert_true(offer(&run, 0, BWCTL_OTHER, METER_MAX_BYTES));
-	offer(&run, 0, BWCTL_OTHER, METER_MAX_BYTES);
+	assert_true(offer(&run, 0, BWCTL_LEVEL_NORMAL, METER_MAX_BYTES));
+	offer(&run, 0, BWCTL_LEVEL_NORMAL, METER_MAX_BYTES);
 	for (int n = 0; n < 1000; n++) {
 		run.now_ns += 10 * MS;
-		offer(&run, 0, BWCTL_OTHER, METER_MAX_BYTES);
+		offer(&run, 0, BWCTL_LEVEL_NORMAL, METER_MAX_BYTES);
 	}
 	check_life(&run, &life);
 }
@@ -1520,8 +1560,9 @@ static void test_generation_voids_leases(void **state)
 
 	/* The next packet pays in full, and what is kept is of the new generation. */
 	before_ns = run.now_ns - run.meter.burst_ns;
-	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_OTHER, 3000, run.clock.spent_until_ns,
-				     run.now_ns, &run.clock.spent_until_ns, &lease, NULL),
+	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_LEVEL_NORMAL, 3000,
+				     run.clock.spent_until_ns, run.now_ns,
+				     &run.clock.spent_until_ns, &lease, NULL),
 			 METER_PASS);
 	assert_int_equal(lease.generation, 8);
 	assert_int_equal(lease.bytes, run.meter.lease_bytes);
@@ -1531,8 +1572,9 @@ static void test_generation_voids_leases(void **state)
 	/* Refused, it leaves even a void lease alone. */
 	lease = (struct bwctl_lease){.generation = 7, .bytes = 5000};
 	run.clock.spent_until_ns = run.now_ns + 5 * MS;
-	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_OTHER, 3000, run.clock.spent_until_ns,
-				     run.now_ns, &run.clock.spent_until_ns, &lease, NULL),
+	assert_int_equal(meter_admit(&run.meter, 8, BWCTL_LEVEL_NORMAL, 3000,
+				     run.clock.spent_until_ns, run.now_ns,
+				     &run.clock.spent_until_ns, &lease, NULL),
 			 METER_OVER);
 	assert_int_equal(lease.generation, 7);
 	assert_int_equal(run.clock.spent_until_ns, run.now_ns + 5 * MS);
@@ -1551,15 +1593,15 @@ static void test_debt_is_limited(void **state)
 	(void)state;
 	for (n = 0; n < 2000; n++) {
 		begin_as(&run, NULL, n % 2);
-		run.clock.spent_until_ns = run.now_ns + run.meter.horizon_ns[BWCTL_OTHER] +
+		run.clock.spent_until_ns = run.now_ns + run.meter.horizon_ns[BWCTL_LEVEL_NORMAL] +
 					   random_scale(1, CENTURY_NS);
 		debt_ns = clip(run.clock.spent_until_ns - run.now_ns, 0, run.meter.debt_ns);
-		if (offer(&run, 0, BWCTL_OTHER, 1514))
+		if (offer(&run, 0, BWCTL_LEVEL_NORMAL, 1514))
 			fail_msg("passed in debt");
 		assert_true(run.clock.spent_until_ns >= run.now_ns + debt_ns);
 		assert_true(run.clock.spent_until_ns <= run.now_ns + debt_ns + S);
 		run.now_ns += debt_ns + S + run.promise.window_ns;
-		assert_true(offer(&run, 0, BWCTL_OTHER, 1514));
+		assert_true(offer(&run, 0, BWCTL_LEVEL_NORMAL, 1514));
 	}
 }
 
@@ -1580,13 +1622,13 @@ static void test_late_now_refunds_nothing(void **state)
 	for (n = 0; n < 2000; n++) {
 		begin_as(&run, NULL, n % 2);
 		run.now_ns += 2 * run.promise.window_ns;
-		play_greedy(&run, 1 + (uint32_t)random_below(100), BWCTL_OTHER, UINT64_MAX);
+		play_greedy(&run, 1 + (uint32_t)random_below(100), BWCTL_LEVEL_NORMAL, UINT64_MAX);
 		seen_ns = run.clock.spent_until_ns;
 		late_ns = run.now_ns;
-		play_greedy(&run, 1 + (uint32_t)random_below(100), BWCTL_OTHER, UINT64_MAX);
+		play_greedy(&run, 1 + (uint32_t)random_below(100), BWCTL_LEVEL_NORMAL, UINT64_MAX);
 		before_ns = run.clock.spent_until_ns;
 		lease = (struct bwctl_lease){0};
-		meter_admit(&run.meter, run.generation, (uint32_t)random_below(BWCTL_CLASSES), 1514,
+		meter_admit(&run.meter, run.generation, (uint32_t)random_below(BWCTL_LEVELS), 1514,
 			    seen_ns, late_ns, &run.clock.spent_until_ns, &lease,
 			    paces(&run) ? &slot_ns : NULL);
 		if (run.clock.spent_until_ns < before_ns) {
@@ -1612,7 +1654,7 @@ static void test_contention_refuses(void **state)
 		run.clock.spent_until_ns = run.begin_ns;
 		lease.bytes = 100;
 		restless = tries;
-		assert_int_equal(meter_admit(&run.meter, 1, BWCTL_OTHER, 1514, run.begin_ns,
+		assert_int_equal(meter_admit(&run.meter, 1, BWCTL_LEVEL_NORMAL, 1514, run.begin_ns,
 					     run.now_ns, &run.clock.spent_until_ns, &lease, NULL),
 				 tries < METER_TRIES ? METER_PASS : METER_CONTENDED);
 		if (tries < METER_TRIES)
@@ -1669,8 +1711,9 @@ static void *hammer(void *argument)
 			return NULL;
 		if (!meter_spend_lease(&lease, run->generation, self->bytes))
 			answer = meter_admit(&run->meter, run->generation,
-					     self->cpu % 2 ? BWCTL_UI : BWCTL_OTHER, self->bytes,
-					     seen_ns, now_ns, &run->clock.spent_until_ns, &lease,
+					     self->cpu % 2 ? BWCTL_LEVEL_HIGH : BWCTL_LEVEL_NORMAL,
+					     self->bytes, seen_ns, now_ns,
+					     &run->clock.spent_until_ns, &lease,
 					     paces(run) ? &slot_ns : NULL);
 		if (answer == METER_PASS)
 			note(self, meter_max(now_ns, slot_ns));
@@ -1734,8 +1777,8 @@ static void test_threads(void **state)
 		/* Whole, as long as the bucket was empty at the start: less than B by the burst. */
 		most = (uint64_t)((wide)run.meter.rate_bits_s * time_ns / 8 / S) +
 		       run.promise.bound_bytes - run.promise.burst_bytes +
-		       (uint64_t)((wide)run.meter.rate_bits_s * run.meter.horizon_ns[BWCTL_UI] / 8 /
-				  S);
+		       (uint64_t)((wide)run.meter.rate_bits_s *
+				  run.meter.horizon_ns[BWCTL_LEVEL_HIGH] / 8 / S);
 		if (passed > most) {
 			describe(&run);
 			fail_msg("%llu bytes, at most %llu", (unsigned long long)passed,

@@ -2127,29 +2127,29 @@ static void test_pace_order(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
-	struct bwctl_clock clock = {.held_until_ns = now_ns() + 300 * MS,
-				    .held_generation = policy->generation};
+	struct bwctl_clock clock = {.held.until_ns = now_ns() + 300 * MS,
+				    .held.generation = policy->generation};
 	__u64 before_ns;
 	struct sent sent;
 
 	put_clock(fixture, BWCTL_EGRESS, clock);
 	sent = send_stack(fixture, arp, BWCTL_EGRESS, 0);
-	assert_int_equal(sent.context.tstamp, clock.held_until_ns);
-	clock.held_generation--;
+	assert_int_equal(sent.context.tstamp, clock.held.until_ns);
+	clock.held.generation--;
 	put_clock(fixture, BWCTL_EGRESS, clock);
 	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
 
 	/* Shortly after the last was due it may still be there; later it is forgotten. */
-	clock.held_generation++;
+	clock.held.generation++;
 	before_ns = now_ns();
-	clock.held_until_ns = before_ns - 2 * MS;
+	clock.held.until_ns = before_ns - 2 * MS;
 	put_clock(fixture, BWCTL_EGRESS, clock);
 	sent = send_stack(fixture, arp, BWCTL_EGRESS, 0);
 	assert_in_range(sent.context.tstamp, before_ns, now_ns());
-	clock.held_until_ns = now_ns() - 20 * MS;
+	clock.held.until_ns = now_ns() - 20 * MS;
 	put_clock(fixture, BWCTL_EGRESS, clock);
 	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
-	assert_int_equal(get_clock(fixture, BWCTL_EGRESS).held_until_ns, 0);
+	assert_int_equal(get_clock(fixture, BWCTL_EGRESS).held.until_ns, 0);
 	free(policy);
 }
 
@@ -2230,7 +2230,7 @@ static void test_pace_marks(void **state)
 
 				/* Not any more once the wait has been short. */
 				clock.spent_until_ns = now_ns() + meter->mark_ns - 50 * MS;
-				clock.held_until_ns = 0;
+				clock.held.until_ns = 0;
 				put_clock(fixture, direction, clock);
 				assert_int_equal(send_ecn(fixture, direction, ip6, ecn), ecn);
 				assert_int_equal(get_clock(fixture, direction).high_since_ns, 0);
@@ -2315,8 +2315,8 @@ static void test_pace_lost(void **state)
 		assert_int_equal(counters.flows[OTHER].dropped.packets, 1);
 
 		clock.spent_until_ns = 0;
-		clock.held_until_ns = now_ns() + 100 * MS;
-		clock.held_generation = policy->generation;
+		clock.held.until_ns = now_ns() + 100 * MS;
+		clock.held.generation = policy->generation;
 		put_clock(fixture, direction, clock);
 		assert_int_equal(send_stack(fixture, tcp_other, direction, 0).answer,
 				 PROGRAMS_PASS);

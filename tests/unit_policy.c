@@ -107,12 +107,15 @@ static wide passed_at_most(const struct derived *derived, uint64_t time_ns)
 	const struct bwctl_meter *meter = &derived->meter;
 	uint64_t lease_bytes = meter_max(meter->lease_bytes, meter->lot_bytes);
 	uint64_t headroom_ns = 0, late_ns = derived->paces ? POLICY_LATE_NS + POLICY_DRIFT_NS : 0;
-	int class;
+	int level;
 
-	for (class = 0; class < BWCTL_CLASSES; class ++)
-		headroom_ns = meter_max(headroom_ns, meter->headroom_ns[class]);
+	for (level = 0; level < BWCTL_LEVELS; level++)
+		headroom_ns = meter_max(headroom_ns, meter->headroom_ns[level]);
 	if (headroom_ns > meter->room_ns)
 		headroom_ns = meter->room_ns;
+	if (derived->paces)
+		late_ns += meter->jump_ns +
+			   (meter->horizon_ns[BWCTL_LEVEL_RESERVED] >> METER_JUMP_SHIFT);
 	return (wide)meter->rate_bits_s *
 		       (time_ns + meter->burst_ns + headroom_ns + late_ns + meter->overshoot_ns) +
 	       (wide)derived->cpus * lease_bytes * 8 * S;
@@ -181,22 +184,27 @@ static void check_meter(const struct derived *derived)
 }
 
 /* Each class's place in the order. */
-static const uint64_t class_steps[BWCTL_CLASSES] =
-	{[BWCTL_UI] = 1, [BWCTL_ADMIN] = 1, [BWCTL_ICMP] = 1, [BWCTL_CONTROL] = 2};
+static const uint64_t level_steps[BWCTL_LEVELS] = {[BWCTL_LEVEL_HIGH] = 1,
+						   [BWCTL_LEVEL_CONTROL] = 2,
+						   [BWCTL_LEVEL_RESERVED] = 2};
 
 static void check_headroom(const struct derived *derived)
 {
-	uint64_t step_ns = derived->meter.headroom_ns[BWCTL_UI];
-	int class;
+	uint64_t step_ns = derived->meter.headroom_ns[BWCTL_LEVEL_HIGH];
+	int level;
 
 	/* Where packets wait there is headroom only while the queue is missing. */
 	if (derived->paces ? step_ns != MS :
 			     step_ns < 2 * ((wide)POLICY_FRAME_BYTES * 8 * S /
 					    derived->request.limit_bits_s))
 		fail_at(derived, "no room for two frames, or for being late");
-	for (class = 0; class < BWCTL_CLASSES; class ++)
-		if (derived->meter.headroom_ns[class] != class_steps[class] * step_ns)
-			fail_at(derived, policy_class_name(class));
+	for (level = 0; level < BWCTL_LEVELS; level++)
+		if (derived->meter.headroom_ns[level] != level_steps[level] * step_ns)
+			fail_at(derived, "wrong headroom of a level");
+	/* The lowest stops earlier, and passes all the same after a pause. */
+	if (derived->meter.low_ns > derived->meter.burst_ns / 2 ||
+	    (!derived->meter.low_ns && derived->meter.burst_ns > 1))
+		fail_at(derived, "the lowest level does not stop earlier, or always");
 }
 
 static uint64_t meter_min(uint64_t a, uint64_t b)
@@ -212,11 +220,11 @@ static void check_horizon(const struct derived *derived)
 		(uint64_t)(((wide)8 * POLICY_FRAME_BYTES * 8 * S) / meter->rate_bits_s);
 	uint64_t horizon_ns = meter->horizon_ns[BWCTL_LEVEL_RESERVED],
 		 asked_ns = derived->request.horizon_ns;
-	uint64_t step_ns = horizon_ns - meter->horizon_ns[BWCTL_UI];
+	uint64_t step_ns = horizon_ns - meter->horizon_ns[BWCTL_LEVEL_HIGH];
 
 	if (!derived->paces) {
-		for (int class = 0; class < BWCTL_CLASSES; class ++)
-			if (meter->horizon_ns[class])
+		for (int level = 0; level < BWCTL_LEVELS; level++)
+			if (meter->horizon_ns[level])
 				fail_at(derived, "a horizon");
 		if (meter->drift_ns != POLICY_DRIFT_MAX_NS || meter->mark_ns ||
 		    meter->mark_after_ns)
@@ -231,9 +239,14 @@ static void check_horizon(const struct derived *derived)
 	/* A step is enough for what one of a lower class may run over by, if that is not half of it all. */
 	if (step_ns < meter_min(meter_max(POLICY_HEADROOM_NS, meter->overshoot_ns), horizon_ns / 4))
 		fail_at(derived, "a small step of the horizon");
-	for (int class = 0; class < BWCTL_CLASSES; class ++)
-		if (meter->horizon_ns[class] != horizon_ns - (2 - class_steps[class]) * step_ns)
-			fail_at(derived, policy_class_name(class));
+	for (int level = BWCTL_LEVEL_NORMAL; level < BWCTL_LEVELS; level++)
+		if (meter->horizon_ns[level] != horizon_ns - (2 - level_steps[level]) * step_ns)
+			fail_at(derived, "wrong horizon of a level");
+	if (!meter->horizon_ns[BWCTL_LEVEL_LOW] ||
+	    meter->horizon_ns[BWCTL_LEVEL_LOW] >= meter->horizon_ns[BWCTL_LEVEL_NORMAL])
+		fail_at(derived, "the lowest level waits as long as others, or never");
+	if (!meter->jump_ns || meter->jump_ns != meter->overshoot_ns)
+		fail_at(derived, "what may jump the queue");
 	if (meter->drift_ns != POLICY_DRIFT_NS || !meter->mark_ns ||
 	    meter->mark_ns > horizon_ns / 4 * 3 || meter->mark_after_ns != 20 * MS)
 		fail_at(derived, "wrong drift or marks");
@@ -415,10 +428,10 @@ static void test_mark_before_drop(void **state)
 		derived.request.limit_bits_s = limits[n / COUNT(horizons)];
 		derived.request.horizon_ns = horizons[n % COUNT(horizons)];
 		assert_true(derive(&derived));
-		if (meter->mark_ns >= meter->horizon_ns[BWCTL_OTHER] / 8 * 7) {
+		if (meter->mark_ns >= meter->horizon_ns[BWCTL_LEVEL_NORMAL] / 8 * 7) {
 			print_message("# marked after %llu ns, other waits %llu at most\n",
 				      (unsigned long long)meter->mark_ns,
-				      (unsigned long long)meter->horizon_ns[BWCTL_OTHER]);
+				      (unsigned long long)meter->horizon_ns[BWCTL_LEVEL_NORMAL]);
 			fail_at(&derived, "marked too late");
 		}
 	}
@@ -513,37 +526,38 @@ static void test_known_policies(void **state)
 		{{.limit_bits_s = MBIT}, 2, false, 2 * S, 873, 883, 21800, 22100},
 		{{.limit_bits_s = 605600}, 1, false, 2 * S, 855, 865, 12900, 13100},
 		{{.limit_bits_s = 605599}, 1, false, 2000003303, 855, 865, 12900, 13100},
-		/* 1 / 1.006, less leases and one frame */
-		{{.limit_bits_s = 50 * MBIT}, 2, true, S, 991, 994, 12340, 12420},
+		/* 1 / 1.0095, less leases and one frame; two frames below 6 Mbit/s */
+		{{.limit_bits_s = 50 * MBIT}, 2, true, S, 988, 990, 12340, 12400},
 		{{.limit_bits_s = 50 * MBIT, .burst_ns = 10 * MS},
 		 2,
 		 true,
 		 S,
+		 980,
 		 983,
-		 987,
-		 61400,
-		 61700},
+		 61200,
+		 61500},
 		{{.limit_bits_s = 50 * MBIT, .window_ns = 100 * MS},
 		 2,
 		 true,
 		 100 * MS,
-		 937,
-		 947,
-		 11700,
-		 11850},
+		 910,
+		 915,
+		 11350,
+		 11450},
+		/* What jumps the queue is 1/64 of a long one. */
 		{{.limit_bits_s = 50 * MBIT, .horizon_ns = 2 * S},
 		 2,
 		 true,
 		 S,
-		 991,
-		 994,
-		 12340,
-		 12420},
-		{{.limit_bits_s = GBIT}, 64, true, S, 992, 995, 247000, 248800},
-		{{.limit_bits_s = 400 * GBIT}, 1024, true, S, 992, 995, 99100000, 99500000},
-		{{.limit_bits_s = 10 * MBIT}, 2, true, S, 990, 993, 2470, 2485},
-		{{.limit_bits_s = MBIT}, 2, true, S, 980, 985, 240, 247},
-		{{.limit_bits_s = 8000}, 1, true, 121120 * MS, 983, 988, 1, 2},
+		 959,
+		 963,
+		 11950,
+		 12100},
+		{{.limit_bits_s = GBIT}, 64, true, S, 988, 991, 246000, 248800},
+		{{.limit_bits_s = 400 * GBIT}, 1024, true, S, 988, 991, 98700000, 99500000},
+		{{.limit_bits_s = 10 * MBIT}, 2, true, S, 988, 991, 2465, 2485},
+		{{.limit_bits_s = MBIT}, 2, true, S, 965, 970, 240, 247},
+		{{.limit_bits_s = 8000}, 1, true, 121120 * MS, 970, 976, 1, 2},
 	};
 	struct derived derived;
 	size_t n;
@@ -979,13 +993,17 @@ static void test_held_back_across_modes(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const classes[BWCTL_CLASSES] = {"ui",     "admin", "api",   "ssh",
+	static const char *const classes[BWCTL_BUILTIN_CLASSES] = {"ui",     "admin", "api",   "ssh",
 							   "telnet", "icmp",  "other", "control"};
+	static struct bwctl_asked asked;
 	int class;
 
 	(void)state;
-	for (class = 0; class < BWCTL_CLASSES; class ++)
-		assert_string_equal(policy_class_name(class), classes[class]);
+	policy_default(&asked);
+	strcpy(asked.classes[BWCTL_BUILTIN_CLASSES].name, "lab");
+	for (class = 0; class < BWCTL_BUILTIN_CLASSES; class ++)
+		assert_string_equal(policy_class_name(&asked, class), classes[class]);
+	assert_string_equal(policy_class_name(&asked, BWCTL_BUILTIN_CLASSES), "lab");
 	assert_string_equal(policy_direction_name(BWCTL_INGRESS), "ingress");
 	assert_string_equal(policy_direction_name(BWCTL_EGRESS), "egress");
 	assert_string_equal(policy_mode_name(BWCTL_MODE_AUTO), "auto");

@@ -43,6 +43,7 @@
 enum pinned_map {
 	MAP_POLICIES,
 	MAP_CLOCKS,
+	MAP_CLASS_CLOCKS,
 	MAP_LEASES,
 	MAP_COUNTERS,
 	MAP_FRAGMENTS,
@@ -52,7 +53,7 @@ enum pinned_map {
 };
 
 static const char *const map_names[MAPS] = {
-	"policies", "clocks", "leases", "counters", "fragments", "interfaces", "holders",
+	"policies", "clocks", "class_clocks", "leases", "counters", "fragments", "interfaces", "holders",
 };
 
 struct limiter {
@@ -107,6 +108,7 @@ static uint32_t expected_value_size(enum pinned_map map)
 	static const uint32_t sizes[MAPS] = {
 		[MAP_POLICIES] = sizeof(__u32),
 		[MAP_CLOCKS] = sizeof(struct bwctl_clock),
+		[MAP_CLASS_CLOCKS] = sizeof(struct bwctl_clock),
 		[MAP_LEASES] = sizeof(struct bwctl_lease),
 		[MAP_COUNTERS] = sizeof(struct bwctl_counters),
 		[MAP_FRAGMENTS] = sizeof(__u16),
@@ -384,8 +386,8 @@ static void drain(const struct limiter *limiter)
 		struct bwctl_clock clock;
 
 		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &direction, &clock) &&
-		    clock.held_until_ns > until_ns)
-			until_ns = clock.held_until_ns;
+		    clock.held.until_ns > until_ns)
+			until_ns = clock.held.until_ns;
 	}
 	if (until_ns == now_ns)
 		return;

@@ -29,6 +29,22 @@
 #define PACE_OVERSHOOT_NS   2000000ULL
 #define PACE_HORIZON_FRAMES 8
 
+/* Reserves are kept by a clock that may be so far behind or ahead of now, or a multiple of it. */
+#define RESERVE_BURST_NS 2000000ULL
+
+/*
+ * What waits because of its class's own limit has been charged to the aggregate before it
+ * leaves. All that may wait so is in the aggregate's bound: a share of its window, as long
+ * as that leaves each class a wait that TCP can do with.
+ */
+#define BANK_SHARE	50
+#define BANK_LEAST_NS	25000000ULL
+#define BANK_FRAMES	2 /* or as many at the class's limit, where that is longer */
+#define BANK_MOST_SHARE 8 /* of the window; rather less than those */
+
+/* A super-packet of the aggregate may run over a class's limit by this part of its window. */
+#define CLASS_OVERSHOOT_SHARE 33
+
 /* Marks begin at three quarters of the horizon, once the wait has been that long for so long. */
 #define MARK_AFTER_NS 20000000ULL
 
@@ -44,7 +60,7 @@ static const char *const class_names[BWCTL_BUILTIN_CLASSES] = {
 };
 
 /*
- * How many steps of headroom a class has over the plain limit. The operator's
+ * How many steps of headroom a level has over the plain limit. The operator's
  * own classes pass when a flood of others is refused, control when even they are.
  */
 static const uint32_t level_headroom_steps[BWCTL_LEVELS] = {
@@ -52,6 +68,9 @@ static const uint32_t level_headroom_steps[BWCTL_LEVELS] = {
 	[BWCTL_LEVEL_CONTROL] = 2,
 	[BWCTL_LEVEL_RESERVED] = 2,
 };
+
+/* And how many earlier than that the lowest stops. */
+#define LOW_STEPS 2
 
 #define HEADROOM_STEPS_MAX 2
 
@@ -73,7 +92,7 @@ const char *policy_priority_name(enum bwctl_priority priority)
 void policy_default(struct bwctl_asked *ret_asked)
 {
 	memset(ret_asked, 0, sizeof(*ret_asked));
-	for (uint32_t class = 0; class < BWCTL_BUILTIN_CLASSES; class++) {
+	for (uint32_t class = 0; class < BWCTL_BUILTIN_CLASSES; class ++) {
 		struct bwctl_class_request *request = &ret_asked->classes[class];
 
 		snprintf(request->name, sizeof(request->name), "%s", class_names[class]);
@@ -92,8 +111,10 @@ const char *policy_direction_name(enum bwctl_direction direction)
 
 const char *policy_mode_name(enum bwctl_mode mode)
 {
-	return mode == BWCTL_MODE_PACE ? "pace" : mode == BWCTL_MODE_POLICE ? "police" :
-	       mode == BWCTL_MODE_OBSERVE ? "observe" : "auto";
+	return mode == BWCTL_MODE_PACE	  ? "pace" :
+	       mode == BWCTL_MODE_POLICE  ? "police" :
+	       mode == BWCTL_MODE_OBSERVE ? "observe" :
+					    "auto";
 }
 
 static uint64_t at_least(uint64_t value, uint64_t least)
@@ -122,7 +143,7 @@ static uint64_t ns_to_bytes(uint64_t time_ns, uint64_t rate_bits_s)
  * 2^42, so that METER_MAX_BYTES do not overflow and its own rounding (up) is
  * below 2^-41.
  */
-static void derive_cost(uint64_t rate_bits_s, struct bwctl_meter *meter)
+static void derive_cost(uint64_t rate_bits_s, __u64 *ret_multiplier, __u32 *ret_shift)
 {
 	uint32_t shift = 0;
 	wide scaled = (wide)8 * NS_PER_S;
@@ -131,8 +152,8 @@ static void derive_cost(uint64_t rate_bits_s, struct bwctl_meter *meter)
 		scaled <<= 1;
 		shift++;
 	}
-	meter->cost_shift = shift;
-	meter->cost_multiplier = (uint64_t)((scaled + rate_bits_s - 1) / rate_bits_s);
+	*ret_shift = shift;
+	*ret_multiplier = (uint64_t)((scaled + rate_bits_s - 1) / rate_bits_s);
 }
 
 /* So many bytes in so long, rounded down. */
@@ -151,14 +172,21 @@ struct manner {
 	uint64_t room_ns;	  /* for all steps together in the bound */
 	uint64_t late_ns;	  /* how much later than they should packets may leave */
 	uint64_t lease_share;	  /* CPUs may hold one in so many bytes of the window */
+	uint64_t reserve_ns;	  /* more than the largest headroom, for what is within a reserve */
+	uint64_t horizon_ns;	  /* when pacing: no longer wait than this but for that */
 };
+
+static uint64_t scale(uint64_t value, uint64_t by, uint64_t of)
+{
+	return (uint64_t)((wide)value * by / of);
+}
 
 static uint64_t frames_to_ns(uint64_t frames, uint64_t limit_bits_s)
 {
 	return bytes_to_ns(frames * POLICY_FRAME_BYTES, limit_bits_s);
 }
 
-static struct manner police(const struct bwctl_request *request)
+static struct manner police(const struct bwctl_request *request, const struct policy_terms *terms)
 {
 	uint64_t limit = request->limit_bits_s;
 	struct manner manner = {
@@ -169,15 +197,25 @@ static struct manner police(const struct bwctl_request *request)
 
 	if (request->window_ns)
 		manner.window_ns = request->window_ns;
+	if (terms->is_class)
+		manner.window_ns = at_least(manner.window_ns, frames_to_ns(100, limit));
 	manner.overshoot_ns = at_least(at_most(manner.window_ns / 200, OVERSHOOT_MAX_NS),
 				       frames_to_ns(LEAST_FRAMES, limit));
+	if (terms->is_class)
+		return manner;
 	/* When a packet of a lower class has just run over by all it may, a higher one still passes. */
 	manner.step_ns = at_least(POLICY_HEADROOM_NS, manner.overshoot_ns);
-	manner.room_ns = HEADROOM_STEPS_MAX * manner.step_ns;
+	/* As many bytes as the clocks of all reserves may lag behind. */
+	if (terms->reserved_bits_s)
+		manner.reserve_ns =
+			manner.step_ns +
+			scale(POLICY_BURST_NS, at_most(terms->reserved_bits_s, limit), limit);
+	manner.room_ns = HEADROOM_STEPS_MAX * manner.step_ns + manner.reserve_ns;
 	return manner;
 }
 
-static struct manner pace(const struct bwctl_request *request, uint64_t drift_ns)
+static struct manner pace(const struct bwctl_request *request, const struct policy_terms *terms,
+			  uint64_t drift_ns)
 {
 	uint64_t limit = request->limit_bits_s;
 	struct manner manner = {
@@ -192,6 +230,20 @@ static struct manner pace(const struct bwctl_request *request, uint64_t drift_ns
 
 	if (request->window_ns)
 		manner.window_ns = request->window_ns;
+	if (terms->is_class) {
+		manner.window_ns = at_least(manner.window_ns, frames_to_ns(80, limit));
+		manner.horizon_ns = request->horizon_ns;
+		return manner;
+	}
+	manner.horizon_ns = at_most(at_least(POLICY_HORIZON_NS - (drift_ns - POLICY_DRIFT_NS),
+					     frames_to_ns(2 * PACE_HORIZON_FRAMES, limit)),
+				    POLICY_HORIZON_MAX_NS);
+	if (request->horizon_ns)
+		manner.horizon_ns = request->horizon_ns;
+	if (terms->reserved_bits_s)
+		manner.reserve_ns =
+			POLICY_HEADROOM_NS +
+			scale(manner.horizon_ns, at_most(terms->reserved_bits_s, limit), limit);
 	return manner;
 }
 
@@ -219,38 +271,55 @@ static int too_large(const struct bwctl_request *request, uint64_t window_ns,
 }
 
 /*
- * How long packets may wait. Lower classes stop earlier, so that a queue that is
- * full for them is not for the operator; the horizon is that of the highest.
+ * How long packets may wait. Lower levels stop earlier, so that a queue that is
+ * full for them is not for the operator. What is within a reserve waits longest: the
+ * others have filled the queue up to their own horizon.
  */
-static void derive_horizon(const struct bwctl_request *request, uint64_t drift_ns,
-			   struct bwctl_meter *meter)
+static void derive_horizon(const struct bwctl_request *request, const struct manner *manner,
+			   uint64_t drift_ns, bool is_class, struct bwctl_meter *meter)
 {
-	uint64_t horizon_ns =
+	/* r is at least half of the limit, so that the manner's is not less. */
+	uint64_t default_ns =
 		at_most(at_least(POLICY_HORIZON_NS - (drift_ns - POLICY_DRIFT_NS),
 				 frames_to_ns(PACE_HORIZON_FRAMES, meter->rate_bits_s)),
-			POLICY_HORIZON_MAX_NS);
-	uint64_t step_ns;
+			manner->horizon_ns);
+	uint64_t horizon_ns = request->horizon_ns ? request->horizon_ns : default_ns;
+	uint64_t step_ns = at_most(at_least(POLICY_HEADROOM_NS, manner->overshoot_ns),
+				   horizon_ns / (2 * HEADROOM_STEPS_MAX));
 
-	if (request->horizon_ns)
-		horizon_ns = request->horizon_ns;
-	step_ns = at_most(at_least(POLICY_HEADROOM_NS, meter->overshoot_ns),
-			  horizon_ns / (2 * HEADROOM_STEPS_MAX));
 	for (int level = 0; level < BWCTL_LEVELS; level++)
 		meter->horizon_ns[level] =
-			horizon_ns - (HEADROOM_STEPS_MAX - level_headroom_steps[level]) * step_ns;
+			is_class ? horizon_ns :
+				   horizon_ns - (HEADROOM_STEPS_MAX - level_headroom_steps[level]) *
+							step_ns;
+	if (!is_class) {
+		meter->horizon_ns[BWCTL_LEVEL_LOW] -=
+			at_most(LOW_STEPS * step_ns, meter->horizon_ns[BWCTL_LEVEL_LOW] / 2);
+		meter->horizon_ns[BWCTL_LEVEL_RESERVED] += manner->reserve_ns;
+	}
 	meter->drift_ns = drift_ns;
 	meter->mark_ns = meter->horizon_ns[BWCTL_LEVEL_NORMAL] / 4 * 3;
 	meter->mark_after_ns = MARK_AFTER_NS;
 }
 
-int policy_derive(const struct bwctl_request *request, enum policy_way way, uint32_t cpus,
-		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
-		  char ret_why[UNITS_TEXT])
+/* What may have left before its slot, at the most: see meter_jump(). */
+static uint64_t jump_bound_ns(const struct manner *manner, bool is_class)
 {
-	uint64_t drift_ns = way == POLICY_DRIFTS ? POLICY_DRIFT_MAX_NS : POLICY_DRIFT_NS;
-	bool paces = way != POLICY_DROPS;
+	if (is_class)
+		return 0;
+	return manner->overshoot_ns +
+	       ((manner->horizon_ns + manner->reserve_ns) >> METER_JUMP_SHIFT) + 1;
+}
+
+int policy_derive_by(const struct bwctl_request *request, const struct policy_terms *terms,
+		     struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
+		     char ret_why[UNITS_TEXT])
+{
+	uint64_t drift_ns = terms->way == POLICY_DRIFTS && !terms->is_class ? POLICY_DRIFT_MAX_NS :
+									      POLICY_DRIFT_NS;
+	bool paces = terms->way != POLICY_DROPS, leases = terms->leases && !terms->is_class;
 	struct manner manner;
-	uint64_t limit = request->limit_bits_s;
+	uint64_t limit = request->limit_bits_s, cpus = terms->cpus;
 	uint64_t window_ns, window_bytes, burst_ns, headroom_ns;
 	uint64_t lease_bytes, held_bytes, lot_bytes, reserved_bytes, apart_ns, rate;
 
@@ -262,15 +331,19 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 		return 0;
 	}
 
-	manner = paces ? pace(request, drift_ns) : police(request);
+	manner = paces ? pace(request, terms, drift_ns) : police(request, terms);
 	window_ns = manner.window_ns;
 	window_bytes = ns_to_bytes(window_ns, limit);
 	burst_ns = request->burst_ns ? request->burst_ns : manner.burst_ns;
 	if (request->burst_bytes)
 		burst_ns = 0;
+	if (terms->is_class)
+		manner.overshoot_bytes =
+			at_least(manner.overshoot_bytes,
+				 at_most(terms->super_bytes, window_bytes / CLASS_OVERSHOOT_SHARE));
 	/* Where a CPU's programs may interrupt each other it must hold nothing: each packet rounds up. */
 	lot_bytes = leases ? ns_to_bytes(LOT_NS, limit) + 1 : 0;
-	headroom_ns = HEADROOM_STEPS_MAX * manner.step_ns;
+	headroom_ns = HEADROOM_STEPS_MAX * manner.step_ns + (paces ? 0 : manner.reserve_ns);
 	lease_bytes = leases ? at_most(window_bytes / manner.lease_share / cpus, LEASE_MAX_BYTES) :
 			       0;
 	if (lease_bytes < 2 * POLICY_FRAME_BYTES)
@@ -278,16 +351,28 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	/* The share of leases is set apart even where there are none, so that r grows with the limit. */
 	held_bytes = at_least(cpus * at_least(lease_bytes, lot_bytes),
 			      at_most(window_bytes / manner.lease_share, cpus * LEASE_MAX_BYTES));
-	reserved_bytes = held_bytes + request->burst_bytes + 2; /* for what is rounded below */
+	if (terms->is_class)
+		held_bytes = 0;
+	/* What classes let wait, and for what is rounded below. */
+	held_bytes += paces ? terms->banked_bytes : 0;
+	reserved_bytes = held_bytes + request->burst_bytes + 2;
 	if (reserved_bytes + manner.overshoot_bytes >= window_bytes)
 		return too_large(request, window_ns, ret_why);
 	apart_ns = burst_ns + manner.room_ns + manner.late_ns;
+	if (paces)
+		apart_ns += jump_bound_ns(&manner, terms->is_class);
 	rate = rate_of(window_bytes - reserved_bytes, window_ns + apart_ns + manner.overshoot_ns);
 	/* Where a frame costs more than that, the overshoot is a frame: a number of bytes, not a time. */
 	if (rate && bytes_to_ns(manner.overshoot_bytes, rate) > manner.overshoot_ns) {
-		rate = rate_of(window_bytes - reserved_bytes - manner.overshoot_bytes,
+		uint64_t frames = paces && !terms->is_class ? 2 : 1; /* one of them jumps */
+
+		apart_ns -= (frames - 1) * manner.overshoot_ns;
+		if (reserved_bytes + frames * manner.overshoot_bytes >= window_bytes)
+			return too_large(request, window_ns, ret_why);
+		rate = rate_of(window_bytes - reserved_bytes - frames * manner.overshoot_bytes,
 			       window_ns + apart_ns);
 		manner.overshoot_ns = rate ? bytes_to_ns(manner.overshoot_bytes, rate) : 0;
+		apart_ns += (frames - 1) * manner.overshoot_ns;
 	}
 	if (rate < limit / 2)
 		return too_large(request, window_ns, ret_why);
@@ -297,17 +382,22 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	}
 
 	ret_meter->rate_bits_s = rate;
-	derive_cost(rate, ret_meter);
+	derive_cost(rate, &ret_meter->cost_multiplier, &ret_meter->cost_shift);
 	ret_meter->burst_ns = burst_ns;
 	ret_meter->overshoot_ns = manner.overshoot_ns;
 	ret_meter->credit_ns = window_ns + burst_ns;
 	for (int level = 0; level < BWCTL_LEVELS; level++)
 		ret_meter->headroom_ns[level] = level_headroom_steps[level] * manner.step_ns;
+	if (!paces)
+		ret_meter->headroom_ns[BWCTL_LEVEL_RESERVED] += manner.reserve_ns;
+	ret_meter->low_ns = at_most(LOW_STEPS * manner.step_ns, burst_ns / 2);
 	ret_meter->room_ns = manner.room_ns;
 	if (paces)
-		derive_horizon(request, drift_ns, ret_meter);
+		derive_horizon(request, &manner, drift_ns, terms->is_class, ret_meter);
 	else
 		ret_meter->drift_ns = POLICY_DRIFT_MAX_NS;
+	if (paces && !terms->is_class)
+		ret_meter->jump_ns = manner.overshoot_ns;
 	/*
 	 * What this rate allows, and the bytes that another may have lent; clocks of CPUs may differ a
 	 * bit. A packet that waits may be ahead by its excess too, before its cost.
@@ -318,6 +408,7 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	ret_meter->lease_bytes = lease_bytes;
 	ret_meter->lot_bytes = lot_bytes;
 
+	ret_promise->limit_bits_s = limit;
 	ret_promise->window_ns = window_ns;
 	ret_promise->burst_bytes = request->burst_bytes ? request->burst_bytes :
 							  ns_to_bytes(burst_ns, rate);
@@ -325,6 +416,15 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	ret_promise->bound_bytes =
 		ns_to_bytes(apart_ns + manner.overshoot_ns, rate) + 1 + held_bytes;
 	return 0;
+}
+
+int policy_derive(const struct bwctl_request *request, enum policy_way way, uint32_t cpus,
+		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
+		  char ret_why[UNITS_TEXT])
+{
+	struct policy_terms terms = {.way = way, .cpus = cpus, .leases = leases};
+
+	return policy_derive_by(request, &terms, ret_meter, ret_promise, ret_why);
 }
 
 uint32_t policy_segments(const struct bwctl_meter *meter)
@@ -335,6 +435,12 @@ uint32_t policy_segments(const struct bwctl_meter *meter)
 		return 0;
 	segments = ns_to_bytes(meter->overshoot_ns, meter->rate_bits_s) / POLICY_FRAME_BYTES;
 	return segments > SEGMENTS_MAX ? 0 : (uint32_t)at_least(segments, 1);
+}
+
+/* 0 is none. */
+static uint64_t tightest(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
 }
 
 static enum bwctl_level level_of(const struct bwctl_asked *asked, uint32_t class)
@@ -351,35 +457,202 @@ static enum bwctl_level level_of(const struct bwctl_asked *asked, uint32_t class
 
 void policy_rules(struct bwctl_policy *policy)
 {
-	for (uint32_t class = 0; class < BWCTL_CLASSES; class++)
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
 		policy->rules[class] = (struct bwctl_rule){
 			.level = level_of(&policy->asked, class),
 			.exempt = policy->asked.classes[class].exempt,
 		};
 }
 
-int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
+uint64_t policy_limit(const struct bwctl_policy *policy, enum bwctl_direction direction)
 {
+	uint64_t least = policy->asked.request[direction].limit_bits_s;
+
+	for (int i = 0; i < BWCTL_RUNS; i++)
+		least = tightest(least,
+				 policy->runs[i].id ? policy->runs[i].limit_bits_s[direction] : 0);
+	return least;
+}
+
+uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
+			    enum bwctl_direction direction)
+{
+	uint64_t least = policy->asked.classes[class].limit_bits_s[direction];
+
+	for (int i = 0; i < BWCTL_RUNS; i++)
+		least = tightest(least,
+				 policy->runs[i].id ?
+					 policy->runs[i].class_limit_bits_s[class][direction] :
+					 0);
+	return *policy->asked.classes[class].name ? least : 0;
+}
+
+/* What is asked of a class's own clock: all but the limit as it is asked of the aggregate. */
+static struct bwctl_request class_request(const struct bwctl_policy *policy, uint32_t class,
+					  enum bwctl_direction direction, uint64_t horizon_ns)
+{
+	struct bwctl_request request = policy->asked.request[direction];
+
+	request.limit_bits_s = policy_class_limit(policy, class, direction);
+	request.horizon_ns = horizon_ns;
+	/* A size is meant for all of it; as a time it may be longer than is good. */
+	if (request.burst_bytes && request.limit_bits_s)
+		request.burst_ns =
+			at_least(at_most(bytes_to_ns(request.burst_bytes, request.limit_bits_s),
+					 POLICY_PACE_BURST_NS),
+				 1);
+	request.burst_bytes = 0;
+	return request;
+}
+
+/*
+ * How long packets of each class may wait because of its own limit, and how many bytes
+ * that is for all of them, which the aggregate has to set aside.
+ */
+static uint64_t share_bank(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			   uint64_t horizons_ns[BWCTL_CLASSES])
+{
+	uint64_t limit = policy_limit(policy, direction), sum = 0, banked, most, longest_ns;
+	uint64_t window_ns = policy->asked.request[direction].window_ns;
+	uint64_t horizon_ns = policy->asked.request[direction].horizon_ns;
+
+	if (!horizon_ns)
+		horizon_ns = POLICY_HORIZON_NS;
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		sum += policy_class_limit(policy, class, direction);
+	if (!sum)
+		return 0;
+	if (!window_ns)
+		window_ns = limit ? at_least(POLICY_PACE_WINDOW_NS, frames_to_ns(80, limit)) :
+				    POLICY_PACE_WINDOW_NS;
+	/* Nothing is set aside of what has no limit. */
+	if (limit)
+		horizon_ns = at_most(horizon_ns, at_least(scale(window_ns / BANK_SHARE, limit, sum),
+							  BANK_LEAST_NS));
+	most = limit ? ns_to_bytes(window_ns, limit) / BANK_MOST_SHARE : UINT64_MAX;
+	for (int frames = BANK_FRAMES;; frames = 0) {
+		banked = longest_ns = 0;
+		for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
+			uint64_t own = policy_class_limit(policy, class, direction);
+
+			if (!own)
+				continue;
+			horizons_ns[class] =
+				at_most(at_least(horizon_ns, frames_to_ns((uint64_t)frames, own)),
+					POLICY_HORIZON_MAX_NS);
+			longest_ns = at_least(longest_ns, horizons_ns[class]);
+			banked +=
+				ns_to_bytes(horizons_ns[class], limit ? at_most(own, limit) : own) +
+				1;
+		}
+		/* More than the aggregate has let pass in that time cannot wait. */
+		if (limit)
+			banked = at_most(banked,
+					 ns_to_bytes(longest_ns + POLICY_PACE_BURST_NS, limit) + 1);
+		if (banked <= most || !frames)
+			return limit ? banked : 0;
+	}
+}
+
+static uint64_t sum_of_reserves(const struct bwctl_asked *asked)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (*asked->classes[class].name && !asked->classes[class].exempt)
+			sum += asked->classes[class].reserve_bits_s;
+	return sum;
+}
+
+/*
+ * A reserve is a part of the limit, and runs at that part of r. Where a limit is lower
+ * than all reserves together (a run of one command may make it so) each has its part of it.
+ */
+static void derive_reserves(struct bwctl_policy *policy, enum bwctl_direction direction, bool paces)
+{
+	const struct bwctl_meter *meter = &policy->meter[direction];
+	uint64_t sum = sum_of_reserves(&policy->asked);
+	uint64_t limit = policy_limit(policy, direction);
+
+	memset(policy->reserve[direction], 0, sizeof(policy->reserve[direction]));
+	for (uint32_t class = 0; class < BWCTL_CLASSES && limit && sum; class ++) {
+		const struct bwctl_class_request *request = &policy->asked.classes[class];
+		struct bwctl_reserve *reserve = &policy->reserve[direction][class];
+		uint64_t rate =
+			scale(meter->rate_bits_s, request->reserve_bits_s, at_least(limit, sum));
+
+		if (!*request->name || request->exempt || !rate)
+			continue;
+		derive_cost(rate, &reserve->cost_multiplier, &reserve->cost_shift);
+		reserve->burst_ns = paces ? RESERVE_BURST_NS : POLICY_BURST_NS;
+		reserve->horizon_ns = paces ? meter->horizon_ns[BWCTL_LEVEL_NORMAL] : 0;
+	}
+}
+
+static int build_direction(struct bwctl_policy *policy, enum bwctl_direction direction, bool leases,
+			   char why[LOG_TEXT])
+{
+	const struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
+	struct bwctl_request request = policy->asked.request[direction];
+	struct bwctl_meter *meter = &policy->meter[direction];
+	uint64_t horizons_ns[BWCTL_CLASSES] = {0};
+	struct policy_terms terms = {
+		.way = enforcement->mode != BWCTL_MODE_PACE ? POLICY_DROPS :
+		       enforcement->senders_pace	    ? POLICY_DRIFTS :
+							      POLICY_WAITS,
+		.cpus = policy->possible_cpus,
+		.leases = leases,
+		.reserved_bits_s = sum_of_reserves(&policy->asked),
+		.banked_bytes = share_bank(policy, direction, horizons_ns),
+	};
+	struct policy_terms own = {.way = terms.way, .cpus = terms.cpus, .is_class = true};
 	char problem[UNITS_TEXT];
+	bool has_classes = false;
+	int err;
 
-	policy_rules(policy);
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		const struct bwctl_enforcement *enforcement = &policy->enforcement[direction];
-		enum policy_way way = enforcement->mode != BWCTL_MODE_PACE ? POLICY_DROPS :
-				      enforcement->senders_pace		   ? POLICY_DRIFTS :
-									     POLICY_WAITS;
-		int err = policy_derive(&policy->asked.request[direction], way, policy->possible_cpus,
-					leases, &policy->meter[direction],
-					&policy->promise[direction], problem);
+	request.limit_bits_s = policy_limit(policy, direction);
+	err = policy_derive_by(&request, &terms, meter, &policy->promise[direction], problem);
+	if (err) {
+		snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction), problem);
+		return err;
+	}
+	own.super_bytes = policy_segments(meter) * (uint64_t)POLICY_FRAME_BYTES;
+	if (!own.super_bytes)
+		own.super_bytes = SEGMENTS_MAX * (uint64_t)POLICY_FRAME_BYTES;
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
+		struct bwctl_request each =
+			class_request(policy, class, direction, horizons_ns[class]);
 
+		err = policy_derive_by(&each, &own, &policy->class_meter[direction][class],
+				       &policy->class_promise[direction][class], problem);
 		if (err) {
-			snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction),
-				 problem);
+			snprintf(why, LOG_TEXT, "class %s %s: %s",
+				 policy_class_name(&policy->asked, class),
+				 policy_direction_name(direction), problem);
 			return err;
 		}
-		policy->meter[direction].hold_ifindex = enforcement->hold_ifindex;
+		has_classes = has_classes || each.limit_bits_s;
 	}
+	/* Without a limit for all, it is where the programs look whether packets may wait. */
+	if (!request.limit_bits_s && has_classes && terms.way != POLICY_DROPS) {
+		for (int level = 0; level < BWCTL_LEVELS; level++)
+			meter->horizon_ns[level] = POLICY_HORIZON_NS;
+		meter->lot_bytes = leases;
+	}
+	derive_reserves(policy, direction, terms.way != POLICY_DROPS);
+	meter->hold_ifindex = enforcement->hold_ifindex;
 	return 0;
+}
+
+int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
+{
+	int err = 0;
+
+	policy_rules(policy);
+	policy->observe = policy->asked.request[0].mode == BWCTL_MODE_OBSERVE;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		err = build_direction(policy, direction, leases, why);
+	return err;
 }
 
 uint64_t policy_held_rate(const struct bwctl_meter *meter, uint64_t now_ns, uint64_t *ret_until_ns)
@@ -422,14 +695,12 @@ static void inherit(const struct bwctl_meter *former, uint64_t former_rate, uint
  * but the time is noted all the same, for the policy after it. Nor has the former
  * any room for an overshoot or a headroom that are longer than its own.
  */
-static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *next, int direction,
+static void hold_back(const struct bwctl_meter *former, const struct bwctl_promise *promised,
+		      struct bwctl_meter *meter, const struct bwctl_promise *promise,
 		      uint64_t now_ns)
 {
-	const struct bwctl_meter *former = &previous->meter[direction];
-	uint64_t limit = next->asked.request[direction].limit_bits_s;
-	uint64_t limit_before = previous->asked.request[direction].limit_bits_s;
-	struct bwctl_meter *meter = &next->meter[direction];
-	uint64_t until_ns, before, counts_ns = previous->promise[direction].window_ns;
+	uint64_t limit = promise->limit_bits_s, limit_before = promised->limit_bits_s;
+	uint64_t until_ns, before, counts_ns = promised->window_ns;
 	wide rate;
 
 	if (!limit_before)
@@ -449,24 +720,45 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 	inherit(former, before, until_ns, meter, (uint64_t)rate);
 	/* What the former let wait goes on leaving for a while. */
 	if (former->horizon_ns[BWCTL_LEVEL_RESERVED])
-		counts_ns += former->horizon_ns[BWCTL_LEVEL_RESERVED] + former->drift_ns + POLICY_LATE_NS;
+		counts_ns += former->horizon_ns[BWCTL_LEVEL_RESERVED] + former->drift_ns +
+			     POLICY_LATE_NS;
 	meter->slow_until_ns = at_least(until_ns, now_ns + counts_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);
 }
 
+/* The meter at the place of former; observed: nothing was kept to the former limit. */
+static void succeed(const struct bwctl_meter *former, const struct bwctl_promise *promised,
+		    bool observed, struct bwctl_meter *meter, const struct bwctl_promise *promise,
+		    uint64_t now_ns)
+{
+	if (!meter->rate_bits_s)
+		return;
+	meter->start_ns = now_ns;
+	if (!former || !former->rate_bits_s || observed)
+		return;
+	meter->start_ns = former->start_ns;
+	hold_back(former, promised, meter, promise, now_ns);
+}
+
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next, uint64_t now_ns)
 {
+	bool observed = previous && previous->observe && !next->observe;
+
 	next->generation = previous ? previous->generation + 1 : 1;
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		struct bwctl_meter *meter = &next->meter[direction];
+		succeed(previous ? &previous->meter[direction] : NULL,
+			previous ? &previous->promise[direction] : NULL, observed,
+			&next->meter[direction], &next->promise[direction], now_ns);
+		for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
+			/* Another class that has the number has nothing to do with the former one. */
+			bool same = previous && !strcmp(previous->asked.classes[class].name,
+							next->asked.classes[class].name);
 
-		if (!meter->rate_bits_s)
-			continue;
-		meter->start_ns = now_ns;
-		if (!previous || !previous->meter[direction].rate_bits_s)
-			continue;
-		meter->start_ns = previous->meter[direction].start_ns;
-		hold_back(previous, next, direction, now_ns);
+			succeed(same ? &previous->class_meter[direction][class] : NULL,
+				same ? &previous->class_promise[direction][class] : NULL, observed,
+				&next->class_meter[direction][class],
+				&next->class_promise[direction][class], now_ns);
+		}
 	}
 }

@@ -48,12 +48,22 @@ enum policy_way {
 	POLICY_DRIFTS /* pace, in an fq by which TCP spaces its own packets as well */
 };
 
+/* What else the numbers of a limit depend on. */
+struct policy_terms {
+	enum policy_way way;
+	uint32_t cpus;		  /* possible ones */
+	bool leases;		  /* each may hold bytes that it has paid for and not spent */
+	uint64_t reserved_bits_s; /* by all classes together */
+	uint64_t banked_bytes; /* that classes may let wait after the aggregate has paid for them */
+	bool is_class;	       /* a class's own limit: no levels, no leases, no jumps */
+	uint64_t super_bytes;  /* then: super-packets that devices make, which may run over */
+};
+
 /*
- * Derives meter and promise of one direction from its request, and the way in
+ * Derives meter and promise of one limit from its request, and the way in
  * which it is kept.
  *
- * cpus is the number of possible CPUs, leases whether each may hold bytes that
- * it has paid for and not spent. The overshoot o is half a percent of the
+ * The overshoot o is half a percent of the
  * window, at most 100 ms, but two frames at least; so is each of the two steps of the headroom
  * h (or 5 ms); the leases of all CPUs together are a quarter percent of what the
  * window may carry. Then
@@ -62,25 +72,40 @@ enum policy_way {
  *   r = limit - B / W
  *     = (limit * W - leases) / (W + burst + h + o)
  *
- * A burst given in bytes is subtracted above instead of added below.
+ * A burst given in bytes is subtracted above instead of added below. Reserves make h
+ * longer by their part of 200 ms, and one step.
  *
  * Where packets wait, o is 2 ms or one frame, in the place of h is how late
- * packets may leave, and the leases are an eighth percent.
+ * packets may leave and what may jump the queue, o + horizon / 64; the leases are an eighth
+ * percent, and what classes with limits of their own may let wait is subtracted like them.
  *
  * start_ns in meter is left 0: when the limit began is the caller's to say.
  * Returns 0, or -EINVAL with ret_why set when burst and window leave less than
  * half of the limit for r, or the window is too short for a single frame.
  */
+int policy_derive_by(const struct bwctl_request *request, const struct policy_terms *terms,
+		     struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
+		     char ret_why[UNITS_TEXT]);
+
+/* The same for all traffic, without reserves and limits of classes. */
 int policy_derive(const struct bwctl_request *request, enum policy_way way, uint32_t cpus,
 		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT]);
+
+/*
+ * The limit in force, of a direction and of a class in it: what was asked for, or what a run
+ * of a command has made of it. 0: none.
+ */
+uint64_t policy_limit(const struct bwctl_policy *policy, enum bwctl_direction direction);
+uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
+			    enum bwctl_direction direction);
 
 /* What the programs need to know of the classes, from what was asked of them. */
 void policy_rules(struct bwctl_policy *policy);
 
 /*
- * Derives both directions of a policy from its requests and the mode that each
- * is enforced in. Errors as above, with the direction in front.
+ * Derives both directions of a policy, and its classes, from what is asked and the mode
+ * that each direction is enforced in. Errors as above, with the direction in front.
  */
 int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT]);
 
