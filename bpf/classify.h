@@ -97,18 +97,28 @@ static __always_inline __u32 classify_rows(struct __sk_buff *skb,
 {
 	_Bool is_out = direction == BWCTL_EGRESS;
 	struct lookup what = {
-		.slot = slot,
 		.local = is_out ? packet->source_port : packet->destination_port,
 		.remote = is_out ? packet->destination_port : packet->source_port,
 		.has_ports = packet->has_ports,
 		.protocol = packet->protocol,
 		.version = packet->version,
 	};
+	struct bwctl_row_set rows;
 	__u8 room[16];
+	__u32 bytes;
 
-	if (lookup_prefix_bytes(table, packet->version))
-		what.address = classify_address(skb, packet, direction, room);
-	return lookup(table, &what);
+	if (!lookup_ports(&rows, table, &what))
+		return BWCTL_FLOW_OTHER;
+	if (table->beyond_ports) {
+		bytes = lookup_prefix_bytes(table, packet->version);
+		if (bytes) {
+			what.address = classify_address(skb, packet, direction, room);
+			lookup_address(&rows, table, &what, bytes);
+		}
+		if (table->by_interface)
+			lookup_slot(&rows, table, slot);
+	}
+	return lookup_first(&rows);
 }
 
 /* The row that a packet belongs to, below BWCTL_FLOWS. */

@@ -31,7 +31,6 @@ static const __u8 lookup_positions[64] = {
 
 struct lookup {
 	const __u8 *address; /* the remote one, as it is in the packet; NULL if it cannot be read */
-	__u32 slot;
 	__u16 local, remote; /* ports */
 	__u8 has_ports;
 	__u8 protocol;
@@ -53,19 +52,6 @@ static inline __u32 lookup_lowest_bit(__u64 word)
 	return lookup_positions[((word & -word) * LOOKUP_DE_BRUIJN) >> 58];
 }
 
-static inline __u32 lookup_first(const struct bwctl_row_set *rows)
-{
-	if (rows->word[0])
-		return lookup_lowest_bit(rows->word[0]);
-	if (rows->word[1])
-		return 64 + lookup_lowest_bit(rows->word[1]);
-	if (rows->word[2])
-		return 128 + lookup_lowest_bit(rows->word[2]);
-	if (rows->word[3])
-		return 192 + lookup_lowest_bit(rows->word[3]);
-	return BWCTL_FLOW_OTHER;
-}
-
 static inline void lookup_ipv4(struct bwctl_row_set *rows, const struct bwctl_flow_table *table,
 			       const __u8 *address)
 {
@@ -85,6 +71,34 @@ static inline void lookup_ipv6(struct bwctl_row_set *rows, const struct bwctl_fl
 	lookup_keep(rows, &table->ipv6[first + 3][address[first + 3]]);
 }
 
+/*
+ * The rows that fit by protocol and ports, which is where every lookup begins.
+ * False if the table is none of ours, which it never is, but the verifier does not know.
+ */
+static inline _Bool lookup_ports(struct bwctl_row_set *rows, const struct bwctl_flow_table *table,
+				 const struct lookup *packet)
+{
+	__u32 local = 0, remote = 0;
+
+	if (packet->has_ports) {
+		local = table->local.set[packet->local];
+		remote = table->remote.set[packet->remote];
+	}
+	if (local >= BWCTL_PORT_SETS || remote >= BWCTL_PORT_SETS)
+		return 0;
+	*rows = table->protocol[packet->protocol];
+	lookup_keep(rows, &table->local.rows[local]);
+	lookup_keep(rows, &table->remote.rows[remote]);
+	return 1;
+}
+
+/* How many bytes of the remote address make a difference; if none, it is not looked at. */
+static inline __u32 lookup_prefix_bytes(const struct bwctl_flow_table *table, __u32 version)
+{
+	return table->prefix_bytes[version & (BWCTL_VERSIONS - 1)];
+}
+
+/* Keeps those that fit by address; only for a table in which that makes a difference. */
 static inline void lookup_address(struct bwctl_row_set *rows, const struct bwctl_flow_table *table,
 				  const struct lookup *packet, __u32 bytes)
 {
@@ -103,33 +117,25 @@ static inline void lookup_address(struct bwctl_row_set *rows, const struct bwctl
 	}
 }
 
-/* How many bytes of the remote address make a difference; if none, it is not looked at. */
-static inline __u32 lookup_prefix_bytes(const struct bwctl_flow_table *table, __u32 version)
+/* Keeps those that fit by interface. */
+static inline void lookup_slot(struct bwctl_row_set *rows, const struct bwctl_flow_table *table,
+			       __u32 slot)
 {
-	return table->prefix_bytes[version & (BWCTL_VERSIONS - 1)];
+	lookup_keep(rows, &table->slot[slot < BWCTL_SLOTS ? slot : BWCTL_SLOTS]);
 }
 
-/* The first row that the packet matches, or BWCTL_FLOW_OTHER. */
-static inline __u32 lookup(const struct bwctl_flow_table *table, const struct lookup *packet)
+/* The one of them that wins, or BWCTL_FLOW_OTHER. */
+static inline __u32 lookup_first(const struct bwctl_row_set *rows)
 {
-	struct bwctl_row_set rows = table->protocol[packet->protocol];
-	__u32 local = 0, remote = 0, bytes = lookup_prefix_bytes(table, packet->version);
-
-	if (packet->has_ports) {
-		local = table->local.set[packet->local];
-		remote = table->remote.set[packet->remote];
-	}
-	/* Never, but the verifier does not know what is in the table. */
-	if (local >= BWCTL_PORT_SETS || remote >= BWCTL_PORT_SETS)
-		return BWCTL_FLOW_OTHER;
-	lookup_keep(&rows, &table->local.rows[local]);
-	lookup_keep(&rows, &table->remote.rows[remote]);
-	if (bytes)
-		lookup_address(&rows, table, packet, bytes);
-	if (table->by_interface)
-		lookup_keep(&rows,
-			    &table->slot[packet->slot < BWCTL_SLOTS ? packet->slot : BWCTL_SLOTS]);
-	return lookup_first(&rows);
+	if (rows->word[0])
+		return lookup_lowest_bit(rows->word[0]);
+	if (rows->word[1])
+		return 64 + lookup_lowest_bit(rows->word[1]);
+	if (rows->word[2])
+		return 128 + lookup_lowest_bit(rows->word[2]);
+	if (rows->word[3])
+		return 192 + lookup_lowest_bit(rows->word[3]);
+	return BWCTL_FLOW_OTHER;
 }
 
 #endif

@@ -126,7 +126,8 @@ struct bwctl_port_table {
  */
 struct bwctl_flow_table {
 	__u8 prefix_bytes[BWCTL_VERSIONS];
-	__u64 by_interface; /* a row names one */
+	__u32 by_interface; /* a row names one */
+	__u32 beyond_ports; /* a row has a prefix or names an interface */
 	struct bwctl_row_set protocol[256];
 	struct bwctl_row_set no_address;	    /* where it cannot be read */
 	struct bwctl_row_set slot[BWCTL_SLOTS + 1]; /* the last: not a slot */

@@ -141,7 +141,7 @@ static void build_slots(struct bwctl_flow_table *table, const struct bwctl_flow 
 		add_to_all(table->slot, BWCTL_SLOTS + 1, row);
 		return;
 	}
-	table->by_interface = 1;
+	table->by_interface = table->beyond_ports = 1;
 	for (uint32_t slot = 0; slot < count && slot < BWCTL_SLOTS; slot++)
 		if (!strncmp(flow->interface, slots[slot], BWCTL_NAME))
 			add(&table->slot[slot], row);
@@ -179,6 +179,7 @@ static void build_prefix(struct bwctl_flow_table *table, const struct bwctl_flow
 		add(&table->no_address, row);
 		return;
 	}
+	table->beyond_ports = 1;
 	for (uint32_t version = 4; version <= 6; version += 2)
 		need_bytes(table, version, flow->prefix_version == version ? flow->prefix_bits : 0);
 }
