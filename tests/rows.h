@@ -95,10 +95,9 @@ static const char rows_slots[ROWS_SLOTS][BWCTL_NAME] = {"eth0", "", "eth0.100", 
 							"fifteen-letters"};
 #define ROWS_NOT_LOADED "eth1"
 
-static const uint8_t rows_protocols[] = {IPPROTO_TCP,  IPPROTO_UDP,	IPPROTO_TCP,
-					 IPPROTO_UDP,  IPPROTO_SCTP,	IPPROTO_DCCP,
-					 IPPROTO_ICMP, IPPROTO_UDPLITE, IPPROTO_GRE,
-					 IPPROTO_ESP,  IPPROTO_ICMPV6};
+static const uint8_t rows_protocols[] = {IPPROTO_TCP,  IPPROTO_UDP,  IPPROTO_TCP,   IPPROTO_UDP,
+					 IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_ICMP,  IPPROTO_UDPLITE,
+					 IPPROTO_GRE,  IPPROTO_ESP,  IPPROTO_ICMPV6};
 
 static uint8_t rows_invent_protocol(void)
 {
@@ -107,10 +106,16 @@ static uint8_t rows_invent_protocol(void)
 	return rows_protocols[rows_below(sizeof(rows_protocols))];
 }
 
+static bool rows_has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ||
+	       protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP;
+}
+
 /* Half of them few, so that rows meet. */
 static uint16_t rows_invent_port(void)
 {
-	static const uint16_t edges[] = {0,   1,   22,	 23,   24,    255,   256,
+	static const uint16_t edges[] = {0,   1,   22,	 23,   24,   255,   256,
 					 443, 511, 1023, 1024, 1025, 65534, 65535};
 
 	return rows_one_in(2) ? edges[rows_below(sizeof(edges) / sizeof(edges[0]))] :
@@ -152,25 +157,27 @@ static void rows_invent(struct bwctl_flow *flow, uint32_t loose)
 	flow->any_protocol = rows_one_in(10);
 	flow->protocol = rows_invent_protocol();
 	flow->class = (uint8_t)rows_below(BWCTL_CLASSES);
-	flow->local_ranges = rows_invent_ranges(flow->local, loose);
-	flow->remote_ranges = rows_invent_ranges(flow->remote, loose);
+	if (flow->any_protocol || rows_has_ports(flow->protocol) || rows_one_in(20)) {
+		flow->local_ranges = rows_invent_ranges(flow->local, loose);
+		flow->remote_ranges = rows_invent_ranges(flow->remote, loose);
+	}
 	if (rows_one_in(loose)) {
 		flow->prefix_version = rows_one_in(2) ? 4 : 6;
 		flow->prefix_bits = (uint8_t)rows_below(flow->prefix_version == 4 ? 33 : 129);
 		rows_invent_address(flow->prefix);
 	}
 	if (rows_one_in(3 * loose))
-		strcpy(flow->interface, rows_one_in(6) ? ROWS_NOT_LOADED :
-							 rows_slots[rows_below(ROWS_SLOTS)]);
+		strcpy(flow->interface,
+		       rows_one_in(6) ? ROWS_NOT_LOADED : rows_slots[rows_below(ROWS_SLOTS)]);
 }
 
-/* Counters that are not the rows' own numbers, and no two the same. */
+/* The later a row, the looser it may be. Counters that are not the rows' own numbers, and no two the same. */
 static void rows_invent_all(struct bwctl_asked *asked, uint32_t count, uint32_t loose)
 {
 	memset(asked, 0, sizeof(*asked));
 	asked->flow_count = count;
 	for (uint32_t row = 0; row < count; row++) {
-		rows_invent(&asked->flows[row], loose);
+		rows_invent(&asked->flows[row], rows_below(2 * count) < row ? loose : 1);
 		snprintf(asked->flows[row].name, BWCTL_NAME, "flow%u", row);
 		asked->flows[row].counter = (uint16_t)((row * 37 + 11) % BWCTL_FLOW_ROWS);
 	}
@@ -196,12 +203,6 @@ static uint16_t rows_port_near(const struct bwctl_ports *ranges, uint32_t count)
 	}
 }
 
-static bool rows_has_ports(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ||
-	       protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP;
-}
-
 /* Inside of the prefix, or one bit beside it, where that is closest. */
 static void rows_address_near(uint8_t address[16], const struct bwctl_flow *flow)
 {
@@ -211,7 +212,7 @@ static void rows_address_near(uint8_t address[16], const struct bwctl_flow *flow
 	if (!flow->prefix_version)
 		return;
 	for (uint32_t bit = 0; bit < flow->prefix_bits; bit++) {
-		address[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		address[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 		address[bit / 8] |= flow->prefix[bit / 8] & (0x80 >> bit % 8);
 	}
 	if (flow->prefix_bits && rows_one_in(6))
