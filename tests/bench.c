@@ -20,7 +20,7 @@
 #define ROUNDS 201
 #define REPEAT 20000
 
-/* How many rows the two tables have that are compared, and which packets come. */
+/* How many rows the two tables have that are compared. */
 #define FEW  12
 #define MANY BWCTL_FLOW_ROWS
 
@@ -34,6 +34,7 @@ struct sample {
 /* What one program takes: by round, then sorted. */
 struct times {
 	int program_fd;
+	const __u8 *packet; /* NULL: the one that all get */
 	double ns[ROUNDS];
 };
 
@@ -95,8 +96,9 @@ static int take_turns(struct times *each, int count, const __u8 *packet, __u32 l
 	for (int round = 0; round < ROUNDS; round++)
 		for (int i = 0; i < count; i++) {
 			double start_ns = now_ns();
-			int err = programs_run(each[i].program_fd, packet, length, NULL, REPEAT,
-					       NULL, NULL);
+			int err = programs_run(each[i].program_fd,
+					       each[i].packet ? each[i].packet : packet, length,
+					       NULL, REPEAT, NULL, NULL);
 
 			if (err)
 				return err;
@@ -144,70 +146,106 @@ static int measure(struct bwctl_bpf *programs, struct empty_bpf *empty, const st
 }
 
 /*
- * Row n of a table that has all there is: protocols, ports on either side,
- * prefixes of both versions and of several lengths, interfaces.
+ * Row n of a table: TCP and UDP with ports on either side, and with all there is
+ * also prefixes of both versions and of two lengths each, and interfaces.
  */
-static struct bwctl_flow make_flow(__u32 n)
+static struct bwctl_flow make_flow(__u32 n, bool has_all)
 {
-	struct bwctl_flow flow = {.protocol = n % 2 ? IPPROTO_UDP : IPPROTO_TCP,
+	struct bwctl_flow flow = {.protocol = n % 4 < 2 ? IPPROTO_TCP : IPPROTO_UDP,
 				  .class = BWCTL_SSH,
 				  .counter = (__u16)n,
 				  .local_ranges = 2,
-				  .local = {{(__u16)(2000 + n), (__u16)(40000 - n)}, {22, 22}},
+				  .local = {{(__u16)(2000 + n), (__u16)(2000 + n)},
+					    {(__u16)(40000 + 2 * n), (__u16)(40001 + 2 * n)}},
 				  .remote_ranges = 2,
 				  .remote = {{443, 443}, {(__u16)(3000 + 10 * n), 65535}}};
 
 	snprintf(flow.name, sizeof(flow.name), "flow%u", n);
+	if (!has_all)
+		return flow;
 	if (n % 6 == 5)
 		strcpy(flow.interface, "eth0");
-	if (n % 3 == 0) {
-		flow.prefix_version = 4;
-		flow.prefix_bits = n % 2 ? 16 : 24;
+	flow.prefix_version = n % 2 ? 6 : 4;
+	if (n % 2) {
+		flow.prefix_bits = n % 8 < 4 ? 48 : 64;
+		memcpy(flow.prefix, "\x20\x01\x0d\xb8\x00", 5);
+		flow.prefix[5] = (__u8)n;
+	} else {
+		flow.prefix_bits = n % 8 < 4 ? 16 : 24;
 		flow.prefix[0] = 10;
 		flow.prefix[1] = (__u8)n;
-	} else if (n % 3 == 1) {
-		flow.prefix_version = 6;
-		flow.prefix_bits = n % 2 ? 48 : 64;
-		flow.prefix[0] = 0x20;
-		flow.prefix[1] = 0x01;
-		flow.prefix[5] = (__u8)n;
 	}
 	return flow;
 }
 
-static struct bwctl_policy *policy_of_flows(__u32 count)
+static int publish_flows(struct bwctl_bpf *programs, __u32 count, bool has_all)
 {
-	static const char slots[][BWCTL_NAME] = {"eth0", "eth1"};
+	static const char slots[][BWCTL_NAME] = {"eth0"};
 	struct bwctl_policy *policy = programs_policy(NULL);
+	int err;
 
 	if (!policy)
-		return NULL;
+		return -EINVAL;
 	policy->asked.flow_count = count;
 	for (__u32 n = 0; n < count; n++)
-		policy->asked.flows[n] = make_flow(n);
-	if (flow_table_build(&policy->asked, slots, 2, &policy->table)) {
+		policy->asked.flows[n] = make_flow(n, has_all);
+	err = flow_table_build(&policy->asked, slots, 1, &policy->table);
+	if (err) {
 		free(policy);
-		return NULL;
+		return err;
 	}
-	return policy;
+	return publish(programs, policy);
 }
 
-/* Whom the packet comes from, or goes to, so that the last row of its kind takes it. */
-static void address_to_row(__u8 *packet, bool ipv6, __u32 row)
+/* A packet that comes in and that this row takes, and no other. */
+static void make_for_row(__u8 *packet, bool is_ipv6, __u32 row)
 {
-	__u8 *source = packet + ETH_HLEN + (ipv6 ? 8 : 12);
-	__u8 *destination = source + (ipv6 ? 16 : 4);
-	struct bwctl_flow flow = make_flow(row);
+	struct bwctl_flow flow = make_flow(row, true);
+	__u8 *ip = packet + ETH_HLEN, *ports = ip + (is_ipv6 ? 40 : 20);
 
-	memcpy(source, flow.prefix, ipv6 ? 16 : 4);
-	memcpy(destination, flow.prefix, ipv6 ? 16 : 4);
+	ip[is_ipv6 ? 6 : 9] = flow.protocol;
+	memcpy(ip + (is_ipv6 ? 8 : 12), flow.prefix, is_ipv6 ? 16 : 4);
+	put16(ports, flow.remote[0].first);
+	put16(ports + 2, flow.local[0].first);
 }
 
+/*
+ * The row of each table that is the packet's: the first, the last of the packet's
+ * version, or none. What counts is that there are more.
+ */
 static int compare(struct bwctl_bpf *few, struct bwctl_bpf *many, struct empty_bpf *empty,
-		   enum bwctl_direction direction)
+		   bool is_ipv6, bool has_all)
 {
-	(void)few; (void)many; (void)empty; (void)direction; (void)address_to_row; (void)policy_of_flows;
-	return 0;
+	static const char *const names[] = {"first row", "last row", "no row"};
+	__u8 packet[2][1514];
+	struct times each[] = {{.program_fd = bpf_program__fd(empty->progs.empty)},
+			       {.program_fd = program_of(few, BWCTL_INGRESS)},
+			       {.program_fd = program_of(many, BWCTL_INGRESS)}};
+	int err = publish_flows(few, FEW, has_all);
+
+	if (!err)
+		err = publish_flows(many, MANY, has_all);
+	for (int i = 0; !err && i < 3; i++) {
+		__u32 first = is_ipv6 ? 1 : 0, rows[] = {FEW, MANY};
+
+		for (int n = 0; n < 2; n++) {
+			memcpy(packet[n], is_ipv6 ? tcp6 : tcp4, sizeof(packet[n]));
+			make_for_row(packet[n], is_ipv6, i == 1 ? rows[n] - 2 + first : first);
+			if (i == 2)
+				put16(packet[n] + ETH_HLEN + (is_ipv6 ? 42 : 22), 1);
+			each[1 + n].packet = packet[n];
+		}
+		err = take_turns(each, 3, packet[0], sizeof(packet[0]));
+		if (!err)
+			printf("IPv%d %-24s %-10s %8.1f %8.1f %8.1f %8.2f %8.2f\n", is_ipv6 ? 6 : 4,
+			       has_all ? "ports, prefix, interface" : "ports", names[i],
+			       each[0].ns[0], each[1].ns[0], each[2].ns[0],
+			       each[2].ns[0] / each[1].ns[0],
+			       (each[2].ns[0] - each[0].ns[0]) / (each[1].ns[0] - each[0].ns[0]));
+	}
+	if (err)
+		fprintf(stderr, "bench: %s\n", strerror(-err));
+	return err;
 }
 
 int main(void)
@@ -222,10 +260,10 @@ int main(void)
 		{"1514 B IPv4 TCP, 50 Mbit/s, far over it", tcp4, sizeof(tcp4), 50000000},
 	};
 	struct empty_bpf *empty = empty_bpf__open_and_load();
-	struct bwctl_bpf *programs = programs_load();
+	struct bwctl_bpf *programs = programs_load_for(0), *others = programs_load_for(0);
 	int err = 0;
 
-	if (!programs || !empty) {
+	if (!programs || !others || !empty) {
 		fprintf(stderr, "bench: cannot load the programs: %s\n", strerror(errno));
 		return 1;
 	}
@@ -235,7 +273,11 @@ int main(void)
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		for (size_t i = 0; !err && i < sizeof(samples) / sizeof(samples[0]); i++)
 			err = measure(programs, empty, &samples[i], direction);
-	(void)compare;
+	printf("\n%-40s %8s %8s %8s %8s %8s\n", "a table of 12 rows and of 256", "empty", "12",
+	       "256", "ratio", "of what is over empty");
+	for (int i = 0; !err && i < 4; i++)
+		err = compare(programs, others, empty, i % 2, i / 2);
+	bwctl_bpf__destroy(others);
 	bwctl_bpf__destroy(programs);
 	empty_bpf__destroy(empty);
 	return err ? 1 : 0;

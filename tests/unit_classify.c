@@ -57,7 +57,7 @@ static uint32_t look_up(const struct rows_packet *packet)
 		.protocol = packet->protocol,
 		.version = packet->version,
 	};
-	struct bwctl_row_set rows;
+	struct bwctl_row_set rows = {{0}};
 	uint32_t bytes = lookup_prefix_bytes(&table, packet->version);
 
 	if (!lookup_ports(&rows, &table, &what))
