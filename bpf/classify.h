@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * struct packet to a row of the flow table, and through it to a class. Owns
- * the memory of fragmented datagrams; the table itself is part of the policy.
- * Refuses to know what a class is worth.
+ * struct packet to a row of the flow table, and through it to a class: what
+ * lookup.h wants to know of it. Owns the memory of fragmented datagrams; the
+ * table itself is part of the policy. Refuses to know what a class is worth.
  */
 #ifndef CLASSIFY_H
 #define CLASSIFY_H
 
 #include "bwctl.h"
+#include "lookup.h"
 #include "parse.h"
 
 struct {
@@ -17,8 +18,11 @@ struct {
 	__type(value, __u16); /* the row */
 } fragments SEC(".maps");
 
-/* Masks that the verifier can follow; the table's own values are always within. */
-#define CLASSIFY_WITHIN(value, size) ((value) & ((size)-1))
+/* The interface that this program is attached to: set before it is loaded. */
+const volatile __u32 slot = BWCTL_SLOTS;
+
+/* An offset that the verifier can follow; headers end long before it. */
+#define CLASSIFY_OFFSET_MAX 1024
 
 static __always_inline _Bool classify_fragment_key(struct __sk_buff *skb,
 						   const struct packet *packet, __u32 direction,
@@ -56,18 +60,65 @@ __noinline int classify_fragment(struct __sk_buff *skb, struct packet *packet, _
 	return first ? *first : BWCTL_FLOW_OTHER;
 }
 
-static __always_inline __u32 classify_ports(const struct bwctl_flow_table *table,
-					    const struct packet *packet,
-					    enum bwctl_direction direction)
+/*
+ * The remote address, where it lies or copied into room; NULL when it cannot be
+ * read. There are 16 bytes to read in any case: a verifier that forgot which
+ * version this is would refuse less. Only called for a table that has prefixes.
+ */
+static __always_inline const __u8 *classify_address(struct __sk_buff *skb,
+						    const struct packet *packet,
+						    enum bwctl_direction direction, __u8 room[16])
 {
-	__u16 local = direction == BWCTL_EGRESS ? packet->source_port : packet->destination_port;
-	__u16 remote = direction == BWCTL_EGRESS ? packet->destination_port : packet->source_port;
-	__u32 protocol_group = table->protocol_group[packet->protocol];
-	__u32 local_group = table->local_group[local];
-	__u32 remote_group = table->remote_group[remote];
+	const __u8 *start = (const void *)(long)skb->data;
+	const __u8 *end = (const void *)(long)skb->data_end;
+	_Bool is_source = direction == BWCTL_INGRESS;
+	__u32 offset = packet->network_offset, bytes;
 
-	return table->flow[CLASSIFY_WITHIN(protocol_group, BWCTL_PROTO_GROUPS)][CLASSIFY_WITHIN(
-		local_group, BWCTL_PORT_GROUPS)][CLASSIFY_WITHIN(remote_group, BWCTL_PORT_GROUPS)];
+	if (!packet->has_address)
+		return NULL;
+	if (packet->version == 6) {
+		offset += is_source ? offsetof(struct ipv6hdr, saddr) :
+				      offsetof(struct ipv6hdr, daddr);
+		bytes = sizeof(struct in6_addr);
+	} else {
+		offset += is_source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr);
+		bytes = sizeof(__be32);
+	}
+	if (offset < CLASSIFY_OFFSET_MAX && start + offset + 16 <= end)
+		return start + offset;
+	__builtin_memset(room, 0, 16);
+	return bpf_skb_load_bytes(skb, offset, room, bytes) ? NULL : room;
+}
+
+static __always_inline __u32 classify_rows(struct __sk_buff *skb,
+					   const struct bwctl_flow_table *table,
+					   const struct packet *packet,
+					   enum bwctl_direction direction)
+{
+	_Bool is_out = direction == BWCTL_EGRESS;
+	struct lookup what = {
+		.local = is_out ? packet->source_port : packet->destination_port,
+		.remote = is_out ? packet->destination_port : packet->source_port,
+		.has_ports = packet->has_ports,
+		.protocol = packet->protocol,
+		.version = packet->version,
+	};
+	struct bwctl_row_set rows;
+	__u8 room[16];
+	__u32 bytes;
+
+	if (!lookup_ports(&rows, table, &what))
+		return BWCTL_FLOW_OTHER;
+	if (table->beyond_ports) {
+		bytes = lookup_prefix_bytes(table, packet->version);
+		if (bytes) {
+			what.address = classify_address(skb, packet, direction, room);
+			lookup_address(&rows, table, &what, bytes);
+		}
+		if (table->by_interface)
+			lookup_slot(&rows, table, slot);
+	}
+	return lookup_first(&rows);
 }
 
 /* The row that a packet belongs to, below BWCTL_FLOWS. */
@@ -75,7 +126,7 @@ static __always_inline __u32 classify(struct __sk_buff *skb, const struct bwctl_
 				      struct packet *packet, enum bwctl_direction direction)
 {
 	__u32 flow = packet->kind == PACKET_CONTROL ? BWCTL_FLOW_CONTROL :
-						      classify_ports(table, packet, direction);
+						      classify_rows(skb, table, packet, direction);
 
 	if (packet->fragment != PACKET_WHOLE)
 		flow = classify_fragment(skb, packet, direction, flow);

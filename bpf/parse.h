@@ -62,6 +62,8 @@ struct packet {
 	__u8 fragment;
 	__u8 version;  /* 4 or 6 */
 	__u8 protocol; /* of the transport header; 0 when it cannot be told */
+	__u8 has_address; /* the IP header is whole */
+	__u8 has_ports;	  /* the protocol has ports, and they could be read */
 };
 
 struct parse_vlan {
@@ -96,6 +98,7 @@ static __always_inline void parse_transport(struct __sk_buff *skb, struct packet
 			return;
 		packet->source_port = bpf_ntohs(ports[0]);
 		packet->destination_port = bpf_ntohs(ports[1]);
+		packet->has_ports = 1;
 		return;
 	case IPPROTO_ICMPV6:
 		if (packet->version != 6 ||
@@ -115,6 +118,7 @@ static __always_inline void parse_ipv4(struct __sk_buff *skb, struct packet *pac
 	if (bpf_skb_load_bytes(skb, packet->network_offset, &ip, sizeof(ip)) || ip.version != 4 ||
 	    ip.ihl < 5)
 		return;
+	packet->has_address = 1;
 	packet->protocol = ip.protocol;
 	packet->transport_offset = packet->network_offset + ip.ihl * 4;
 	fragment = bpf_ntohs(ip.frag_off);
@@ -138,6 +142,7 @@ static __always_inline void parse_ipv6(struct __sk_buff *skb, struct packet *pac
 
 	if (bpf_skb_load_bytes(skb, packet->network_offset, &ip, sizeof(ip)) || ip.version != 6)
 		return;
+	packet->has_address = 1;
 	next = ip.nexthdr;
 	offset = packet->network_offset + sizeof(ip);
 
@@ -275,6 +280,8 @@ static __always_inline _Bool parse_in_place(struct __sk_buff *skb, _Bool etherne
 	    (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP))
 		return 0;
 	packet->kind = PACKET_IP;
+	packet->has_address = 1;
+	packet->has_ports = 1;
 	packet->transport_offset = (__u32)((const void *)ports - start);
 	packet->source_port = bpf_ntohs(ports[0]);
 	packet->destination_port = bpf_ntohs(ports[1]);

@@ -91,23 +91,52 @@ struct bwctl_flow {
 };
 
 /*
- * The programs do not walk the rows: ports and protocols are
- * first mapped to groups that no row tells apart, and the row of each
- * combination of groups is worked out beforehand (recursive flow
- * classification, Gupta and McKeown, SIGCOMM 1999). Three loads and one more,
- * however many rows there are.
+ * The programs do not walk the rows. Each dimension of a packet says by itself
+ * which rows it fits, as a set of one bit each, row 0 the lowest; what the sets
+ * have in common are the rows that match, and the first of them wins (bit
+ * vectors: Lakshman and Stiliadis, SIGCOMM 1998). bpf/lookup.h does it, at a
+ * cost that does not depend on how many rows there are.
  */
-#define BWCTL_PORT_GROUPS  64
-#define BWCTL_PROTO_GROUPS 8
+struct bwctl_row_set {
+	__u64 word[BWCTL_FLOW_ROWS / 64];
+};
 
+#define BWCTL_PORTS 65536
+
+/*
+ * Sets of rows that ports can tell apart: a range begins and ends once, between
+ * two such places all ports fit the same rows, and no port is one more, the first.
+ */
+#define BWCTL_PORT_SETS (2 * BWCTL_PORT_RANGES * BWCTL_FLOW_ROWS + 2)
+
+struct bwctl_port_table {
+	struct bwctl_row_set rows[BWCTL_PORT_SETS]; /* number 0: no port */
+	__u16 set[BWCTL_PORTS];			    /* which one, by port */
+};
+
+/* Interfaces that may be loaded at the same time, each with a number, its slot. */
+#define BWCTL_SLOTS 1024
+
+/* Versions of IP, as the first four bits of a packet say. */
+#define BWCTL_VERSIONS 16
+
+/*
+ * A prefix is a condition on each byte of the address by itself. prefix_bytes says by
+ * version how many leading ones need to be looked at; 0: no row has a prefix.
+ */
 struct bwctl_flow_table {
-	__u8 class[BWCTL_FLOWS];    /* of each row */
-	__u16 counter[BWCTL_FLOWS]; /* of each row */
-	__u8 protocol_group[256];
-	__u8 local_group[65536];
-	__u8 remote_group[65536];
-	/* By group of protocol, of local port and of remote port. */
-	__u16 flow[BWCTL_PROTO_GROUPS][BWCTL_PORT_GROUPS][BWCTL_PORT_GROUPS];
+	__u8 prefix_bytes[BWCTL_VERSIONS];
+	__u32 by_interface; /* a row names one */
+	__u32 beyond_ports; /* a row has a prefix or names an interface */
+	struct bwctl_row_set protocol[256];
+	struct bwctl_row_set no_address;	    /* where it cannot be read */
+	struct bwctl_row_set slot[BWCTL_SLOTS + 1]; /* the last: not a slot */
+	struct bwctl_row_set ipv4[4][256];	    /* by byte of the remote address */
+	struct bwctl_row_set ipv6[16][256];
+	struct bwctl_port_table local, remote;
+	__u16 counter[BWCTL_FLOWS]; /* of each row; those not in use are as BWCTL_FLOW_OTHER */
+	__u8 class[BWCTL_FLOWS];    /* likewise */
+	__u8 pad[2];
 };
 
 /* What becomes of a packet over the limit: it is delayed, or dropped. */
@@ -356,9 +385,6 @@ struct bwctl_interface {
 	struct bwctl_sizes lowered; /* as they were made: somebody who changed them since is right */
 };
 
-/* Interfaces that may be loaded at the same time. */
-#define BWCTL_SLOTS 1024
-
 /* A device whose fq holds packets: what is watched, so that its loss is noticed. */
 struct bwctl_holder {
 	__u32 direction;
@@ -366,6 +392,8 @@ struct bwctl_holder {
 };
 
 _Static_assert(sizeof(struct bwctl_flow) == 124, "map ABI");
+_Static_assert(sizeof(struct bwctl_port_table) == 262208, "map ABI");
+_Static_assert(sizeof(struct bwctl_flow_table) % 8 == 0, "map ABI");
 _Static_assert(sizeof(struct bwctl_meter) == 8 * 29 + 24, "map ABI");
 _Static_assert(sizeof(struct bwctl_clock) == 128, "map ABI");
 _Static_assert(sizeof(struct bwctl_fragment_key) == 40, "map ABI");
@@ -375,6 +403,8 @@ _Static_assert(sizeof(struct bwctl_counters) ==
 		       96 * (BWCTL_FLOWS + BWCTL_CLASSES) + 16 + 8 * BWCTL_DELAY_BUCKETS,
 	       "map ABI");
 _Static_assert(sizeof(struct bwctl_counters) <= 32768, "percpu");
+/* User space copies it whole, and kernels before 5.15 do so in pages that lie side by side. */
+_Static_assert(sizeof(struct bwctl_policy) < 900000, "policy");
 _Static_assert(sizeof(struct bwctl_interface) == 84, "map ABI");
 
 #endif

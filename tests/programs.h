@@ -32,6 +32,23 @@ static inline struct bwctl_bpf *programs_load(void)
 	return bwctl_bpf__open_and_load();
 }
 
+/* As they are for the interface of a slot. */
+static inline struct bwctl_bpf *programs_load_for(__u32 slot)
+{
+	struct bwctl_bpf *programs;
+
+	libbpf_set_print(programs_quiet);
+	programs = bwctl_bpf__open();
+	if (!programs)
+		return NULL;
+	programs->rodata->slot = slot;
+	if (bwctl_bpf__load(programs)) {
+		bwctl_bpf__destroy(programs);
+		return NULL;
+	}
+	return programs;
+}
+
 /*
  * A policy with the default flow table and the requests given, or no limit at
  * all when requests is NULL. free() it. NULL when they cannot be derived.

@@ -14,7 +14,7 @@ static void print_row(const struct report *report, int row, enum bwctl_direction
 {
 	const struct bwctl_flow_table *table = &report->policy.table;
 	const struct bwctl_flow_counters *seen = &report->counters[direction].flows[report->policy.table.counter[row]];
-	char flow[UNITS_TEXT], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost[UNITS_TEXT];
+	char flow[FLOW_TABLE_TEXT], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost[UNITS_TEXT];
 
 	printf("%-8s %-8s %-25s %15s %19s %15s\n", policy_class_name(&report->policy.asked, table->class[row]),
 	       policy_direction_name(direction), flow_table_format(&report->policy.asked, row, direction, flow),

@@ -230,7 +230,7 @@ json_t *report_flows_json(const struct report *report)
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			const struct bwctl_flow_counters *seen =
 				&report->counters[direction].flows[table->counter[row]];
-			char text[UNITS_TEXT];
+			char text[FLOW_TABLE_TEXT];
 
 			json_t *flow = json_pack("{s:s, s:s, s:s}", "class",
 						 policy_class_name(&report->policy.asked, table->class[row]), "direction",
