@@ -15,6 +15,9 @@
 
 #include <linux/pkt_cls.h>
 
+/* Of the interface that these programs are for (bwctl_interface.slot). */
+const volatile __u32 slot;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, BWCTL_DIRECTIONS);
@@ -25,7 +28,7 @@ struct {
 /* What is loaded where: user space's own notes, no program reads them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, BWCTL_SLOTS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct bwctl_interface_key);
 	__type(value, struct bwctl_interface);
@@ -132,7 +135,7 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 	mine = &policy->meter[direction];
 	wire = charge(skb, &packet, direction, mine->overhead_bytes);
 	answer = meter(skb, policy, direction, level, wire.bytes, &pace);
-	count(direction, counter, class, answer, wire, &pace);
+	count(direction, counter, class, answer, policy->observe, wire, &pace);
 
 	if (answer != METER_PASS)
 		return drop(direction);
