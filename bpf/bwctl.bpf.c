@@ -15,9 +15,6 @@
 
 #include <linux/pkt_cls.h>
 
-/* Of the interface that these programs are for (bwctl_interface.slot). */
-const volatile __u32 slot;
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, BWCTL_DIRECTIONS);

@@ -17,6 +17,9 @@ struct {
 	__type(value, __u16); /* the row */
 } fragments SEC(".maps");
 
+/* The interface that this program is attached to: set before it is loaded. */
+const volatile __u32 slot = BWCTL_SLOTS;
+
 /* Masks that the verifier can follow; the table's own values are always within. */
 #define CLASSIFY_WITHIN(value, size) ((value) & ((size)-1))
 

@@ -55,19 +55,22 @@ static __always_inline void count_bucket(struct bwctl_counters *mine, struct cha
 		mine->delays[bucket] += charge.frames;
 }
 
-/* What only is observed has passed, whatever the answer. */
+/*
+ * What is only observed has passed, whatever the answer. Delays are then those that
+ * there would have been.
+ */
 static __always_inline void count_row(struct bwctl_flow_counters *row, enum meter_answer answer,
-				      _Bool observed, struct charge charge,
+				      _Bool observe, struct charge charge,
 				      const struct pace *pace)
 {
-	if (answer != METER_PASS && !observed) {
+	if (answer != METER_PASS && !observe) {
 		count_tally(&row->dropped, charge);
 		return;
 	}
-	count_tally(&row->passed, charge);
 	if (answer != METER_PASS)
 		count_tally(&row->would_drop, charge);
-	if (pace->delay_ns)
+	count_tally(&row->passed, charge);
+	if (answer == METER_PASS && pace->delay_ns)
 		count_delay(row, charge, pace->delay_ns);
 	if (pace->is_marked)
 		count_tally(&row->marked, charge);
@@ -75,7 +78,7 @@ static __always_inline void count_row(struct bwctl_flow_counters *row, enum mete
 
 /* counter and class are within their arrays. */
 static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
-				  enum meter_answer answer, _Bool observed, struct charge charge,
+				  enum meter_answer answer, _Bool observe, struct charge charge,
 				  const struct pace *pace)
 {
 	struct bwctl_counters *all = bpf_map_lookup_elem(&counters, &direction);
@@ -84,10 +87,10 @@ static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
 
 	if (!all || !here)
 		return;
-	count_row(&all->flows[counter], answer, observed, charge, pace);
-	count_row(&all->classes[class], answer, observed, charge, pace);
-	count_row(&here->classes[class], answer, observed, charge, pace);
-	if (answer == METER_CONTENDED && !observed)
+	count_row(&all->flows[counter], answer, observe, charge, pace);
+	count_row(&all->classes[class], answer, observe, charge, pace);
+	count_row(&here->classes[class], answer, observe, charge, pace);
+	if (answer == METER_CONTENDED && !observe)
 		count_tally(&all->contended, charge);
 	if (answer == METER_PASS && pace->delay_ns)
 		count_bucket(all, charge, pace->delay_ns);

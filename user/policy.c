@@ -70,6 +70,17 @@ const char *policy_priority_name(enum bwctl_priority priority)
 	return names[priority];
 }
 
+uint64_t policy_limit(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	return policy->asked.request[direction].limit_bits_s;
+}
+
+uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
+			    enum bwctl_direction direction)
+{
+	return policy->asked.classes[class].limit_bits_s[direction];
+}
+
 void policy_default(struct bwctl_asked *ret_asked)
 {
 	memset(ret_asked, 0, sizeof(*ret_asked));

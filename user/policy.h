@@ -42,6 +42,11 @@ const char *policy_mode_name(enum bwctl_mode mode);
 /* Asks for nothing: the built-in classes as they are, the listed flows, no limit. */
 void policy_default(struct bwctl_asked *ret_asked);
 
+/* The limits in force: what was asked for, or less while "bwctl run" asks for that. 0: none. */
+uint64_t policy_limit(const struct bwctl_policy *policy, enum bwctl_direction direction);
+uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
+			    enum bwctl_direction direction);
+
 enum policy_way {
 	POLICY_DROPS, /* police */
 	POLICY_WAITS, /* pace, in a queue of ours */
