@@ -174,14 +174,14 @@ static const char *lost_title(const struct report *report)
 
 static void print_interfaces(const struct report *report)
 {
-	printf("%s%-16s %5s %-23s %13s %16s %13s %16s%s\n", look(BOLD), "interface", "index", "",
+	printf("%s%-21s %5s %-23s %13s %16s %13s %16s%s\n", look(BOLD), "interface", "index", "",
 	       "passed", "bytes", lost_title(report), "bytes", look(NORMAL));
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
 
-		printf("%-16s %5u ", interface->name, interface->key.ifindex);
+		printf("%-21s %5u ", interface->name, interface->key.ifindex);
 		print_hook(report, i, BWCTL_INGRESS);
-		printf("%-22s ", interface->here ? "" : "(another netns)");
+		printf("%-27s ", interface->here ? "" : "(another network namespace)");
 		print_hook(report, i, BWCTL_EGRESS);
 	}
 }

@@ -159,6 +159,83 @@ difference() {
 	done
 }
 
+# of_interface INTERFACE DIRECTION: [packets, bytes] that passed there and are not control traffic
+of_interface() {
+	rig_bwctl show --json | jq -c --arg name "$1" --arg direction "$2" '.interfaces[] |
+		select(.name == $name) | .classes[$direction] | [.ssh, .other, .icmp] | map(.passed) |
+		[(map(.packets) | add), (map(.bytes) | add)]'
+}
+
+# interfaces_add_up: in each direction, by class and altogether, the interfaces are the whole
+interfaces_add_up() {
+	rig_bwctl show --json | jq -e '
+		def sum(f): map(f) | [(map(.packets) | add), (map(.bytes) | add)];
+		def pair: [.packets, .bytes];
+		. as $all | ["ingress", "egress"] | all(. as $direction |
+			all("passed", "dropped", "would_drop", "paced", "marked"; . as $what |
+				($all.interfaces | sum(.[$direction][$what])) == ($all[$direction][$what] | pair)
+				and all($all[$direction].classes | keys[]; . as $class |
+					($all.interfaces | sum(.classes[$direction][$class][$what])) ==
+						($all[$direction].classes[$class][$what] | pair))))'
+}
+
+@test "two interfaces: each counts what crosses it, and together they are the whole" {
+	local name pair way
+	rig_offloads off
+	rig_bwctl unload
+	rig_bwctl load eth0 inside0
+	rig_bwctl set 20mbit
+	rig_sink sink-far far 9000
+	rig_sink sink-inside inside 9000
+	for name in far inside; do
+		rig_capture "out-$name" "$name" eth0
+		rig_capture "in-$name" "$name" eth0 -Q out
+	done
+	rig_flow ssh far inside to "$RIG_FAR4" port 22 seconds 2 bitrate 5M
+	# To one alone, and from one alone.
+	rig_in appliance ping -q -n -c 7 -i 0.1 -s 1000 "$RIG_INSIDE4"
+	rig_in far ping -q -n -c 5 -i 0.1 -s 100 "$RIG_APPLIANCE6"
+	rig_flow_wait ssh
+	sleep 0.5
+	rig_capture_stop out-far in-far out-inside in-inside
+	for pair in eth0:far inside0:inside; do
+		for way in egress:out ingress:in; do
+			same "${pair%:*} ${way%:*}" "$(captured "${way#*:}-${pair#*:}" \
+				'tcp port 22 or icmp or (icmp6 and ip6[40] >= 128 and ip6[40] <= 129)')" \
+				"$(of_interface "${pair%:*}" "${way%:*}")"
+		done
+	done
+	interfaces_add_up
+	# A flood of which most is dropped where it comes in.
+	rig_flood flood inside "$RIG_FAR4" 9000 80mbit 1
+	rig_flood_wait flood
+	rig_bwctl show --json | jq -e '.interfaces | map({(.name): .ingress.dropped.packets}) | add |
+		.inside0 > 1000 and .eth0 == 0'
+	interfaces_add_up
+}
+
+@test "another load and a change of hook keep the counters, unload takes those of the interface" {
+	rig_bwctl load inside0
+	rig_in appliance ping -q -n -c 4 -i 0.1 "$RIG_INSIDE4"
+	rig_in far ping -q -n -c 3 -i 0.1 "$RIG_APPLIANCE4"
+	icmp() {
+		rig_bwctl show --json | jq -c '[.egress.classes.icmp.passed.packets,
+			(.interfaces | map(.classes.egress.icmp.passed.packets))]'
+	}
+	same 'icmp' '[7,[3,4]]' "$(icmp)"
+	rig_bwctl load inside0 eth0
+	same 'icmp, loaded again' '[7,[3,4]]' "$(icmp)"
+	rig_bwctl load --hook clsact inside0
+	rig_in appliance ping -q -n -c 2 -i 0.1 "$RIG_INSIDE4"
+	same 'icmp, by another hook' '[9,[3,6]]' "$(icmp)"
+	rig_bwctl set 40mbit
+	rig_bwctl unload inside0
+	same 'icmp, unloaded from one' '[9,[3]]' "$(icmp)"
+	rig_bwctl load inside0
+	rig_in appliance ping -q -n -c 1 "$RIG_INSIDE4"
+	same 'icmp, and loaded there anew' '[10,[3,1]]' "$(icmp)"
+}
+
 @test "a limit set from another time namespace, and a shorter burst, keep nobody out" {
 	rig_bwctl set unlimited
 	unshare --time --monotonic 100000 "$BWCTL" -n appliance set 50mbit
