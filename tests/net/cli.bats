@@ -354,8 +354,8 @@ refuse_settings() {
 	expect 'names' '["egress","ingress","interfaces","version"]' "$(json keys)"
 	expect 'interfaces' "$(ip -j link show cli0 | jq -c -S '[{name: .[].ifname, ifindex: .[].ifindex,
 		ingress: {hook: env.HOOK, mode: "police"}, egress: {hook: env.HOOK, mode: "police"}}]')" \
-		"$(json '.interfaces | map({name, ifindex} + (. as $all | ["ingress", "egress"] |
-			map({(.): ($all[.] | {hook, mode})}) | add))')"
+		"$(json '.interfaces | map({name, ifindex, ingress: (.ingress | {hook, mode}),
+			egress: (.egress | {hook, mode})})')"
 	jq -e "
 		def tally: map_values(type) == $tally;
 		def counters: [\"passed\", \"dropped\", \"would_drop\", \"paced\", \"marked\",
