@@ -57,6 +57,40 @@ static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction d
 		printf("         police: what is over is dropped\n");
 }
 
+void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			 enum bwctl_mode mode, const char *why)
+{
+	const struct bwctl_meter *meter = &policy->meter[direction];
+	const struct bwctl_promise *promise = &policy->promise[direction];
+	char limit[UNITS_TEXT], limit_bytes[UNITS_TEXT], window[UNITS_TEXT], rate[UNITS_TEXT];
+	char burst[UNITS_TEXT], bound[UNITS_TEXT], burst_time[UNITS_TEXT];
+	uint64_t held_rate, held_until_ns;
+
+	if (!meter->rate_bits_s) {
+		printf("%-8s unlimited (counting only)\n", policy_direction_name(direction));
+		return;
+	}
+	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),
+	       units_format_rate(policy_limit(policy, direction), limit),
+	       units_format_rate_bytes(policy_limit(policy, direction), limit_bytes), look(NORMAL),
+	       units_format_time(promise->window_ns, window));
+	printf("         rate r %s, burst %s (%s), bound B %s",
+	       units_format_rate(rounded(meter->rate_bits_s), rate),
+	       units_format_size(rounded(promise->burst_bytes), burst),
+	       units_format_time(rounded(meter->burst_ns), burst_time),
+	       units_format_size(rounded(promise->bound_bytes), bound));
+	if (meter->overhead_bytes)
+		printf(", overhead %u B per frame", meter->overhead_bytes);
+	printf("\n");
+	print_mode(policy, direction, mode, why);
+	held_rate = policy_held_rate(meter, limiter_now_ns(), &held_until_ns);
+	/* A few percent for a few seconds are not worth a line. */
+	if (held_until_ns && held_rate < meter->rate_bits_s / 10 * 9)
+		printf("         r is held back to %s for %s by the longer burst that was in force\n",
+		       units_format_rate(rounded(held_rate), rate),
+		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
+}
+
 /* What was asked for a class beyond what it has anyway: its limit, its priority, its reserve. */
 static void print_class(const struct bwctl_policy *policy, enum bwctl_direction direction,
 			uint32_t class, bool is_default)
@@ -102,42 +136,6 @@ static void print_classes(const struct bwctl_policy *policy, enum bwctl_directio
 			print_class(policy, direction, class,
 				    policy->asked.classes[class].priority == usual);
 	}
-}
-
-void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
-			 enum bwctl_mode mode, const char *why)
-{
-	const struct bwctl_meter *meter = &policy->meter[direction];
-	const struct bwctl_promise *promise = &policy->promise[direction];
-	char limit[UNITS_TEXT], limit_bytes[UNITS_TEXT], window[UNITS_TEXT], rate[UNITS_TEXT];
-	char burst[UNITS_TEXT], bound[UNITS_TEXT], burst_time[UNITS_TEXT];
-	uint64_t held_rate, held_until_ns;
-
-	if (!meter->rate_bits_s) {
-		printf("%-8s unlimited (counting only)\n", policy_direction_name(direction));
-		print_classes(policy, direction);
-		return;
-	}
-	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),
-	       units_format_rate(policy_limit(policy, direction), limit),
-	       units_format_rate_bytes(policy_limit(policy, direction), limit_bytes), look(NORMAL),
-	       units_format_time(promise->window_ns, window));
-	printf("         rate r %s, burst %s (%s), bound B %s",
-	       units_format_rate(rounded(meter->rate_bits_s), rate),
-	       units_format_size(rounded(promise->burst_bytes), burst),
-	       units_format_time(rounded(meter->burst_ns), burst_time),
-	       units_format_size(rounded(promise->bound_bytes), bound));
-	if (meter->overhead_bytes)
-		printf(", overhead %u B per frame", meter->overhead_bytes);
-	printf("\n");
-	print_mode(policy, direction, mode, why);
-	held_rate = policy_held_rate(meter, limiter_now_ns(), &held_until_ns);
-	/* A few percent for a few seconds are not worth a line. */
-	if (held_until_ns && held_rate < meter->rate_bits_s / 10 * 9)
-		printf("         r is held back to %s for %s by the longer burst that was in force\n",
-		       units_format_rate(rounded(held_rate), rate),
-		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
-	print_classes(policy, direction);
 }
 
 /* One direction of an interface: how it is attached, and what came by there. */
@@ -265,6 +263,7 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	else if (mode == BWCTL_MODE_PACE && *why)
 		printf("         %sthe next \"bwctl set\" or \"bwctl load\" polices: %s%s\n",
 		       look(RED), why, look(NORMAL));
+	print_classes(&report->policy, direction);
 	print_table(report, direction, mode);
 	if (report_observes(report) && total->dropped.packets)
 		printf("  %s packets were dropped before, when it did not only observe\n",
