@@ -1526,6 +1526,59 @@ static void test_directions_apart(void **state)
 	}
 }
 
+/* A policy with one flow, of a class of one's own: both have the last numbers that there are. */
+static struct bwctl_policy *own_class_policy(__u64 limit_bits_s)
+{
+	struct bwctl_request requests[BWCTL_DIRECTIONS] = {{.limit_bits_s = limit_bits_s},
+							   {.limit_bits_s = limit_bits_s}};
+	struct bwctl_policy *policy = programs_policy(requests);
+	struct bwctl_asked *asked;
+
+	assert_non_null(policy);
+	asked = &policy->asked;
+	snprintf(asked->classes[BWCTL_CLASSES - 1].name, BWCTL_NAME, "last");
+	asked->classes[BWCTL_CLASSES - 1].priority = BWCTL_PRIORITY_NORMAL;
+	asked->flow_count = 1;
+	asked->flows[0] = (struct bwctl_flow){.name = "jump",
+					      .protocol = IPPROTO_TCP,
+					      .class = BWCTL_CLASSES - 1,
+					      .remote_ranges = 1,
+					      .remote = {{22, 22}},
+					      .counter = BWCTL_FLOW_ROWS - 1};
+	assert_int_equal(flow_table_build(asked, NULL, 0, &policy->table), 0);
+	policy_rules(policy);
+	return policy;
+}
+
+/* Counted under the flow's counter and the class's number, not under the row; so is what is dropped. */
+static void test_own_class(void **state)
+{
+	static const __u64 limits_bits_s[] = {0, 64000};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < COUNT(limits_bits_s); i++) {
+		struct bwctl_policy *policy = own_class_policy(limits_bits_s[i]);
+		bool dropped = limits_bits_s[i] != 0;
+		struct outcome outcome;
+
+		publish_policy(fixture, policy);
+		set_clock(fixture, now_ns() + 100 * S);
+		outcome = deliver_stack(fixture, tcp_ssh_out, BWCTL_EGRESS);
+		assert_true(outcome_is_whole(&outcome, BWCTL_EGRESS));
+		assert_int_equal(outcome.dropped, dropped);
+		assert_int_equal(outcome.row, BWCTL_FLOW_ROWS - 1);
+		assert_int_equal(fixture->classes[outcome.row], BWCTL_CLASSES - 1);
+		outcome = deliver_stack(fixture, tcp_ui_in, BWCTL_INGRESS);
+		assert_int_equal(outcome.row, OTHER);
+		outcome = deliver_stack(fixture, arp, BWCTL_INGRESS);
+		assert_int_equal(outcome.row, CONTROL);
+		free(policy);
+	}
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		assert_int_equal(fixture->seen[direction].classes[BWCTL_CLASSES - 1].passed.packets,
+				 direction == BWCTL_EGRESS);
+}
+
 /* What a CPU bought under one policy is worth nothing under the next, and no hindrance. */
 static void test_lease_ends_with_its_policy(void **state)
 {
@@ -2552,6 +2605,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_directions_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_class, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lease_ends_with_its_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_super_packet_beyond_the_bucket, setup,
 						teardown),
