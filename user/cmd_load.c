@@ -9,11 +9,9 @@
 
 #include "command.h"
 #include "enforce.h"
-#include "flow_table.h"
 #include "limiter.h"
 #include "policy.h"
 #include "report.h"
-#include "why.h"
 
 /* Whoever waits for longer than this is told what for. */
 #define SILENT_NS 1000000000ULL
@@ -42,8 +40,7 @@ static int find_policy(struct limiter *limiter, struct bwctl_policy *policy, boo
 	policy->abi = BWCTL_ABI;
 	policy->possible_cpus = (__u32)limiter_possible_cpus();
 	policy_default(&policy->asked);
-	err = flow_table_build(&policy->asked, NULL, 0, &policy->table);
-	return err ? why_fail(why, err, "cannot build the flow table") : 0;
+	return 0;
 }
 
 /* Whatever the kernel refuses of the programs, it does before anything is changed. */
