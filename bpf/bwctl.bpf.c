@@ -33,7 +33,7 @@ struct {
 /* What is loaded where: user space's own notes, no program reads them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, BWCTL_SLOTS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct bwctl_interface_key);
 	__type(value, struct bwctl_interface);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Owns the counters: per CPU, per direction, per row of the flow table. Only
- * the programs write them, user space sums them, and no change of policy
- * touches them. Classes are sums over rows, made where they are shown.
+ * Owns the counters: per CPU and direction, by flow and by class, and once more
+ * by class for each interface, whose programs have a map of their own. Only the
+ * programs write them, user space sums them, and no change of policy touches
+ * them. The entries behind those of the directions are user space's: what it
+ * takes away when a number gets to be somebody else's.
  */
 #ifndef COUNT_H
 #define COUNT_H
@@ -14,10 +16,17 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, BWCTL_DIRECTIONS);
+	__uint(max_entries, BWCTL_COUNTED);
 	__type(key, __u32);
 	__type(value, struct bwctl_counters);
 } counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, BWCTL_COUNTED);
+	__type(key, __u32);
+	__type(value, struct bwctl_interface_counters);
+} interface_counters SEC(".maps");
 
 static __always_inline void count_tally(struct bwctl_tally *tally, struct charge charge)
 {
@@ -66,23 +75,27 @@ static __always_inline void count_row(struct bwctl_flow_counters *row, enum mete
 		count_tally(&row->marked, charge);
 }
 
+/* counter and class are within their arrays. */
 static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
 				  enum meter_answer answer, _Bool observe, struct charge charge,
 				  const struct pace *pace)
 {
-	struct bwctl_counters *mine = bpf_map_lookup_elem(&counters, &direction);
+	struct bwctl_counters *all = bpf_map_lookup_elem(&counters, &direction);
+	struct bwctl_interface_counters *here =
+		bpf_map_lookup_elem(&interface_counters, &direction);
 
 	/* Always so: for the verifier, in the registers that are used here. */
 	barrier_var(counter);
 	barrier_var(class);
-	if (!mine || counter >= BWCTL_FLOWS || class >= BWCTL_CLASSES)
+	if (!all || !here || counter >= BWCTL_FLOWS || class >= BWCTL_CLASSES)
 		return;
-	count_row(&mine->flows[counter], answer, observe, charge, pace);
-	count_row(&mine->classes[class], answer, observe, charge, pace);
+	count_row(&all->flows[counter], answer, observe, charge, pace);
+	count_row(&all->classes[class], answer, observe, charge, pace);
+	count_row(&here->classes[class], answer, observe, charge, pace);
 	if (answer == METER_CONTENDED && !observe)
-		count_tally(&mine->contended, charge);
+		count_tally(&all->contended, charge);
 	if (answer == METER_PASS && pace->delay_ns)
-		count_bucket(mine, charge, pace->delay_ns);
+		count_bucket(all, charge, pace->delay_ns);
 }
 
 #endif

@@ -326,6 +326,13 @@ struct bwctl_flow_counters {
 	struct bwctl_tally would_drop; /* part of passed: only observed */
 };
 
+/*
+ * Entries of the maps of counters: one for each direction, which only the programs
+ * write, and behind them one for each that only user space does: what was counted
+ * when a class or a flow got a number that another had, to be subtracted.
+ */
+#define BWCTL_COUNTED (2 * BWCTL_DIRECTIONS)
+
 /* Of one interface alone, in one direction. */
 struct bwctl_interface_counters {
 	struct bwctl_flow_counters classes[BWCTL_CLASSES];

@@ -67,8 +67,9 @@ static inline struct bwctl_policy *programs_policy(const struct bwctl_request *r
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (requests)
 			policy->asked.request[direction] = requests[direction];
-		if (policy_derive(&policy->asked.request[direction], false, policy->possible_cpus, true,
-				  &policy->meter[direction], &policy->promise[direction], why)) {
+		if (policy_derive(&policy->asked.request[direction], false, policy->possible_cpus,
+				  true, &policy->meter[direction], &policy->promise[direction],
+				  why)) {
 			free(policy);
 			return NULL;
 		}
@@ -93,19 +94,35 @@ static inline int programs_publish(struct bwctl_bpf *programs, const struct bwct
 	return err;
 }
 
-/* Counters of one direction, summed over CPUs. */
+/* A value of 64-bit words in a per-CPU map, summed over CPUs. */
+static inline void programs_sum(const struct bpf_map *map, __u32 key, void *ret_sum, size_t size)
+{
+	int cpus = libbpf_num_possible_cpus();
+	__u64 *sum = ret_sum, *each = calloc((size_t)cpus, size);
+
+	memset(ret_sum, 0, size);
+	if (!bpf_map_lookup_elem(bpf_map__fd(map), &key, each))
+		for (size_t word = 0; word < size / sizeof(__u64) * (size_t)cpus; word++)
+			sum[word % (size / sizeof(__u64))] += each[word];
+	free(each);
+}
+
+/* Counters of one direction: of all interfaces, and of the one that the programs are for. */
 static inline struct bwctl_counters programs_counters(struct bwctl_bpf *programs,
 						      enum bwctl_direction direction)
 {
-	int cpus = libbpf_num_possible_cpus();
-	struct bwctl_counters sum = {0}, *each = calloc((size_t)cpus, sizeof(*each));
-	__u32 key = direction;
+	struct bwctl_counters sum;
 
-	if (!bpf_map_lookup_elem(bpf_map__fd(programs->maps.counters), &key, each))
-		for (int cpu = 0; cpu < cpus; cpu++)
-			for (size_t word = 0; word < sizeof(sum) / sizeof(__u64); word++)
-				((__u64 *)&sum)[word] += ((__u64 *)&each[cpu])[word];
-	free(each);
+	programs_sum(programs->maps.counters, direction, &sum, sizeof(sum));
+	return sum;
+}
+
+static inline struct bwctl_interface_counters
+programs_interface_counters(struct bwctl_bpf *programs, enum bwctl_direction direction)
+{
+	struct bwctl_interface_counters sum;
+
+	programs_sum(programs->maps.interface_counters, direction, &sum, sizeof(sum));
 	return sum;
 }
 

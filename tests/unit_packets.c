@@ -46,9 +46,9 @@ enum {
 	TELNET,
 	ICMP,
 	ICMP6,
-	OTHER = 62,
-	CONTROL = 63,
-	UNSENT = 255, /* the packet is not sent in this direction */
+	OTHER = BWCTL_FLOW_OTHER,
+	CONTROL = BWCTL_FLOW_CONTROL,
+	UNSENT = 65535, /* the packet is not sent in this direction */
 };
 
 /*
@@ -126,7 +126,7 @@ struct header {
 struct row {
 	const char *name;
 	struct header stack[STACK_MAX];
-	__u8 in, out;
+	__u16 in, out;
 	__u32 frames;
 	__u32 bytes;	   /* with the Ethernet header if there is one */
 	__u32 bytes_above; /* what more may be charged where headers are estimated */
@@ -774,6 +774,8 @@ struct fixture {
 	struct bwctl_bpf *programs;
 	int trimmer, targets;
 	struct bwctl_counters seen[BWCTL_DIRECTIONS];
+	struct bwctl_interface_counters seen_here[BWCTL_DIRECTIONS];
+	__u8 classes[BWCTL_FLOWS]; /* under which each counter of flows is counted */
 };
 
 #define TRIMMER_FAILED 12345
@@ -877,6 +879,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void publish_policy(struct fixture *fixture, const struct bwctl_policy *policy)
+{
+	for (__u32 row = 0; row < BWCTL_FLOWS; row++)
+		fixture->classes[policy->table.counter[row]] = policy->table.class[row];
+	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+}
+
 /* requests may be NULL: no limit. Returns what was published, to be freed. */
 static struct bwctl_policy *publish(struct fixture *fixture, const struct bwctl_request *requests,
 				    __u64 start_ns)
@@ -886,7 +895,7 @@ static struct bwctl_policy *publish(struct fixture *fixture, const struct bwctl_
 	assert_non_null(policy);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		policy->meter[direction].start_ns = start_ns;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	return policy;
 }
 
@@ -913,36 +922,76 @@ static void forget_fragments(struct fixture *fixture)
 struct outcome {
 	int answer;
 	__u32 tallies; /* that have moved; 1 is right */
-	__u32 direction, flow;
+	__u32 direction, row;
 	bool dropped;
 	__u64 frames, bytes;
 };
 
-static void outcome_note(struct outcome *outcome, __u32 direction, __u32 flow, bool dropped,
+/* By flow, by class, and by class in the counters of the interface. */
+struct outcomes {
+	struct outcome flow, class, here;
+};
+
+static void outcome_note(struct outcome *outcome, __u32 direction, __u32 row, bool dropped,
 			 const struct bwctl_tally *before, const struct bwctl_tally *after)
 {
 	if (before->packets == after->packets && before->bytes == after->bytes)
 		return;
 	outcome->tallies++;
 	outcome->direction = direction;
-	outcome->flow = flow;
+	outcome->row = row;
 	outcome->dropped = dropped;
 	outcome->frames += after->packets - before->packets;
 	outcome->bytes += after->bytes - before->bytes;
 }
 
-static void outcome_read(struct fixture *fixture, __u32 direction, struct outcome *outcome)
+static void outcome_note_rows(struct outcome *outcome, __u32 direction, __u32 count,
+			      const struct bwctl_flow_counters *before,
+			      const struct bwctl_flow_counters *after)
+{
+	for (__u32 row = 0; row < count; row++) {
+		outcome_note(outcome, direction, row, false, &before[row].passed,
+			     &after[row].passed);
+		outcome_note(outcome, direction, row, true, &before[row].dropped,
+			     &after[row].dropped);
+	}
+}
+
+static void outcome_read(struct fixture *fixture, __u32 direction, struct outcomes *outcomes)
 {
 	struct bwctl_counters *before = &fixture->seen[direction];
+	struct bwctl_interface_counters *before_here = &fixture->seen_here[direction];
 	struct bwctl_counters after = programs_counters(fixture->programs, direction);
+	struct bwctl_interface_counters here =
+		programs_interface_counters(fixture->programs, direction);
 
-	for (__u32 flow = 0; flow < BWCTL_FLOWS; flow++) {
-		outcome_note(outcome, direction, flow, false, &before->flows[flow].passed,
-			     &after.flows[flow].passed);
-		outcome_note(outcome, direction, flow, true, &before->flows[flow].dropped,
-			     &after.flows[flow].dropped);
-	}
+	outcome_note_rows(&outcomes->flow, direction, BWCTL_FLOWS, before->flows, after.flows);
+	outcome_note_rows(&outcomes->class, direction, BWCTL_CLASSES, before->classes,
+			  after.classes);
+	outcome_note_rows(&outcomes->here, direction, BWCTL_CLASSES, before_here->classes,
+			  here.classes);
 	*before = after;
+	*before_here = here;
+}
+
+/* The same under the flow's class, and there under that of the interface; by flow. */
+static struct outcome outcome_take(struct fixture *fixture, int answer)
+{
+	struct outcomes outcomes = {.flow.answer = answer};
+	struct outcome outcome, of_class;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		outcome_read(fixture, direction, &outcomes);
+	outcome = outcomes.flow;
+	of_class = outcomes.class;
+	if (outcome.tallies == 1) {
+		assert_int_equal(of_class.row, fixture->classes[outcome.row]);
+		of_class.row = outcome.row;
+	}
+	of_class.answer = answer;
+	assert_memory_equal(&of_class, &outcome, sizeof(outcome));
+	assert_memory_equal(&outcomes.here, &outcomes.class, sizeof(outcome));
+	return outcome;
 }
 
 struct parcel {
@@ -964,12 +1013,11 @@ static struct outcome deliver(struct fixture *fixture, const struct parcel *parc
 		.cb = {0, parcel->tag, program_index(parcel->direction, parcel->bare)},
 	};
 	__u8 padded[UNTRIMMED_LEAST_BYTES] = {0};
-	struct outcome outcome = {0};
 	int fd = parcel->tag ? fixture->trimmer :
 			       program_fd(fixture->programs, parcel->direction, parcel->bare);
 	const __u8 *bytes = parcel->bytes;
 	__u32 length = parcel->length;
-	int err;
+	int answer, err;
 
 	if (length < sizeof(padded)) {
 		memcpy(padded, bytes, length);
@@ -978,13 +1026,11 @@ static struct outcome deliver(struct fixture *fixture, const struct parcel *parc
 		length = sizeof(padded);
 		fd = fixture->trimmer;
 	}
-	err = programs_run(fd, bytes, length, &context, 1, &outcome.answer, NULL);
+	err = programs_run(fd, bytes, length, &context, 1, &answer, NULL);
 	if (err)
 		fail_msg("BPF_PROG_TEST_RUN of %u bytes: %s", parcel->length, strerror(-err));
-	assert_int_not_equal(outcome.answer, TRIMMER_FAILED);
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		outcome_read(fixture, direction, &outcome);
-	return outcome;
+	assert_int_not_equal(answer, TRIMMER_FAILED);
+	return outcome_take(fixture, answer);
 }
 
 /* Counted once, in its direction, and answered as it was counted. */
@@ -1034,15 +1080,15 @@ static int check_row(struct fixture *fixture, const struct row *row, const struc
 					   .wire_bytes = wire_known ? wire : 0,
 				   });
 	if (outcome_is_whole(&outcome, direction) && outcome.dropped == pass->dropped &&
-	    outcome.flow == flow && outcome.frames >= row->frames &&
-	    outcome.frames <= most_frames && outcome.bytes >= bytes && outcome.bytes <= most)
+	    outcome.row == flow && outcome.frames >= row->frames && outcome.frames <= most_frames &&
+	    outcome.bytes >= bytes && outcome.bytes <= most)
 		return 0;
 	print_error("%s%s%s%s, %s: expected %s in row %u, %u frames, %u to %u bytes; "
 		    "got %s (%d) in row %u, %llu frames, %llu bytes, %u counters moved\n",
 		    row->name, pass->bare ? ", bare" : "", pass->tag ? ", tag stripped" : "",
 		    wire_known ? ", wire_len known" : "", policy_direction_name(direction),
 		    pass->dropped ? "dropped" : "passed", flow, row->frames, bytes, most,
-		    outcome.dropped ? "dropped" : "passed", outcome.answer, outcome.flow,
+		    outcome.dropped ? "dropped" : "passed", outcome.answer, outcome.row,
 		    outcome.frames, outcome.bytes, outcome.tallies);
 	return 1;
 }
@@ -1146,10 +1192,10 @@ static void check_ports(struct fixture *fixture, enum bwctl_direction direction,
 	outcome = deliver(fixture, &(struct parcel){.bytes = frame.bytes,
 						    .length = frame.length,
 						    .direction = direction});
-	if (outcome.flow != listed(direction, from, to))
+	if (outcome.row != listed(direction, from, to))
 		fail_msg("%s TCP %u -> %u: expected row %u, got %u",
 			 policy_direction_name(direction), from, to, listed(direction, from, to),
-			 outcome.flow);
+			 outcome.row);
 }
 
 /* Of 2^32 pairs and two directions: at random, and at random with a port that is listed. */
@@ -1345,11 +1391,11 @@ static void test_both_ways_agree(void **state)
 			other = deliver(fixture, &(struct parcel){.bytes = tagged.bytes,
 								  .length = frame.length + more,
 								  .direction = direction});
-			if (plain.flow != other.flow || plain.bytes + more != other.bytes)
+			if (plain.row != other.row || plain.bytes + more != other.bytes)
 				fail_msg(
 					"%s, %s: row %u and %llu bytes, with %u tags row %u and %llu",
-					row->name, policy_direction_name(direction), plain.flow,
-					plain.bytes, more / 4, other.flow, other.bytes);
+					row->name, policy_direction_name(direction), plain.row,
+					plain.bytes, more / 4, other.row, other.bytes);
 		}
 	}
 }
@@ -1480,6 +1526,59 @@ static void test_directions_apart(void **state)
 	}
 }
 
+/* A policy with one flow, of a class of one's own: both have the last numbers that there are. */
+static struct bwctl_policy *own_class_policy(__u64 limit_bits_s)
+{
+	struct bwctl_request requests[BWCTL_DIRECTIONS] = {{.limit_bits_s = limit_bits_s},
+							   {.limit_bits_s = limit_bits_s}};
+	struct bwctl_policy *policy = programs_policy(requests);
+	struct bwctl_asked *asked;
+
+	assert_non_null(policy);
+	asked = &policy->asked;
+	snprintf(asked->classes[BWCTL_CLASSES - 1].name, BWCTL_NAME, "last");
+	asked->classes[BWCTL_CLASSES - 1].priority = BWCTL_PRIORITY_NORMAL;
+	asked->flow_count = 1;
+	asked->flows[0] = (struct bwctl_flow){.name = "jump",
+					      .protocol = IPPROTO_TCP,
+					      .class = BWCTL_CLASSES - 1,
+					      .remote_ranges = 1,
+					      .remote = {{22, 22}},
+					      .counter = BWCTL_FLOW_ROWS - 1};
+	assert_int_equal(flow_table_build(asked, NULL, 0, &policy->table), 0);
+	policy_rules(policy);
+	return policy;
+}
+
+/* Counted under the flow's counter and the class's number, not under the row; so is what is dropped. */
+static void test_own_class(void **state)
+{
+	static const __u64 limits_bits_s[] = {0, 64000};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < COUNT(limits_bits_s); i++) {
+		struct bwctl_policy *policy = own_class_policy(limits_bits_s[i]);
+		bool dropped = limits_bits_s[i] != 0;
+		struct outcome outcome;
+
+		publish_policy(fixture, policy);
+		set_clock(fixture, now_ns() + 100 * S);
+		outcome = deliver_stack(fixture, tcp_ssh_out, BWCTL_EGRESS);
+		assert_true(outcome_is_whole(&outcome, BWCTL_EGRESS));
+		assert_int_equal(outcome.dropped, dropped);
+		assert_int_equal(outcome.row, BWCTL_FLOW_ROWS - 1);
+		assert_int_equal(fixture->classes[outcome.row], BWCTL_CLASSES - 1);
+		outcome = deliver_stack(fixture, tcp_ui_in, BWCTL_INGRESS);
+		assert_int_equal(outcome.row, OTHER);
+		outcome = deliver_stack(fixture, arp, BWCTL_INGRESS);
+		assert_int_equal(outcome.row, CONTROL);
+		free(policy);
+	}
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		assert_int_equal(fixture->seen[direction].classes[BWCTL_CLASSES - 1].passed.packets,
+				 direction == BWCTL_EGRESS);
+}
+
 /* What a CPU bought under one policy is worth nothing under the next, and no hindrance. */
 static void test_lease_ends_with_its_policy(void **state)
 {
@@ -1507,14 +1606,14 @@ static void test_lease_ends_with_its_policy(void **state)
 		set_clock(fixture, now_ns() + 100 * S);
 		assert_false(deliver_stack(fixture, tcp_other, direction).dropped);
 		policy->generation++;
-		assert_int_equal(programs_publish(fixture->programs, policy), 0);
+		publish_policy(fixture, policy);
 		assert_true(deliver_stack(fixture, tcp_other, direction).dropped);
 		free(policy);
 
 		policy = programs_policy(slow);
 		assert_non_null(policy);
 		policy->generation = 3;
-		assert_int_equal(programs_publish(fixture->programs, policy), 0);
+		publish_policy(fixture, policy);
 		set_clock(fixture, 0);
 		for (int i = 0; i < 100; i++) {
 			struct outcome outcome = deliver_stack(fixture, tcp_other, direction);
@@ -1692,7 +1791,7 @@ static void check_flood(struct fixture *fixture, const int *cpus, int cpus_count
 	policy->meter[direction].start_ns = start_ns;
 	if (!leases)
 		policy->meter[direction].lease_bytes = 0;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	set_clock(fixture, 0);
 
 	for (int i = 0; i < cpus_count; i++) {
@@ -1846,22 +1945,25 @@ static int check_on_wire(struct wire *wire, struct fixture *fixture, const struc
 			 __u32 direction)
 {
 	__u32 flow = direction == BWCTL_INGRESS ? row->in : row->out, depth = 0;
-	struct outcome outcome = {0};
+	struct outcomes outcomes = {0};
+	struct outcome outcome;
 
-	for (int tries = 0; tries < 1000 && !outcome.tallies; tries++) {
+	for (int tries = 0; tries < 1000 && (!outcomes.flow.tallies || !outcomes.here.tallies);
+	     tries++) {
 		if (tries)
 			sleep_ns(MS); /* the other end takes it in a softirq */
-		outcome_read(fixture, direction, &outcome);
+		outcome_read(fixture, direction, &outcomes);
 	}
+	outcome = outcomes.flow;
 	assert_int_equal(bpf_map_lookup_elem(wire->depths, &direction, &depth), 0);
 	/* Where it strips a tag the stack makes a few bytes more linear, no ports yet. */
 	if (depth > ETH_HLEN + 12)
 		fail_msg("%s: %u bytes are linear, the test proves nothing", row->name, depth);
-	if (outcome.tallies == 1 && outcome.flow == flow && outcome.frames == 1 &&
+	if (outcome.tallies == 1 && outcome.row == flow && outcome.frames == 1 &&
 	    outcome.bytes == WIRE_FRAME_BYTES)
 		return 0;
 	print_error("%s, not linear, %s: expected row %u, got row %u, %llu frames, %llu bytes\n",
-		    row->name, policy_direction_name(direction), flow, outcome.flow, outcome.frames,
+		    row->name, policy_direction_name(direction), flow, outcome.row, outcome.frames,
 		    outcome.bytes);
 	return 1;
 }
@@ -1931,7 +2033,7 @@ static struct bwctl_policy *publish_pacing(struct fixture *fixture, __u64 limit_
 				 0);
 		meter->hold_ifindex = HOLD_IFINDEX;
 	}
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	return policy;
 }
 
@@ -2025,7 +2127,7 @@ static void test_pace_spaces(void **state)
 		after_ns = now_ns();
 		if (sent.answer != PROGRAMS_PASS)
 			break;
-		assert_true(slot_ns <= after_ns + meter->horizon_ns[BWCTL_OTHER]);
+		assert_true(slot_ns <= after_ns + meter->horizon_ns[BWCTL_LEVEL_NORMAL]);
 		if (sent.context.tstamp != slot_ns)
 			fail_msg("packet %u leaves at %llu, not at %llu", count,
 				 (unsigned long long)sent.context.tstamp,
@@ -2033,7 +2135,7 @@ static void test_pace_spaces(void **state)
 		least_delay_ns += slot_ns - after_ns;
 		most_delay_ns += slot_ns - before_ns;
 	}
-	assert_true(slot_ns > before_ns + meter->horizon_ns[BWCTL_OTHER]);
+	assert_true(slot_ns > before_ns + meter->horizon_ns[BWCTL_LEVEL_NORMAL]);
 	assert_int_equal(sent.answer, TC_ACT_REDIRECT); /* to nowhere */
 	assert_true(count >= 8);
 
@@ -2046,7 +2148,7 @@ static void test_pace_spaces(void **state)
 	assert_int_equal(row->marked.packets, 0);
 	assert_in_range(row->delay_ns, least_delay_ns, most_delay_ns);
 	assert_in_range(row->delay_max_ns, first_ns + (count - 1) * cost_ns - after_ns,
-			meter->horizon_ns[BWCTL_OTHER]);
+			meter->horizon_ns[BWCTL_LEVEL_NORMAL]);
 	for (int i = 0; i < BWCTL_DELAY_BUCKETS; i++)
 		in_buckets += counters.delays[i];
 	assert_int_equal(in_buckets, count);
@@ -2055,12 +2157,12 @@ static void test_pace_spaces(void **state)
 	/* The operator's classes get further, and control further still. */
 	put_clock(fixture, BWCTL_EGRESS,
 		  (struct bwctl_clock){.spent_until_ns = now_ns() + 50 * MS +
-							 meter->horizon_ns[BWCTL_OTHER]});
+							 meter->horizon_ns[BWCTL_LEVEL_NORMAL]});
 	assert_int_not_equal(send_stack(fixture, tcp_other, BWCTL_EGRESS, 0).answer, PROGRAMS_PASS);
 	assert_int_equal(send_stack(fixture, tcp_ui_out, BWCTL_EGRESS, 0).answer, PROGRAMS_PASS);
 	put_clock(fixture, BWCTL_EGRESS,
-		  (struct bwctl_clock){.spent_until_ns =
-					       now_ns() + 50 * MS + meter->horizon_ns[BWCTL_UI]});
+		  (struct bwctl_clock){.spent_until_ns = now_ns() + 50 * MS +
+							 meter->horizon_ns[BWCTL_LEVEL_HIGH]});
 	assert_int_not_equal(send_stack(fixture, tcp_ui_out, BWCTL_EGRESS, 0).answer,
 			     PROGRAMS_PASS);
 	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).answer, PROGRAMS_PASS);
@@ -2091,7 +2193,7 @@ static void test_pace_wanted(void **state)
 	struct sent sent;
 
 	policy->meter[BWCTL_EGRESS].drift_ns = drift_ns;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	for (size_t i = 0; i < COUNT(wants); i++) {
 		put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
 		sent = send_stack(fixture, tcp_other, BWCTL_EGRESS, wants[i].wanted_ns);
@@ -2102,13 +2204,13 @@ static void test_pace_wanted(void **state)
 	/* By a queue of ours no sender paces itself: nothing leaves later than its slot. */
 	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){.spent_until_ns = slot_ns});
 	policy->meter[BWCTL_EGRESS].drift_ns = POLICY_DRIFT_NS;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	sent = send_stack(fixture, tcp_other, BWCTL_EGRESS, slot_ns + S);
 	assert_int_equal(sent.context.tstamp, slot_ns + POLICY_DRIFT_NS);
 
 	/* The same where there is nothing to wait for. */
 	policy->meter[BWCTL_EGRESS].drift_ns = drift_ns;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
 	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
 	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
@@ -2209,7 +2311,7 @@ static void test_pace_marks(void **state)
 	struct bwctl_counters counters;
 
 	/* Marked well before it is dropped, whatever the class. */
-	assert_true(meter->mark_ns + 100 * MS < meter->horizon_ns[BWCTL_OTHER]);
+	assert_true(meter->mark_ns + 100 * MS < meter->horizon_ns[BWCTL_LEVEL_NORMAL]);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		for (int ip6 = 0; ip6 < 2; ip6++)
 			for (__u32 ecn = 0; ecn < 4; ecn++) {
@@ -2278,8 +2380,8 @@ static void test_pace_in(void **state)
 		assert_int_equal(cb_ns(&sent), slot_ns + (__u64)i * cost_ns);
 	}
 	put_clock(fixture, BWCTL_INGRESS,
-		  (struct bwctl_clock){.spent_until_ns =
-					       now_ns() + S + meter->horizon_ns[BWCTL_OTHER]});
+		  (struct bwctl_clock){.spent_until_ns = now_ns() + S +
+							 meter->horizon_ns[BWCTL_LEVEL_NORMAL]});
 	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
 	assert_int_equal(sent.answer, TC_ACT_SHOT);
 
@@ -2383,7 +2485,7 @@ static void test_lead(void **state)
 	struct sent sent;
 
 	policy->meter[BWCTL_INGRESS].hold_ifindex = 0;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	frame_build(&frame, tcp_other, false);
 
 	sent = send_stack(fixture, tcp_other, BWCTL_INGRESS, 0);
@@ -2431,7 +2533,7 @@ static void test_missed(void **state)
 	assert_int_equal(get_clock(fixture, BWCTL_EGRESS).lost_generation, 0);
 	/* A new policy tries again. */
 	policy->generation++;
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	assert_int_equal(send_through(in, &frame, (struct __sk_buff){0}).answer, TC_ACT_REDIRECT);
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 	free(policy);
@@ -2472,7 +2574,7 @@ static void test_police_wanted(void **state)
 	__u64 now = now_ns(), got;
 
 	assert_non_null(policy);
-	assert_int_equal(programs_publish(fixture->programs, policy), 0);
+	publish_policy(fixture, policy);
 	put_clock(fixture, BWCTL_EGRESS, (struct bwctl_clock){0});
 	got = send_stack(fixture, tcp_other, BWCTL_EGRESS, now + 10 * S).context.tstamp;
 	assert_in_range(got, now + POLICY_DRIFT_MAX_NS, now_ns() + POLICY_DRIFT_MAX_NS);
@@ -2503,6 +2605,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_directions_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_class, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lease_ends_with_its_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_super_packet_beyond_the_bucket, setup,
 						teardown),

@@ -2,7 +2,9 @@
 /*
  * bwctl flows: the flow table, both directions, and what has been seen of each.
  */
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "command.h"
 #include "flow_table.h"
@@ -10,17 +12,60 @@
 #include "report.h"
 #include "units.h"
 
-static void print_row(const struct report *report, int row, enum bwctl_direction direction)
-{
-	const struct bwctl_flow_table *table = &report->policy.table;
-	const struct bwctl_flow_counters *seen = &report->counters[direction].flows[report->policy.table.counter[row]];
-	char flow[FLOW_TABLE_TEXT], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost[UNITS_TEXT];
+/* How wide the columns of names are. */
+struct layout {
+	int name, class;
+};
 
-	printf("%-8s %-8s %-25s %15s %19s %15s\n", policy_class_name(&report->policy.asked, table->class[row]),
-	       policy_direction_name(direction), flow_table_format(&report->policy.asked, row, direction, flow),
-	       units_format_count(seen->passed.packets, packets),
+static void widen(int *width, const char *text)
+{
+	if (*width < (int)strlen(text))
+		*width = (int)strlen(text);
+}
+
+static struct layout lay_out(const struct report *report)
+{
+	const struct bwctl_asked *asked = &report->policy.asked;
+	struct layout layout = {.name = 8, .class = 8};
+
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		widen(&layout.name, asked->flows[row].name);
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		widen(&layout.class, policy_class_name(asked, class));
+	return layout;
+}
+
+static void print_row(const struct report *report, const struct layout *layout, uint32_t row,
+		      enum bwctl_direction direction)
+{
+	const struct bwctl_asked *asked = &report->policy.asked;
+	const struct bwctl_flow_table *table = &report->policy.table;
+	const struct bwctl_flow_counters *seen =
+		&report->counters[direction].now.flows[table->counter[row]];
+	const struct bwctl_tally *lost = report_observes(report) ? &seen->would_drop :
+								   &seen->dropped;
+	char flow[FLOW_TABLE_TEXT], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
+	const char *name = report_flow_name(report, row);
+
+	printf("%-*s %-*s %-8s %13s %16s %13s  %s\n", layout->name, name ? name : "-",
+	       layout->class, policy_class_name(asked, table->class[row]),
+	       policy_direction_name(direction), units_format_count(seen->passed.packets, packets),
 	       units_format_count(seen->passed.bytes, bytes),
-	       units_format_count(seen->dropped.packets, lost));
+	       units_format_count(lost->packets, lost_packets),
+	       flow_table_format(asked, row, direction, flow));
+}
+
+static void print_table(const struct report *report)
+{
+	struct layout layout = lay_out(report);
+	uint32_t row = report_next_row(report, 0);
+
+	printf("%-*s %-*s %-8s %13s %16s %13s  %s\n", layout.name, "flow", layout.class, "class",
+	       "", "passed", "bytes", report_observes(report) ? "would drop" : "dropped",
+	       "packets");
+	for (; row < BWCTL_FLOWS; row = report_next_row(report, row + 1))
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			print_row(report, &layout, row, direction);
 }
 
 int cmd_flows(const struct options *options, int count, char *words[])
@@ -39,13 +84,7 @@ int cmd_flows(const struct options *options, int count, char *words[])
 	} else if (!report_is_loaded(report)) {
 		printf("nothing is loaded\n");
 	} else {
-		printf("%-8s %-8s %-25s %15s %19s %15s\n", "class", "", "flow", "packets passed",
-		       "bytes", "packets dropped");
-		for (int row = 0; row < BWCTL_FLOWS; row++)
-			for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-				if (row < (int)report->policy.asked.flow_count ||
-				    row >= BWCTL_FLOW_OTHER)
-					print_row(report, row, direction);
+		print_table(report);
 	}
 	report_free(report);
 	return code;

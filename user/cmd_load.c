@@ -9,11 +9,12 @@
 
 #include "command.h"
 #include "enforce.h"
-#include "flow_table.h"
 #include "limiter.h"
 #include "policy.h"
 #include "report.h"
-#include "why.h"
+
+/* Whoever waits for longer than this is told what for. */
+#define SILENT_NS 1000000000ULL
 
 static bool is_unlimited(const struct bwctl_policy *policy)
 {
@@ -39,8 +40,28 @@ static int find_policy(struct limiter *limiter, struct bwctl_policy *policy, boo
 	policy->abi = BWCTL_ABI;
 	policy->possible_cpus = (__u32)limiter_possible_cpus();
 	policy_default(&policy->asked);
-	err = flow_table_build(&policy->asked, NULL, 0, &policy->table);
-	return err ? why_fail(why, err, "cannot build the flow table") : 0;
+	return 0;
+}
+
+/* Whatever the kernel refuses of the programs, it does before anything is changed. */
+static int load_programs(struct limiter *limiter, char *const names[], int count,
+			 char why[LOG_TEXT])
+{
+	uint64_t begun_ns = limiter_now_ns();
+	bool said = false;
+	int err = 0;
+
+	for (int i = 0; i < count && !err; i++) {
+		if (limiter_now_ns() - begun_ns > SILENT_NS) {
+			log_progress("loading the programs of '%s', %d of %d interfaces", names[i],
+				     i + 1, count);
+			said = true;
+		}
+		err = limiter_prepare(limiter, names[i], why);
+	}
+	if (said)
+		log_progress(NULL);
+	return err;
 }
 
 /*
@@ -58,6 +79,8 @@ static int prepare(const struct options *options, struct limiter *limiter,
 	bool found = false;
 
 	if (previous)
+		err = load_programs(limiter, names, count, why);
+	if (!err)
 		err = find_policy(limiter, previous, &found, why);
 	if (!err && !found && !file->file && *options->config)
 		code = command_open_file(options->config, COMMAND_IF_ANY, file);

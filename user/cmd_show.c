@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -40,9 +41,16 @@ static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction d
 	const struct bwctl_meter *meter = &policy->meter[direction];
 	char horizon[UNITS_TEXT];
 
-	if (mode == BWCTL_MODE_PACE)
-		printf("         pace: what is over waits up to %s, then is dropped\n",
-		       units_format_time(rounded(meter->horizon_ns[BWCTL_LEVEL_RESERVED]), horizon));
+	units_format_time(rounded(meter->horizon_ns[BWCTL_LEVEL_RESERVED]), horizon);
+	if (policy->observe && mode == BWCTL_MODE_PACE)
+		printf("         observe: nothing is dropped or delayed; it would pace: what is over would\n"
+		       "         wait up to %s, then be dropped\n",
+		       horizon);
+	else if (policy->observe)
+		printf("         observe: nothing is dropped or delayed; it would police: what is over would\n"
+		       "         be dropped\n");
+	else if (mode == BWCTL_MODE_PACE)
+		printf("         pace: what is over waits up to %s, then is dropped\n", horizon);
 	else if (*why)
 		printf("         police: what is over is dropped; it is not paced: %s\n", why);
 	else
@@ -63,9 +71,9 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 		return;
 	}
 	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),
-	       units_format_rate(policy->asked.request[direction].limit_bits_s, limit),
-	       units_format_rate_bytes(policy->asked.request[direction].limit_bits_s, limit_bytes),
-	       look(NORMAL), units_format_time(promise->window_ns, window));
+	       units_format_rate(policy_limit(policy, direction), limit),
+	       units_format_rate_bytes(policy_limit(policy, direction), limit_bytes), look(NORMAL),
+	       units_format_time(promise->window_ns, window));
 	printf("         rate r %s, burst %s (%s), bound B %s",
 	       units_format_rate(rounded(meter->rate_bits_s), rate),
 	       units_format_size(rounded(promise->burst_bytes), burst),
@@ -83,64 +91,169 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
 }
 
-static void print_hook(enum bwctl_hook hook, enum bwctl_mode mode, int width)
+/* What was asked for a class beyond what it has anyway: its limit, its priority, its reserve. */
+static void print_class(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			uint32_t class, bool is_default)
 {
-	const char *name = report_hook_name(hook);
-	char text[32];
+	const struct bwctl_class_request *request = &policy->asked.classes[class];
+	const struct bwctl_promise *promise = &policy->class_promise[direction][class];
+	uint64_t limit = policy_class_limit(policy, class, direction);
+	const char *name = policy_class_name(&policy->asked, class), *comma = "";
+	char rate[UNITS_TEXT], window[UNITS_TEXT];
 
-	if (name)
-		snprintf(text, sizeof(text), "%-6s %s", name, policy_mode_name(mode));
+	if (request->exempt) {
+		printf("         class %s is exempt: its packets pass unmetered and the limit does not cover them\n",
+		       name);
+		return;
+	}
+	if (is_default && !limit && !request->reserve_bits_s)
+		return;
+	printf("         class %s: ", name);
+	if (limit) {
+		printf("limit %s in any %s", units_format_rate(limit, rate),
+		       units_format_time(promise->window_ns, window));
+		comma = ", ";
+	}
+	if (request->reserve_bits_s) {
+		printf("%sreserve %s", comma, units_format_rate(request->reserve_bits_s, rate));
+		comma = ", ";
+	}
+	if (!is_default)
+		printf("%spriority %s", comma, policy_priority_name(request->priority));
+	printf("\n");
+}
+
+static void print_classes(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	static struct bwctl_asked defaults; /* too large for the stack */
+
+	policy_default(&defaults);
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
+		uint8_t usual = class < BWCTL_BUILTIN_CLASSES ? defaults.classes[class].priority :
+								BWCTL_PRIORITY_NORMAL;
+
+		if (*policy->asked.classes[class].name)
+			print_class(policy, direction, class,
+				    policy->asked.classes[class].priority == usual);
+	}
+}
+
+/* One direction of an interface: how it is attached, and what came by there. */
+static void print_hook(const struct report *report, size_t number, enum bwctl_direction direction)
+{
+	const struct limiter_interface *interface = &report->interfaces[number];
+	const struct bwctl_flow_counters *seen =
+		&report->interface_counters[number][direction].total;
+	const struct bwctl_tally *lost = report_observes(report) ? &seen->would_drop :
+								   &seen->dropped;
+	const char *hook = report_hook_name(interface->hook[direction]);
+	char text[32], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
+	char lost_bytes[UNITS_TEXT], why[LOG_TEXT];
+	enum bwctl_mode mode = report_mode(report, direction, why);
+
+	if (hook)
+		snprintf(text, sizeof(text), "%-6s %s", hook,
+			 policy_mode_name(report_observes(report) ? BWCTL_MODE_OBSERVE : mode));
 	else
 		snprintf(text, sizeof(text), "not attached");
-	printf(" %s%-*s%s", name ? "" : look(RED), width, text, name ? "" : look(NORMAL));
+	printf("%-8s %s%-14s%s %13s %16s %s%13s %16s%s\n", policy_direction_name(direction),
+	       hook ? "" : look(RED), text, hook ? "" : look(NORMAL),
+	       units_format_count(seen->passed.packets, packets),
+	       units_format_count(seen->passed.bytes, bytes), lost->packets ? look(RED) : "",
+	       units_format_count(lost->packets, lost_packets),
+	       units_format_count(lost->bytes, lost_bytes), lost->packets ? look(NORMAL) : "");
+}
+
+/* The columns that the tables of interfaces and of classes have in common. */
+static const char *lost_title(const struct report *report)
+{
+	return report_observes(report) ? "would drop" : "dropped";
 }
 
 static void print_interfaces(const struct report *report)
 {
-	char why[LOG_TEXT];
-
-	printf("%s%-16s %5s  %-16s %s%s\n", look(BOLD), "interface", "index", "ingress", "egress",
-	       look(NORMAL));
+	printf("%s%-21s %5s %-23s %13s %16s %13s %16s%s\n", look(BOLD), "interface", "index", "",
+	       "passed", "bytes", lost_title(report), "bytes", look(NORMAL));
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
 
-		printf("%-16s %5u ", interface->name, interface->key.ifindex);
-		print_hook(interface->hook[BWCTL_INGRESS], report_mode(report, BWCTL_INGRESS, why),
-			   16);
-		print_hook(interface->hook[BWCTL_EGRESS], report_mode(report, BWCTL_EGRESS, why),
-			   0);
-		printf("%s\n", interface->here ? "" : "  (another network namespace)");
+		printf("%-21s %5u ", interface->name, interface->key.ifindex);
+		print_hook(report, i, BWCTL_INGRESS);
+		printf("%-27s ", interface->here ? "" : "(another network namespace)");
+		print_hook(report, i, BWCTL_EGRESS);
 	}
 }
 
-/* Columns of what had to wait are there when anything may wait, or did. */
-static void print_counters(const char *name, const struct bwctl_flow_counters *counters, bool paces)
-{
-	char packets[UNITS_TEXT], bytes[UNITS_TEXT], lost[UNITS_TEXT], lost_bytes[UNITS_TEXT];
-	char paced[UNITS_TEXT], mean[UNITS_TEXT], max[UNITS_TEXT];
-	const char *red = counters->dropped.packets ? look(RED) : "";
+/* How wide the names of classes are, and whether there is something to be said of waiting. */
+struct layout {
+	int width;
+	bool observes;
+	bool waits;
+};
 
-	printf("  %-8s %13s %16s %s%13s %16s%s", name,
+static void print_titles(const struct report *report, const struct layout *layout)
+{
+	printf("  %s%-*s %13s %16s %13s %16s", look(BOLD), layout->width, "class", "passed",
+	       "bytes", lost_title(report), "bytes");
+	if (layout->waits)
+		printf(" %13s %9s %9s", layout->observes ? "would wait" : "paced", "mean wait",
+		       "longest");
+	printf("%s\n", look(NORMAL));
+}
+
+static void print_counters(const char *name, const struct bwctl_flow_counters *counters,
+			   const struct layout *layout)
+{
+	const struct bwctl_tally *lost = layout->observes ? &counters->would_drop :
+							    &counters->dropped;
+	char packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
+	char lost_bytes[UNITS_TEXT], paced[UNITS_TEXT], mean[UNITS_TEXT], max[UNITS_TEXT];
+	const char *red = lost->packets ? look(RED) : "";
+
+	printf("  %-*s %13s %16s %s%13s %16s%s", layout->width, name,
 	       units_format_count(counters->passed.packets, packets),
 	       units_format_count(counters->passed.bytes, bytes), red,
-	       units_format_count(counters->dropped.packets, lost),
-	       units_format_count(counters->dropped.bytes, lost_bytes), *red ? look(NORMAL) : "");
-	if (paces && counters->paced.packets)
+	       units_format_count(lost->packets, lost_packets),
+	       units_format_count(lost->bytes, lost_bytes), *red ? look(NORMAL) : "");
+	if (layout->waits && counters->paced.packets)
 		printf(" %13s %9s %9s", units_format_count(counters->paced.packets, paced),
 		       units_format_time(rounded(counters->delay_ns / counters->paced.packets),
 					 mean),
 		       units_format_time(rounded(counters->delay_max_ns), max));
-	else if (paces)
+	else if (layout->waits)
 		printf(" %13s %9s %9s", "0", "-", "-");
 	printf("\n");
 }
 
+static void print_table(const struct report *report, enum bwctl_direction direction,
+			enum bwctl_mode mode)
+{
+	const struct counters *counters = &report->counters[direction];
+	struct layout layout = {.width = 8,
+				.observes = report_observes(report),
+				/* Columns of what had to wait: when anything may, or did. */
+				.waits = mode == BWCTL_MODE_PACE || counters->total.paced.packets};
+
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
+		int length = (int)strlen(policy_class_name(&report->policy.asked, class));
+
+		if (layout.width < length)
+			layout.width = length;
+	}
+	print_titles(report, &layout);
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (report_has_class(report, class))
+			print_counters(policy_class_name(&report->policy.asked, class),
+				       &counters->now.classes[class], &layout);
+	print_counters("total", &counters->total, &layout);
+}
+
 static void print_direction(const struct report *report, enum bwctl_direction direction)
 {
-	struct bwctl_flow_counters sum, total = report_total(report, direction);
+	const struct counters *counters = &report->counters[direction];
+	const struct bwctl_flow_counters *total = &counters->total;
 	char packets[UNITS_TEXT], why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
-	bool paces = mode == BWCTL_MODE_PACE || total.paced.packets;
 
 	printf("\n");
 	command_print_limit(&report->policy, direction, mode, why);
@@ -150,24 +263,17 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	else if (mode == BWCTL_MODE_PACE && *why)
 		printf("         %sthe next \"bwctl set\" or \"bwctl load\" polices: %s%s\n",
 		       look(RED), why, look(NORMAL));
-	printf("  %s%-8s %13s %16s %13s %16s", look(BOLD), "class", "passed", "bytes", "dropped",
-	       "bytes");
-	if (paces)
-		printf(" %13s %9s %9s", "paced", "mean wait", "longest");
-	printf("%s\n", look(NORMAL));
-	for (int class = 0; class < BWCTL_CLASSES; class++) {
-		if (!*report->policy.asked.classes[class].name)
-			continue;
-		sum = report_class(report, direction, class);
-		print_counters(policy_class_name(&report->policy.asked, class), &sum, paces);
-	}
-	print_counters("total", &total, paces);
-	if (total.marked.packets)
+	print_classes(&report->policy, direction);
+	print_table(report, direction, mode);
+	if (report_observes(report) && total->dropped.packets)
+		printf("  %s packets were dropped before, when it did not only observe\n",
+		       units_format_count(total->dropped.packets, packets));
+	if (total->marked.packets)
 		printf("  %s packets marked by ECN\n",
-		       units_format_count(total.marked.packets, packets));
-	if (report->counters[direction].contended.packets)
+		       units_format_count(total->marked.packets, packets));
+	if (counters->now.contended.packets)
 		printf("  %s packets of those dropped because CPUs contended for the clock\n",
-		       units_format_count(report->counters[direction].contended.packets, packets));
+		       units_format_count(counters->now.contended.packets, packets));
 }
 
 int cmd_show(const struct options *options, int count, char *words[])

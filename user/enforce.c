@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_table.h"
 #include "policy.h"
 #include "why.h"
 
@@ -189,6 +190,17 @@ static void fall_back(struct limiter *limiter, const struct bwctl_policy *previo
 	limiter_publish(limiter, policy, ignored);
 }
 
+/* What packets are looked up by, for the interfaces that are loaded and those that are about to be. */
+static int build_table(struct limiter *limiter, struct bwctl_policy *policy, char why[LOG_TEXT])
+{
+	static char slots[BWCTL_SLOTS][BWCTL_NAME];
+	int err;
+
+	limiter_slots(limiter, slots);
+	err = flow_table_build(&policy->asked, slots, BWCTL_SLOTS, &policy->table);
+	return err ? why_fail(why, err, "cannot build the flow table") : 0;
+}
+
 int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
 {
@@ -196,6 +208,8 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	static struct bwctl_policy published; /* too large for the stack */
 	int err = find_candidates(limiter, names, count, &candidates, why);
 
+	if (!err)
+		err = build_table(limiter, policy, why);
 	/*
 	 * A queue that goes before the policy is in force was watched under the former
 	 * one, so it is looked at once more after that. What goes later is noticed.

@@ -15,8 +15,8 @@
 
 /*
  * Puts policy in the place of previous (NULL: there is none), for the
- * interfaces that are loaded and those named, which are about to be. Its
- * requests and flow table are the caller's; all else is set here. A direction
+ * interfaces that are loaded and those named, which are about to be. What it
+ * was asked for is the caller's; all else is set here. A direction
  * paces if packets can wait on every interface. 0; or -errno and why, with the
  * former policy still in force: -EBUSY, -ENOENT or -EOPNOTSUPP when pacing was
  * demanded and cannot be had, -EINVAL for numbers that do not fit. Only when a queue is

@@ -7,7 +7,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -311,26 +310,19 @@ int hooks_remove_clsact(struct hooks_place *place)
 
 /* ---- when the notes are lost ---- */
 
-int hooks_remove_lost_links(const struct pins *pins)
+static bool is_link(const char *name)
 {
-	DIR *entries = opendir(pins->directory);
-	char path[PINS_PATH], side[8];
 	unsigned long long inode;
 	unsigned int ifindex;
-	struct dirent *entry;
-	int err = 0;
+	char side[8];
 
-	if (!entries)
-		return errno == ENOENT ? 0 : -errno;
-	while (!err && (entry = readdir(entries))) {
-		if (sscanf(entry->d_name, "link-%llu-%u-%7s", &inode, &ifindex, side) != 3 ||
-		    (strcmp(side, "ingress") && strcmp(side, "egress")))
-			continue;
-		snprintf(path, sizeof(path), "%s/%.63s", pins->directory, entry->d_name);
-		err = unlink(path) && errno != ENOENT ? -errno : 0;
-	}
-	closedir(entries);
-	return err;
+	return sscanf(name, "link-%llu-%u-%7s", &inode, &ifindex, side) == 3 &&
+	       (!strcmp(side, "ingress") || !strcmp(side, "egress"));
+}
+
+int hooks_remove_lost_links(const struct pins *pins)
+{
+	return pins_remove_named(pins, is_link);
 }
 
 static bool program_uses(__u32 program_id, __u32 map_id)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Maps, programs, the policy in force, the interfaces that are loaded.
+ * Maps, the policy in force, the interfaces that are loaded and their programs.
  *
  * Order is what keeps the promise: a policy is in place before anything is
  * attached, a new hook is attached before an old one goes, and a policy
@@ -20,22 +20,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bwctl.skel.h"
 #include "holder.h"
 #include "hooks.h"
 #include "netns.h"
 #include "pins.h"
 #include "policy.h"
-#include "watch.skel.h"
+#include "skeleton.h"
 #include "why.h"
 
 #define POLICY_PIN     "policy"
 #define POLICY_PIN_NEW "policy-new"
-#define HOLD_PIN       "hold"  /* the program of the IFB */
-#define LEAD_PIN       "lead"  /* and that of the filter that leads there, on older kernels */
-#define WATCH_PIN      "watch" /* the links of those that watch over queues */
-#define WATCH_DOWN_PIN "watch-down"
-#define WARNINGS       65536
 
 /* How long a packet may still wait when its interface is unloaded. */
 #define DRAIN_MAX_NS (POLICY_HORIZON_MAX_NS + 500000000ULL)
@@ -56,42 +50,25 @@ static const char *const map_names[MAPS] = {
 	"policies", "clocks", "class_clocks", "leases", "counters", "fragments", "interfaces", "holders",
 };
 
+/* The programs of an interface that is going to be attached to. */
+struct prepared {
+	struct bwctl_interface_key key;
+	char name[BWCTL_NAME];
+	uint32_t slot;
+	struct skeleton_programs programs;
+};
+
 struct limiter {
 	struct pins pins;
 	bool fresh; /* nothing was pinned when we got the lock: to be removed if it comes to nothing */
 	int map_fd[MAPS];
 	int hold_fd, lead_fd; /* programs of the IFB and of the way there; -1: none */
 	bool is_watched;
-	struct bwctl_bpf *skeleton; /* only when it was opened to create */
+	struct prepared *prepared;
+	size_t prepared_count;
 	uint64_t netns_inode;
 	bool has_left_sizes;
 };
-
-/*
- * libbpf's messages. Warnings are kept, because a program that the verifier
- * refuses is explained there and nowhere else.
- */
-static char warnings[WARNINGS];
-static size_t warnings_length;
-
-static int libbpf_message(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	va_list again;
-	int length;
-
-	va_copy(again, arguments);
-	if (level == LIBBPF_WARN && warnings_length < sizeof(warnings)) {
-		length = vsnprintf(warnings + warnings_length, sizeof(warnings) - warnings_length,
-				   format, again);
-		if (length > 0)
-			warnings_length += (size_t)length;
-		if (warnings_length >= sizeof(warnings))
-			warnings_length = sizeof(warnings) - 1;
-	}
-	va_end(again);
-	log_debug(format, arguments);
-	return 0;
-}
 
 /* ---- maps and programs ---- */
 
@@ -235,73 +212,17 @@ static bool kernel_is_older_than(unsigned int major, unsigned int minor, struct 
 	return has_major < major || (has_major == major && has_minor < minor);
 }
 
-/* Maps that are pinned are used, others made and pinned. */
-static int pin_maps(const struct limiter *limiter, const struct bpf_object_skeleton *parts,
-		    char why[LOG_TEXT])
-{
-	for (int i = 0; i < parts->map_cnt; i++) {
-		char path[PINS_PATH];
-		int err;
-
-		pins_path(&limiter->pins, parts->maps[i].name, path);
-		err = bpf_map__set_pin_path(*parts->maps[i].map, path);
-		if (err)
-			return why_fail(why, err, "cannot pin '%s'", path);
-	}
-	return 0;
-}
-
-/* Pins a program or link, in the place of a former one: there is always one of the two. */
-static int pin_over(const struct limiter *limiter, int fd, const char *name)
-{
-	char new_name[PINS_PATH], new_path[PINS_PATH], path[PINS_PATH];
-
-	snprintf(new_name, sizeof(new_name), "%s-new", name);
-	pins_path(&limiter->pins, new_name, new_path);
-	pins_path(&limiter->pins, name, path);
-	if (unlink(new_path) && errno != ENOENT)
-		return -errno;
-	return bpf_obj_pin(fd, new_path) || rename(new_path, path) ? -errno : 0;
-}
-
-/*
- * The programs that watch over queues. A kernel that cannot have them polices,
- * so that a failure is no error, but worth a note.
- */
-static void load_watch(struct limiter *limiter)
-{
-	struct watch_bpf *watch = watch_bpf__open();
-	char why[LOG_TEXT] = "";
-	int err;
-
-	if (!watch)
-		return;
-	err = pin_maps(limiter, watch->skeleton, why);
-	if (!err)
-		err = watch_bpf__load(watch);
-	if (!err)
-		err = watch_bpf__attach(watch);
-	if (!err)
-		err = pin_over(limiter, bpf_link__fd(watch->links.bwctl_watch_down),
-			       WATCH_DOWN_PIN);
-	if (!err)
-		err = pin_over(limiter, bpf_link__fd(watch->links.bwctl_watch), WATCH_PIN);
-	if (err)
-		log_note("queues cannot be watched (%s): no pacing", strerror(-err));
-	watch_bpf__destroy(watch);
-}
-
 /* What other commands need to let packets wait. */
 static void find_holding(struct limiter *limiter)
 {
 	char path[PINS_PATH];
 	int fd;
 
-	pins_path(&limiter->pins, HOLD_PIN, path);
+	pins_path(&limiter->pins, SKELETON_HOLD_PIN, path);
 	limiter->hold_fd = bpf_obj_get(path);
-	pins_path(&limiter->pins, LEAD_PIN, path);
+	pins_path(&limiter->pins, SKELETON_LEAD_PIN, path);
 	limiter->lead_fd = bpf_obj_get(path);
-	pins_path(&limiter->pins, WATCH_PIN, path);
+	pins_path(&limiter->pins, SKELETON_WATCH_PIN, path);
 	fd = bpf_obj_get(path);
 	limiter->is_watched = fd >= 0;
 	if (fd >= 0)
@@ -317,54 +238,6 @@ static bool is_led(void)
 	struct utsname kernel;
 
 	return kernel_is_older_than(6, 6, &kernel);
-}
-
-static int load_programs(struct limiter *limiter, char why[LOG_TEXT])
-{
-	struct utsname kernel;
-	bool can_hold;
-	int err;
-
-	warnings_length = 0;
-	warnings[0] = '\0';
-	limiter->skeleton = bwctl_bpf__open();
-	if (!limiter->skeleton)
-		return why_fail(why, -errno, "cannot open the BPF programs");
-	err = pin_maps(limiter, limiter->skeleton->skeleton, why);
-	if (err)
-		return err;
-	/* Since Linux 5.18. Without it a time of departure would be taken for one of arrival. */
-	can_hold = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_set_tstamp,
-					   NULL) == 1;
-	bpf_program__set_autoload(limiter->skeleton->progs.bwctl_hold, can_hold);
-	bpf_program__set_autoload(limiter->skeleton->progs.bwctl_lead, can_hold && is_led());
-	log_note("loading the programs; maps in '%s'", limiter->pins.directory);
-	err = bwctl_bpf__load(limiter->skeleton);
-	if (!err) {
-		if (can_hold)
-			err = pin_over(limiter,
-				       bpf_program__fd(limiter->skeleton->progs.bwctl_hold),
-				       HOLD_PIN);
-		if (!err && can_hold && is_led())
-			err = pin_over(limiter,
-				       bpf_program__fd(limiter->skeleton->progs.bwctl_lead),
-				       LEAD_PIN);
-		if (err)
-			return why_fail(why, err, "cannot pin a program in '%s'",
-					limiter->pins.directory);
-		load_watch(limiter);
-		return 0;
-	}
-	if (err == -EPERM)
-		return why_fail(why, err, "cannot load the BPF programs");
-	/* The clock needs compare-and-swap in BPF (commit 5ffa25502b5a, Linux 5.12). */
-	if (kernel_is_older_than(5, 12, &kernel))
-		return why_refuse(
-			why, err,
-			"cannot load the BPF programs: Linux 5.12 or newer is needed, this is %s",
-			kernel.release);
-	log_verbatim(warnings);
-	return why_fail(why, err, "cannot load the BPF programs");
 }
 
 /* A limiter that this process began to make and could not finish leaves nothing. */
@@ -445,7 +318,7 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	for (int i = 0; i < MAPS; i++)
 		limiter->map_fd[i] = -1;
 	limiter->hold_fd = limiter->lead_fd = -1;
-	libbpf_set_print(libbpf_message);
+	skeleton_hear();
 	err = pins_take(&limiter->pins, pin_dir, why);
 	if (err)
 		goto out;
@@ -478,7 +351,7 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	if (err)
 		goto out;
 	if (access == LIMITER_CREATE) {
-		err = load_programs(limiter, why);
+		err = skeleton_load_shared(&limiter->pins, is_led(), why);
 		if (!err) {
 			close_maps(limiter);
 			err = open_maps(limiter, why);
@@ -499,7 +372,9 @@ void limiter_close(struct limiter *limiter)
 {
 	if (!limiter)
 		return;
-	bwctl_bpf__destroy(limiter->skeleton);
+	for (size_t i = 0; i < limiter->prepared_count; i++)
+		skeleton_close(&limiter->prepared[i].programs);
+	free(limiter->prepared);
 	close_maps(limiter);
 	if (limiter->hold_fd >= 0)
 		close(limiter->hold_fd);
@@ -573,35 +448,6 @@ static int settle_pins(const struct limiter *limiter)
 	return rename(new_path, path) ? -errno : 0;
 }
 
-int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT])
-{
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
-	char new_path[PINS_PATH];
-	__u32 zero = 0;
-	int err, fd;
-
-	pins_path(&limiter->pins, POLICY_PIN_NEW, new_path);
-	err = settle_pins(limiter);
-	if (err)
-		return why_fail(why, err, "cannot name the policy in force");
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy), 1,
-			    &options);
-	if (fd < 0)
-		return why_fail(why, -errno, "cannot make a policy map");
-	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd) ||
-	    bpf_obj_pin(fd, new_path))
-		err = why_fail(why, -errno, "cannot write the policy");
-	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
-	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
-		err = why_fail(why, -errno, "cannot put the policy in force");
-	close(fd);
-	if (!err)
-		log_note("policy %llu is in force", (unsigned long long)policy->generation);
-	/* In force from here on, or not at all: what is left is only a name. */
-	settle_pins(limiter);
-	return err;
-}
-
 int limiter_possible_cpus(void)
 {
 	return libbpf_num_possible_cpus();
@@ -643,55 +489,154 @@ bool limiter_has_lost_queue(struct limiter *limiter, const struct bwctl_policy *
 	       clock.lost_generation == policy->generation;
 }
 
-static void add_tally(struct bwctl_tally *sum, const struct bwctl_tally *tally)
+/*
+ * By namespace and index, as links are. Written into by the programs of that
+ * interface alone.
+ */
+static void counters_pin(const struct bwctl_interface_key *key, char ret_name[64])
 {
-	sum->packets += tally->packets;
-	sum->bytes += tally->bytes;
+	snprintf(ret_name, 64, "counters-%llu-%u", (unsigned long long)key->netns_inode,
+		 key->ifindex);
 }
 
-void limiter_add_counters(struct bwctl_flow_counters *sum,
-			  const struct bwctl_flow_counters *counters)
+static bool is_counters_pin(const char *name)
 {
-	add_tally(&sum->passed, &counters->passed);
-	add_tally(&sum->dropped, &counters->dropped);
-	add_tally(&sum->paced, &counters->paced);
-	add_tally(&sum->marked, &counters->marked);
-	add_tally(&sum->would_drop, &counters->would_drop);
-	sum->delay_ns += counters->delay_ns;
-	if (sum->delay_max_ns < counters->delay_max_ns)
-		sum->delay_max_ns = counters->delay_max_ns;
+	unsigned long long inode;
+	unsigned int ifindex;
+	char more;
+
+	return sscanf(name, "counters-%llu-%u%c", &inode, &ifindex, &more) == 2;
 }
 
-int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],
+/* The map that an interface counts in: a file descriptor, or -errno; -ENOENT: none of this kind. */
+static int open_interface_counters(const struct limiter *limiter,
+				   const struct bwctl_interface_key *key)
+{
+	struct bpf_map_info info = {0};
+	__u32 length = sizeof(info);
+	char path[PINS_PATH], name[64];
+	int err, fd;
+
+	counters_pin(key, name);
+	pins_path(&limiter->pins, name, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -errno;
+	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
+	if (!err && (info.type != BPF_MAP_TYPE_PERCPU_ARRAY || info.max_entries != BWCTL_COUNTED ||
+		     info.value_size != sizeof(struct bwctl_interface_counters)))
+		err = -ENOENT;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int limiter_counters(struct limiter *limiter, struct counters ret_counters[BWCTL_DIRECTIONS],
 		     char why[LOG_TEXT])
 {
-	int err = 0, cpus = libbpf_num_possible_cpus();
-	struct bwctl_counters *each;
+	int err = counters_read(limiter->map_fd[MAP_COUNTERS], ret_counters);
 
-	if (cpus < 0)
-		return why_fail(why, cpus, "cannot tell the number of CPUs");
-	each = calloc((size_t)cpus, sizeof(*each));
-	if (!each)
-		return why_fail(why, -ENOMEM, "cannot read the counters");
-	memset(ret_counters, 0, BWCTL_DIRECTIONS * sizeof(*ret_counters));
-	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		struct bwctl_counters *sum = &ret_counters[direction];
+	return err ? why_fail(why, err, "cannot read the counters") : 0;
+}
 
-		if (bpf_map_lookup_elem(limiter->map_fd[MAP_COUNTERS], &direction, each)) {
-			err = why_fail(why, -errno, "cannot read the counters");
-			break;
+int limiter_interface_counters(struct limiter *limiter, const struct bwctl_interface_key *key,
+			       struct counters_interface ret_counters[BWCTL_DIRECTIONS],
+			       char why[LOG_TEXT])
+{
+	int fd = open_interface_counters(limiter, key);
+	int err = fd < 0 ? fd : counters_read_interface(fd, ret_counters);
+
+	if (fd >= 0)
+		close(fd);
+	return err ? why_fail(why, err, "cannot read the counters of an interface") : 0;
+}
+
+/* These classes and flows begin at zero, on each interface and altogether. */
+static int begin_counters(struct limiter *limiter, const struct counters_set *set)
+{
+	struct bwctl_interface_key key, *previous = NULL;
+	int fd, err = counters_begin(limiter->map_fd[MAP_COUNTERS], set);
+
+	while (!err && !bpf_map_get_next_key(limiter->map_fd[MAP_INTERFACES], previous, &key)) {
+		fd = open_interface_counters(limiter, &key);
+		if (fd >= 0) {
+			err = counters_begin_interface(fd, set);
+			close(fd);
+		} else if (fd != -ENOENT) {
+			err = fd;
 		}
-		for (int cpu = 0; cpu < cpus; cpu++) {
-			for (int flow = 0; flow < BWCTL_FLOWS; flow++)
-				limiter_add_counters(&sum->flows[flow], &each[cpu].flows[flow]);
-			add_tally(&sum->contended, &each[cpu].contended);
-			for (int class = 0; class < BWCTL_CLASSES; class++)
-				limiter_add_counters(&sum->classes[class], &each[cpu].classes[class]);
-			for (int i = 0; i < BWCTL_DELAY_BUCKETS; i++)
-				sum->delays[i] += each[cpu].delays[i];
-		}
+		previous = &key;
 	}
-	free(each);
+	return err;
+}
+
+/* What was asked for under the policy in force, or the last that was; free() it. NULL: nothing. */
+static struct bwctl_policy *last_policy(struct limiter *limiter)
+{
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	char ignored[LOG_TEXT];
+
+	if (!policy)
+		return NULL;
+	if (!limiter_policy(limiter, policy, ignored) ||
+	    !limiter_former_policy(limiter, policy, ignored))
+		return policy;
+	free(policy);
+	return NULL;
+}
+
+static int put_in_force(struct limiter *limiter, const struct bwctl_policy *policy,
+			char why[LOG_TEXT])
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_RDONLY_PROG);
+	char new_path[PINS_PATH];
+	__u32 zero = 0;
+	int err, fd;
+
+	pins_path(&limiter->pins, POLICY_PIN_NEW, new_path);
+	err = settle_pins(limiter);
+	if (err)
+		return why_fail(why, err, "cannot name the policy in force");
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "policy", sizeof(zero), sizeof(*policy), 1,
+			    &options);
+	if (fd < 0)
+		return why_fail(why, -errno, "cannot make a policy map");
+	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd) ||
+	    bpf_obj_pin(fd, new_path))
+		err = why_fail(why, -errno, "cannot write the policy");
+	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
+	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
+		err = why_fail(why, -errno, "cannot put the policy in force");
+	close(fd);
+	if (!err)
+		log_note("policy %llu is in force", (unsigned long long)policy->generation);
+	/* In force from here on, or not at all: what is left is only a name. */
+	settle_pins(limiter);
+	return err;
+}
+
+/*
+ * Numbers that nobody has in the policy in force are cleared before: until then nobody
+ * sees it. One that goes from one name to another still counts for the former until the
+ * next policy is in force, so that it is cleared after, when nobody can look yet.
+ */
+int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT])
+{
+	struct bwctl_policy *previous = last_policy(limiter);
+	struct counters_set set;
+	int err = 0;
+
+	if (previous && counters_newcomers(&previous->asked, &policy->asked, true, &set))
+		err = begin_counters(limiter, &set);
+	if (err)
+		why_fail(why, err, "cannot begin to count");
+	else
+		err = put_in_force(limiter, policy, why);
+	if (!err && previous && counters_newcomers(&previous->asked, &policy->asked, false, &set) &&
+	    begin_counters(limiter, &set))
+		log_hint("the counters of what is new include what had its number before");
+	free(previous);
 	return err;
 }
 
@@ -856,7 +801,11 @@ static int forget(struct limiter *limiter, struct hooks_place *place)
 {
 	struct holder_means means = means_of(limiter);
 	int err = holder_release(&means, place, place->key->netns_inode == limiter->netns_inode);
+	char name[64], ignored[LOG_TEXT];
 
+	counters_pin(place->key, name);
+	if (!err)
+		err = pins_remove(&limiter->pins, name, ignored);
 	if (!err && bpf_map_delete_elem(limiter->map_fd[MAP_INTERFACES], place->key) &&
 	    errno != ENOENT)
 		err = -errno;
@@ -909,27 +858,126 @@ int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_i
 	return 0;
 }
 
-static int program_for(const struct limiter *limiter, bool ethernet, enum bwctl_direction direction)
-{
-	struct bwctl_bpf *skeleton = limiter->skeleton;
-	struct bpf_program *program;
+/* ---- loading ---- */
 
-	if (direction == BWCTL_INGRESS)
-		program = ethernet ? skeleton->progs.bwctl_eth_in : skeleton->progs.bwctl_ip_in;
-	else
-		program = ethernet ? skeleton->progs.bwctl_eth_out : skeleton->progs.bwctl_ip_out;
-	return bpf_program__fd(program);
+static const struct prepared *find_prepared(const struct limiter *limiter,
+					    const struct bwctl_interface_key *key)
+{
+	for (size_t i = 0; i < limiter->prepared_count; i++)
+		if (!memcmp(&limiter->prepared[i].key, key, sizeof(*key)))
+			return &limiter->prepared[i];
+	return NULL;
+}
+
+void limiter_slots(struct limiter *limiter, char ret_names[BWCTL_SLOTS][BWCTL_NAME])
+{
+	struct bwctl_interface_key key, *previous = NULL;
+	struct bwctl_interface record;
+	char name[IF_NAMESIZE];
+
+	memset(ret_names, 0, (size_t)BWCTL_SLOTS * BWCTL_NAME);
+	while (!bpf_map_get_next_key(limiter->map_fd[MAP_INTERFACES], previous, &key)) {
+		previous = &key;
+		/* Without a name it is not loaded: what holds packets for it may be there already. */
+		if (bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], &key, &record) ||
+		    record.slot >= BWCTL_SLOTS || !record.name[0])
+			continue;
+		if (key.netns_inode != limiter->netns_inode || !if_indextoname(key.ifindex, name))
+			snprintf(name, sizeof(name), "%s", record.name);
+		snprintf(ret_names[record.slot], BWCTL_NAME, "%s", name);
+	}
+	for (size_t i = 0; i < limiter->prepared_count; i++)
+		memcpy(ret_names[limiter->prepared[i].slot], limiter->prepared[i].name, BWCTL_NAME);
+}
+
+/* The lowest number that no interface has. -ENOSPC when there is none. */
+static int free_slot(struct limiter *limiter)
+{
+	static char names[BWCTL_SLOTS][BWCTL_NAME];
+
+	limiter_slots(limiter, names);
+	for (int slot = 0; slot < BWCTL_SLOTS; slot++)
+		if (!names[slot][0])
+			return slot;
+	return -ENOSPC;
+}
+
+/* Loads an interface's programs, with the number and the counters it has, or new ones. */
+static int prepare(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
+		   bool ethernet, char why[LOG_TEXT])
+{
+	struct bwctl_interface record = record_of(limiter, key);
+	bool was_loaded = record.name[0];
+	int slot = was_loaded ? (int)record.slot : free_slot(limiter);
+	struct prepared *more, *next;
+	int err, fd = -1;
+
+	if (slot < 0)
+		return why_refuse(why, slot, "cannot load '%s': %d interfaces are loaded already",
+				  name, BWCTL_SLOTS);
+	more = realloc(limiter->prepared, (limiter->prepared_count + 1) * sizeof(*more));
+	if (!more)
+		return why_fail(why, -ENOMEM, "cannot load '%s'", name);
+	limiter->prepared = more;
+	next = &more[limiter->prepared_count];
+	*next = (struct prepared){.key = *key, .slot = (uint32_t)slot};
+	snprintf(next->name, sizeof(next->name), "%s", name);
+	if (was_loaded)
+		fd = open_interface_counters(limiter, key);
+	log_note("loading the programs of '%s'", name);
+	err = skeleton_load(&limiter->pins, next->slot, ethernet, fd, &next->programs, why);
+	if (!err)
+		limiter->prepared_count++;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int limiter_prepare(struct limiter *limiter, const char *name, char why[LOG_TEXT])
+{
+	struct bwctl_interface_key key;
+	int ethernet;
+
+	if (limiter_find(limiter, name, &key, why) || find_prepared(limiter, &key))
+		return 0;
+	ethernet = hooks_has_ethernet_header(name, why);
+	return ethernet < 0 ? 0 : prepare(limiter, &key, name, ethernet, why);
+}
+
+/* What an interface counts in gets its name, unless it has it: after the interface is on record. */
+static int pin_counters(const struct limiter *limiter, const struct prepared *prepared)
+{
+	int err, fd = open_interface_counters(limiter, &prepared->key);
+	struct bpf_map_info there = {0}, own = {0};
+	__u32 length = sizeof(there);
+	char path[PINS_PATH], name[64];
+
+	if (fd >= 0) {
+		err = bpf_obj_get_info_by_fd(fd, &there, &length) ||
+				      bpf_obj_get_info_by_fd(prepared->programs.counters_fd, &own,
+							     &length) ?
+			      -errno :
+			      0;
+		close(fd);
+		if (err || there.id == own.id)
+			return err;
+	}
+	counters_pin(&prepared->key, name);
+	pins_path(&limiter->pins, name, path);
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	return bpf_obj_pin(prepared->programs.counters_fd, path) ? -errno : 0;
 }
 
 /* Both directions on one kind of hook. */
-static int attach_both(const struct limiter *limiter, struct hooks_place *place,
-		       enum bwctl_hook hook, bool ethernet)
+static int attach_both(struct hooks_place *place, enum bwctl_hook hook,
+		       const struct prepared *prepared)
 {
 	int err = hooks_prepare(place, hook);
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
 		err = hooks_attach(place, direction, hook,
-				   program_for(limiter, ethernet, direction));
+				   prepared->programs.program_fd[direction]);
 	return err;
 }
 
@@ -963,6 +1011,7 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 	enum bwctl_hook other;
 	struct bwctl_interface record;
 	struct hooks_place place = place_of(limiter, key, &record);
+	const struct prepared *prepared;
 	int ethernet, err;
 	bool was_loaded;
 
@@ -978,15 +1027,36 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 			forget(limiter, &place);
 		return ethernet;
 	}
+	prepared = find_prepared(limiter, key);
+	if (!prepared) {
+		err = prepare(limiter, key, name, ethernet, why);
+		prepared = find_prepared(limiter, key);
+		if (err) {
+			record = before.record;
+			if (!was_loaded)
+				forget(limiter, &place);
+			return err;
+		}
+	}
 	look_at(limiter, &before);
 	record = before.record;
 	snprintf(record.name, sizeof(record.name), "%s", name);
+	record.slot = prepared->slot;
 
-	err = attach_both(limiter, &place, chosen, ethernet);
+	err = note_interface(&place);
+	if (!err)
+		err = pin_counters(limiter, prepared);
+	if (err) {
+		why_fail(why, err, "cannot note that '%s' is loaded", name);
+		if (!was_loaded)
+			forget(limiter, &place);
+		return err;
+	}
+	err = attach_both(&place, chosen, prepared);
 	/* Before 6.6 the kernel does not know this kind of link. */
 	if (err == -EINVAL && hook == BWCTL_HOOK_NONE) {
 		chosen = BWCTL_HOOK_CLSACT;
-		err = attach_both(limiter, &place, chosen, ethernet);
+		err = attach_both(&place, chosen, prepared);
 	}
 	if (err) {
 		if (err == -EBUSY && chosen == BWCTL_HOOK_CLSACT)
@@ -1045,11 +1115,18 @@ bool limiter_has_left_sizes(const struct limiter *limiter)
 
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 {
-	static const char *const other_pins[] = {POLICY_PIN,	 POLICY_PIN_NEW,
-						 HOLD_PIN,	 HOLD_PIN "-new",
-						 LEAD_PIN,	 LEAD_PIN "-new",
-						 WATCH_PIN,	 WATCH_PIN "-new",
-						 WATCH_DOWN_PIN, WATCH_DOWN_PIN "-new"};
+	static const char *const other_pins[] = {
+		POLICY_PIN,
+		POLICY_PIN_NEW,
+		SKELETON_HOLD_PIN,
+		SKELETON_HOLD_PIN "-new",
+		SKELETON_LEAD_PIN,
+		SKELETON_LEAD_PIN "-new",
+		SKELETON_WATCH_PIN,
+		SKELETON_WATCH_PIN "-new",
+		SKELETON_WATCH_DOWN_PIN,
+		SKELETON_WATCH_DOWN_PIN "-new",
+	};
 	struct holder_means means = means_of(limiter);
 	int err;
 
@@ -1060,6 +1137,10 @@ int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 	err = hooks_remove_lost_links(&limiter->pins);
 	if (err)
 		return why_fail(why, err, "cannot remove a link in '%s'", limiter->pins.directory);
+	err = pins_remove_named(&limiter->pins, is_counters_pin);
+	if (err)
+		return why_fail(why, err, "cannot remove counters in '%s'",
+				limiter->pins.directory);
 	for (size_t i = 0; i < MAPS + sizeof(other_pins) / sizeof(other_pins[0]); i++) {
 		err = pins_remove(&limiter->pins, i < MAPS ? map_names[i] : other_pins[i - MAPS],
 				  why);

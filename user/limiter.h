@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The only user of the skeleton and its maps; with hooks and pins, on which it
+ * The maps of a limiter. With skeleton, counters, hooks and pins, on which it
  * stands, the only user of libbpf. A limiter is what is pinned in one directory
  * of the BPF file system; it outlives every process. Interfaces are those of
  * the network namespace this process is in.
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "bwctl.h"
+#include "counters.h"
 #include "holder.h"
 #include "log.h"
 
@@ -66,7 +67,8 @@ int limiter_former_policy(struct limiter *limiter, struct bwctl_policy *ret_poli
 
 /*
  * Puts a policy in place of the one in force: one pointer swap. When it
- * returns, no program uses the former one any more.
+ * returns, no program uses the former one any more. Classes and flows whose names
+ * are new begin to count at zero, whoever had their numbers before.
  */
 int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT]);
 
@@ -77,13 +79,14 @@ int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, 
 bool limiter_has_lost_queue(struct limiter *limiter, const struct bwctl_policy *policy,
 			    enum bwctl_direction direction);
 
-/* Counters since the limiter was made, summed over CPUs, [direction]. */
-int limiter_counters(struct limiter *limiter, struct bwctl_counters ret_counters[BWCTL_DIRECTIONS],
+/* What was counted since the limiter was made, of all interfaces, [direction]. */
+int limiter_counters(struct limiter *limiter, struct counters ret_counters[BWCTL_DIRECTIONS],
 		     char why[LOG_TEXT]);
 
-/* Adds up counters of rows, or of CPUs. */
-void limiter_add_counters(struct bwctl_flow_counters *sum,
-			  const struct bwctl_flow_counters *counters);
+/* The same of one interface, since it was loaded. -ENOENT when it has not counted yet. */
+int limiter_interface_counters(struct limiter *limiter, const struct bwctl_interface_key *key,
+			       struct counters_interface ret_counters[BWCTL_DIRECTIONS],
+			       char why[LOG_TEXT]);
 
 /* CPUs the kernel may ever run, which is how many leases there can be. Positive, or -errno. */
 int limiter_possible_cpus(void);
@@ -121,6 +124,21 @@ uint32_t limiter_redirect_ifindex(const struct limiter *limiter);
 /* Super-packets of an interface of this network namespace: holder_fit(). */
 int limiter_fit(struct limiter *limiter, const struct bwctl_interface_key *key,
 		const uint32_t segments[BWCTL_DIRECTIONS]);
+
+/*
+ * Loads the programs of an interface that is about to be attached to, so that what
+ * the kernel refuses shows before anything is changed. A limiter opened with
+ * LIMITER_CREATE. 0 as well when there is no such interface, or it is of no kind that
+ * can be limited: limiter_attach() says so.
+ */
+int limiter_prepare(struct limiter *limiter, const char *name, char why[LOG_TEXT]);
+
+/*
+ * The names of the interfaces that are loaded, or prepared, each at its number
+ * (bwctl_interface.slot), empty where there is none. Those of other network
+ * namespaces have the names that they were loaded by.
+ */
+void limiter_slots(struct limiter *limiter, char ret_names[BWCTL_SLOTS][BWCTL_NAME]);
 
 /*
  * Attaches to both directions of an interface, or replaces the programs that

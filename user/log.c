@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static int verbosity;
 
@@ -38,6 +39,22 @@ void log_hint(const char *format, ...)
 	va_start(arguments, format);
 	log_line("hint: ", format, arguments);
 	va_end(arguments);
+}
+
+void log_progress(const char *format, ...)
+{
+	char text[LOG_TEXT] = "";
+	va_list arguments;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	va_start(arguments, format);
+	if (format)
+		vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	/* Over what is there, and the rest of that line away (ECMA-48, EL). */
+	fprintf(stderr, "\r%s\033[K", text);
+	fflush(stderr);
 }
 
 void log_note(const char *format, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The only writer to stderr. Errors are said once, by a command; everything
- * else is for -v.
+ * else is for -v, or for who waits at a terminal.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -19,6 +19,12 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A second line below an error: what to do. Said only where it is certain. */
 void log_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * What is being done, for people only: on a terminal, each in the place of the one
+ * before; NULL takes it away again. Nothing else may be said in between.
+ */
+void log_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, va_list arguments);

@@ -204,6 +204,25 @@ int pins_remove(const struct pins *pins, const char *name, char why[LOG_TEXT])
 	return 0;
 }
 
+int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name))
+{
+	DIR *entries = opendir(pins->directory);
+	const struct dirent *entry;
+	char path[PINS_PATH];
+	int err = 0;
+
+	if (!entries)
+		return errno == ENOENT ? 0 : -errno;
+	while (!err && (entry = readdir(entries))) {
+		if (strlen(entry->d_name) >= PINS_PATH - PINS_DIRECTORY || !is_meant(entry->d_name))
+			continue;
+		pins_path(pins, entry->d_name, path);
+		err = unlink(path) && errno != ENOENT ? -errno : 0;
+	}
+	closedir(entries);
+	return err;
+}
+
 int pins_remove_directory(const struct pins *pins, char why[LOG_TEXT])
 {
 	if (rmdir(pins->directory) && errno != ENOENT)

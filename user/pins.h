@@ -49,6 +49,9 @@ bool pins_is_empty(const struct pins *pins);
 /* Removes a pin, which may be gone already. 0, or -errno and why. */
 int pins_remove(const struct pins *pins, const char *name, char why[LOG_TEXT]);
 
+/* Removes every pin whose name is among those meant. 0 or -errno. */
+int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name));
+
 /* Removes the directory, which has to be empty. 0, or -errno and why. */
 int pins_remove_directory(const struct pins *pins, char why[LOG_TEXT]);
 

@@ -11,6 +11,27 @@
 #include "flow_table.h"
 #include "policy.h"
 
+/* An interface that a crash left half loaded has counted nothing. */
+static int read_interface_counters(struct limiter *limiter, struct report *report,
+				   char why[LOG_TEXT])
+{
+	int err = 0;
+
+	report->interface_counters =
+		calloc(report->interface_count + 1, sizeof(*report->interface_counters));
+	if (!report->interface_counters) {
+		snprintf(why, LOG_TEXT, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < report->interface_count && !err; i++) {
+		err = limiter_interface_counters(limiter, &report->interfaces[i].key,
+						 report->interface_counters[i], why);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	return err;
+}
+
 int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TEXT])
 {
 	struct report *report = calloc(1, sizeof(*report));
@@ -29,6 +50,8 @@ int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TE
 	if (!err)
 		err = limiter_interfaces(limiter, &report->interfaces, &report->interface_count,
 					 why);
+	if (!err)
+		err = read_interface_counters(limiter, report, why);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
 		report->lost_queue[direction] =
 			limiter_has_lost_queue(limiter, &report->policy, direction);
@@ -45,6 +68,7 @@ void report_free(struct report *report)
 {
 	if (!report)
 		return;
+	free(report->interface_counters);
 	free(report->interfaces);
 	free(report);
 }
@@ -54,22 +78,14 @@ bool report_is_loaded(const struct report *report)
 	return report->interface_count > 0;
 }
 
-struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_direction direction,
-					enum bwctl_class class)
+bool report_has_class(const struct report *report, uint32_t class)
 {
-	struct bwctl_flow_counters sum = {0};
-
-	limiter_add_counters(&sum, &report->counters[direction].classes[class]);
-	return sum;
+	return class < BWCTL_BUILTIN_CLASSES || *report->policy.asked.classes[class].name;
 }
 
-struct bwctl_flow_counters report_total(const struct report *report, enum bwctl_direction direction)
+bool report_observes(const struct report *report)
 {
-	struct bwctl_flow_counters sum = {0};
-
-	for (int class = 0; class < BWCTL_CLASSES; class++)
-		limiter_add_counters(&sum, &report->counters[direction].classes[class]);
-	return sum;
+	return report->policy.observe;
 }
 
 const char *report_hook_name(enum bwctl_hook hook)
@@ -120,11 +136,12 @@ static json_t *integer_or_null(uint64_t value, bool is_null)
 	return is_null ? json_null() : json_integer((json_int_t)value);
 }
 
-/* Of a row, a class or a direction. */
+/* Of a row, a class, an interface or a direction. */
 static json_t *counters_json(const struct bwctl_flow_counters *counters)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:f, s:f}", "passed", tally_json(&counters->passed),
-			 "dropped", tally_json(&counters->dropped), "paced",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:f}", "passed",
+			 tally_json(&counters->passed), "dropped", tally_json(&counters->dropped),
+			 "would_drop", tally_json(&counters->would_drop), "paced",
 			 tally_json(&counters->paced), "marked", tally_json(&counters->marked),
 			 "delay_seconds_sum", (double)counters->delay_ns / 1e9, "delay_seconds_max",
 			 (double)counters->delay_max_ns / 1e9);
@@ -148,68 +165,117 @@ static json_t *delays_json(const struct bwctl_counters *counters)
 	return buckets;
 }
 
+/* What is in force for a class, and what was counted of it. */
+static json_t *class_json(const struct report *report, enum bwctl_direction direction,
+			  uint32_t class)
+{
+	const struct bwctl_policy *policy = &report->policy;
+	const struct bwctl_class_request *request = &policy->asked.classes[class];
+	const struct bwctl_promise *promise = &policy->class_promise[direction][class];
+	uint64_t limit = policy_class_limit(policy, class, direction);
+	json_t *object = json_pack(
+		"{s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "priority",
+		policy_priority_name(request->priority), "exempt", request->exempt,
+		"limit_bits_per_second", integer_or_null(limit, !limit), "reserve_bits_per_second",
+		integer_or_null(request->reserve_bits_s, !request->reserve_bits_s),
+		"rate_bits_per_second",
+		integer_or_null(policy->class_meter[direction][class].rate_bits_s, !limit),
+		"bound_bytes", integer_or_null(promise->bound_bytes, !limit), "window_seconds",
+		limit ? json_real((double)promise->window_ns / 1e9) : json_null());
+
+	json_object_update_new(object,
+			       counters_json(&report->counters[direction].now.classes[class]));
+	return object;
+}
+
+/* What the direction does, and if it only observes, what it would. */
+static const char *mode_name(const struct report *report, enum bwctl_mode mode)
+{
+	return policy_mode_name(report_observes(report) ? BWCTL_MODE_OBSERVE : mode);
+}
+
 static json_t *direction_json(const struct report *report, enum bwctl_direction direction)
 {
 	const struct bwctl_policy *policy = &report->policy;
 	const struct bwctl_meter *meter = &policy->meter[direction];
 	const struct bwctl_promise *promise = &policy->promise[direction];
-	struct bwctl_flow_counters total = report_total(report, direction);
+	const struct counters *counters = &report->counters[direction];
 	bool unlimited = !meter->rate_bits_s;
 	json_t *classes = json_object(), *object;
 	char why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
 
-	for (int class = 0; class < BWCTL_CLASSES; class ++) {
-		struct bwctl_flow_counters sum = report_class(report, direction, class);
-
-		json_object_set_new(classes, policy_class_name(&report->policy.asked, class), counters_json(&sum));
-	}
-	object = json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:s, s:o, s:o}",
-			   "limit_bits_per_second",
-			   integer_or_null(policy->asked.request[direction].limit_bits_s, unlimited),
-			   "rate_bits_per_second", integer_or_null(meter->rate_bits_s, unlimited),
-			   "burst_bytes", integer_or_null(promise->burst_bytes, unlimited),
-			   "bound_bytes", integer_or_null(promise->bound_bytes, unlimited),
-			   "window_seconds", (double)promise->window_ns / 1e9, "overhead_bytes",
-			   (json_int_t)meter->overhead_bytes, "mode", policy_mode_name(mode),
-			   "mode_requested", policy_mode_name(policy->asked.request[direction].mode),
-			   "mode_reason", *why ? json_string(why) : json_null(), "horizon_seconds",
-			   meter->horizon_ns[0] ?
-				   json_real((double)meter->horizon_ns[BWCTL_LEVEL_RESERVED] / 1e9) :
-				   json_null());
-	json_object_update_new(object, counters_json(&total));
-	json_object_set_new(object, "contended",
-			    tally_json(&report->counters[direction].contended));
-	json_object_set_new(object, "delays", delays_json(&report->counters[direction]));
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (report_has_class(report, class))
+			json_object_set_new(classes, policy_class_name(&policy->asked, class),
+					    class_json(report, direction, class));
+	object = json_pack(
+		"{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:s?, s:s, s:o, s:o}", "limit_bits_per_second",
+		integer_or_null(policy_limit(policy, direction), unlimited), "rate_bits_per_second",
+		integer_or_null(meter->rate_bits_s, unlimited), "burst_bytes",
+		integer_or_null(promise->burst_bytes, unlimited), "bound_bytes",
+		integer_or_null(promise->bound_bytes, unlimited), "window_seconds",
+		(double)promise->window_ns / 1e9, "overhead_bytes",
+		(json_int_t)meter->overhead_bytes, "mode", mode_name(report, mode), "observes",
+		report_observes(report) ? policy_mode_name(mode) : NULL, "mode_requested",
+		policy_mode_name(policy->asked.request[direction].mode), "mode_reason",
+		*why ? json_string(why) : json_null(), "horizon_seconds",
+		meter->horizon_ns[0] ?
+			json_real((double)meter->horizon_ns[BWCTL_LEVEL_RESERVED] / 1e9) :
+			json_null());
+	json_object_update_new(object, counters_json(&counters->total));
+	json_object_set_new(object, "contended", tally_json(&counters->now.contended));
+	json_object_set_new(object, "delays", delays_json(&counters->now));
 	json_object_set_new(object, "classes", classes);
 	return object;
 }
 
-static json_t *hook_json(const struct report *report, const struct limiter_interface *interface,
-			 enum bwctl_direction direction)
+/* One direction of an interface: how it is attached, and what came by there. */
+static json_t *hook_json(const struct report *report, size_t number, enum bwctl_direction direction)
 {
-	const char *hook = report_hook_name(interface->hook[direction]);
+	const char *hook = report_hook_name(report->interfaces[number].hook[direction]);
 	char why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
+	json_t *object = json_pack("{s:s?, s:s?}", "hook", hook, "mode",
+				   hook ? mode_name(report, mode) : NULL);
 
-	return json_pack("{s:s?, s:s?}", "hook", hook, "mode",
-			 hook ? policy_mode_name(mode) : NULL);
+	json_object_update_new(object,
+			       counters_json(&report->interface_counters[number][direction].total));
+	return object;
+}
+
+static json_t *interface_classes_json(const struct report *report, size_t number,
+				      enum bwctl_direction direction)
+{
+	const struct counters_interface *counters = &report->interface_counters[number][direction];
+	json_t *classes = json_object();
+
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (report_has_class(report, class))
+			json_object_set_new(classes,
+					    policy_class_name(&report->policy.asked, class),
+					    counters_json(&counters->now.classes[class]));
+	return classes;
+}
+
+static json_t *interface_json(const struct report *report, size_t number)
+{
+	const struct limiter_interface *interface = &report->interfaces[number];
+
+	return json_pack("{s:s, s:I, s:o, s:o, s:{s:o, s:o}}", "name", interface->name, "ifindex",
+			 (json_int_t)interface->key.ifindex, "ingress",
+			 hook_json(report, number, BWCTL_INGRESS), "egress",
+			 hook_json(report, number, BWCTL_EGRESS), "classes", "ingress",
+			 interface_classes_json(report, number, BWCTL_INGRESS), "egress",
+			 interface_classes_json(report, number, BWCTL_EGRESS));
 }
 
 json_t *report_json(const struct report *report)
 {
 	json_t *interfaces = json_array();
 
-	for (size_t i = 0; i < report->interface_count; i++) {
-		const struct limiter_interface *interface = &report->interfaces[i];
-
-		json_array_append_new(
-			interfaces,
-			json_pack("{s:s, s:I, s:o, s:o}", "name", interface->name, "ifindex",
-				  (json_int_t)interface->key.ifindex, "ingress",
-				  hook_json(report, interface, BWCTL_INGRESS), "egress",
-				  hook_json(report, interface, BWCTL_EGRESS)));
-	}
+	for (size_t i = 0; i < report->interface_count; i++)
+		json_array_append_new(interfaces, interface_json(report, i));
 	if (!report_is_loaded(report))
 		return json_pack("{s:s, s:o, s:n, s:n}", "version", BWCTL_VERSION, "interfaces",
 				 interfaces, "ingress", "egress");
@@ -218,26 +284,37 @@ json_t *report_json(const struct report *report)
 			 direction_json(report, BWCTL_EGRESS));
 }
 
+const char *report_flow_name(const struct report *report, uint32_t row)
+{
+	return row < BWCTL_FLOW_ROWS ? report->policy.asked.flows[row].name : NULL;
+}
+
+uint32_t report_next_row(const struct report *report, uint32_t row)
+{
+	return row >= report->policy.asked.flow_count && row < BWCTL_FLOW_OTHER ? BWCTL_FLOW_OTHER :
+										  row;
+}
+
 json_t *report_flows_json(const struct report *report)
 {
 	const struct bwctl_flow_table *table = &report->policy.table;
 	const struct bwctl_asked *asked = &report->policy.asked;
 	json_t *flows = json_array();
+	uint32_t row = report_is_loaded(report) ? report_next_row(report, 0) : BWCTL_FLOWS;
 
-	for (int row = 0; row < BWCTL_FLOWS && report_is_loaded(report); row++) {
-		if (row >= (int)asked->flow_count && row < BWCTL_FLOW_OTHER)
-			continue;
+	for (; row < BWCTL_FLOWS; row = report_next_row(report, row + 1)) {
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-			const struct bwctl_flow_counters *seen =
-				&report->counters[direction].flows[table->counter[row]];
 			char text[FLOW_TABLE_TEXT];
-
-			json_t *flow = json_pack("{s:s, s:s, s:s}", "class",
-						 policy_class_name(&report->policy.asked, table->class[row]), "direction",
-						 policy_direction_name(direction), "flow",
+			json_t *flow = json_pack("{s:s?, s:s, s:s, s:s}", "name",
+						 report_flow_name(report, row), "class",
+						 policy_class_name(asked, table->class[row]),
+						 "direction", policy_direction_name(direction),
+						 "flow",
 						 flow_table_format(asked, row, direction, text));
 
-			json_object_update_new(flow, counters_json(seen));
+			json_object_update_new(
+				flow, counters_json(&report->counters[direction]
+							     .now.flows[table->counter[row]]));
 			json_array_append_new(flows, flow);
 		}
 	}

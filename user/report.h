@@ -9,14 +9,16 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bwctl.h"
 #include "limiter.h"
 
 struct report {
 	struct bwctl_policy policy; /* all zero when nothing is loaded */
-	struct bwctl_counters counters[BWCTL_DIRECTIONS];
+	struct counters counters[BWCTL_DIRECTIONS];
 	struct limiter_interface *interfaces;
+	struct counters_interface (*interface_counters)[BWCTL_DIRECTIONS]; /* of each of them */
 	size_t interface_count;
 	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
 };
@@ -31,23 +33,30 @@ void report_free(struct report *report);
 /* Whether there is a limiter at all. */
 bool report_is_loaded(const struct report *report);
 
-/* Sums over the rows of a class, in one direction. */
-struct bwctl_flow_counters report_class(const struct report *report, enum bwctl_direction direction,
-					enum bwctl_class class);
-struct bwctl_flow_counters report_total(const struct report *report,
-					enum bwctl_direction direction);
+/* Whether there is such a class. */
+bool report_has_class(const struct report *report, uint32_t class);
 
 /*
  * What one direction does with packets over the limit, now: BWCTL_MODE_PACE, or
  * BWCTL_MODE_POLICE and why it does not pace, empty if that was asked for. Where it
- * paces and the next policy will not, ret_why is why, otherwise empty.
+ * paces and the next policy will not, ret_why is why, otherwise empty. Where nothing
+ * is done about them (report_observes()), it is what would be.
  */
 enum bwctl_mode report_mode(const struct report *report, enum bwctl_direction direction,
 			    char ret_why[LOG_TEXT]);
 
+/* Whether packets over the limit are only counted. */
+bool report_observes(const struct report *report);
+
 /* The interface that other programs use; docs/bwctl.8 describes it. NULL when out of memory. */
 json_t *report_json(const struct report *report);
 json_t *report_flows_json(const struct report *report);
+
+/* The rows of the flow table that there are: the first from row on, BWCTL_FLOWS behind the last. */
+uint32_t report_next_row(const struct report *report, uint32_t row);
+
+/* NULL for those that are always there. */
+const char *report_flow_name(const struct report *report, uint32_t row);
 
 const char *report_hook_name(enum bwctl_hook hook);
 

@@ -354,28 +354,44 @@ refuse_settings() {
 	expect 'names' '["egress","ingress","interfaces","version"]' "$(json keys)"
 	expect 'interfaces' "$(ip -j link show cli0 | jq -c -S '[{name: .[].ifname, ifindex: .[].ifindex,
 		ingress: {hook: env.HOOK, mode: "police"}, egress: {hook: env.HOOK, mode: "police"}}]')" \
-		"$(json .interfaces)"
+		"$(json '.interfaces | map({name, ifindex, ingress: (.ingress | {hook, mode}),
+			egress: (.egress | {hook, mode})})')"
 	jq -e "
 		def tally: map_values(type) == $tally;
-		def counters: [\"passed\", \"dropped\", \"paced\", \"marked\",
+		def counters: [\"passed\", \"dropped\", \"would_drop\", \"paced\", \"marked\",
 			\"delay_seconds_sum\", \"delay_seconds_max\"];
-		def sums: (.passed, .dropped, .paced, .marked | tally)
-			and (.delay_seconds_sum, .delay_seconds_max | type == \"number\");
-		[.ingress, .egress] | all(
+		def sums: ([.passed, .dropped, .would_drop, .paced, .marked] | all(tally))
+			and ([.delay_seconds_sum, .delay_seconds_max] | all(type == \"number\"));
+		def names: [\"ui\", \"admin\", \"api\", \"ssh\", \"telnet\", \"icmp\", \"other\",
+			\"control\"];
+		(.interfaces | all(
+			keys == [\"classes\", \"egress\", \"ifindex\", \"ingress\", \"name\"]
+			and ([.ingress, .egress] | all(keys == ([\"hook\", \"mode\"] + counters | sort) and sums))
+			and (.classes | keys == [\"egress\", \"ingress\"]
+				and all(.[]; keys == (names | sort)
+					and all(.[]; keys == (counters | sort) and sums)))))
+		and ([.ingress, .egress] | all(
 			keys == ([\"limit_bits_per_second\", \"rate_bits_per_second\", \"burst_bytes\",
 				\"bound_bytes\", \"window_seconds\", \"overhead_bytes\", \"mode\",
-				\"mode_requested\", \"mode_reason\", \"horizon_seconds\", \"contended\",
-				\"delays\", \"classes\"] + counters | sort)
+				\"mode_requested\", \"mode_reason\", \"observes\", \"horizon_seconds\",
+				\"contended\", \"delays\", \"classes\"] + counters | sort)
 			and .limit_bits_per_second == 50000000 and .window_seconds == 2
 			and .overhead_bytes == 24 and .mode == \"police\" and .mode_requested == \"police\"
-			and .mode_reason == null and .horizon_seconds == null
+			and .mode_reason == null and .observes == null and .horizon_seconds == null
 			and sums and (.contended | tally)
 			and (.delays | length == 12 and .[0].up_to_seconds == 0.001
 				and .[-1].up_to_seconds == null
 				and all(.[]; keys == [\"packets\", \"up_to_seconds\"]))
-			and (.classes | keys == ([\"ui\", \"admin\", \"api\", \"ssh\", \"telnet\", \"icmp\",
-				\"other\", \"control\"] | sort)
-				and all(.[]; keys == (counters | sort) and sums)))
+			and (.classes | keys == (names | sort)
+				and all(.[]; keys == ([\"priority\", \"exempt\", \"limit_bits_per_second\",
+					\"reserve_bits_per_second\", \"rate_bits_per_second\", \"bound_bytes\",
+					\"window_seconds\"] + counters | sort) and sums
+					and .exempt == false
+					and ([.limit_bits_per_second, .reserve_bits_per_second,
+						.rate_bits_per_second, .bound_bytes, .window_seconds]
+						| all(. == null)))
+				and ([.control, .ui, .admin, .icmp] | all(.priority == \"high\"))
+				and ([.ssh, .telnet, .api, .other] | all(.priority == \"normal\")))))
 	" "$BATS_TEST_TMPDIR/json"
 	# The promise: r * W + B is no more than limit * W, and r is not needlessly low.
 	jq -e '[.ingress, .egress] | all(
@@ -412,7 +428,8 @@ refuse_settings() {
 	bwctl_says flows --json
 	jq -e '.flows | length > 10 and all(
 		keys == ["class", "delay_seconds_max", "delay_seconds_sum", "direction", "dropped",
-			"flow", "marked", "paced", "passed"]
+			"flow", "marked", "name", "paced", "passed", "would_drop"]
+		and (.name == null) == (.class == "other" or .class == "control")
 		and (.direction | . == "ingress" or . == "egress"))' <<<"$output"
 }
 

@@ -159,6 +159,152 @@ difference() {
 	done
 }
 
+# of_interface INTERFACE DIRECTION: [packets, bytes] that passed there and are not control traffic
+of_interface() {
+	rig_bwctl show --json | jq -c --arg name "$1" --arg direction "$2" '.interfaces[] |
+		select(.name == $name) | .classes[$direction] | [.ssh, .other, .icmp] | map(.passed) |
+		[(map(.packets) | add), (map(.bytes) | add)]'
+}
+
+# interfaces_add_up: in each direction, by class and altogether, the interfaces are the whole
+interfaces_add_up() {
+	rig_bwctl show --json | jq -e '
+		def sum(f): map(f) | [(map(.packets) | add), (map(.bytes) | add)];
+		def pair: [.packets, .bytes];
+		. as $all | ["ingress", "egress"] | all(. as $direction |
+			all("passed", "dropped", "would_drop", "paced", "marked"; . as $what |
+				($all.interfaces | sum(.[$direction][$what])) == ($all[$direction][$what] | pair)
+				and all($all[$direction].classes | keys[]; . as $class |
+					($all.interfaces | sum(.classes[$direction][$class][$what])) ==
+						($all[$direction].classes[$class][$what] | pair))))'
+}
+
+@test "two interfaces: each counts what crosses it, and together they are the whole" {
+	local name pair way
+	rig_offloads off
+	rig_bwctl unload
+	rig_bwctl load eth0 inside0
+	rig_bwctl set 20mbit
+	rig_sink sink-far far 9000
+	rig_sink sink-inside inside 9000
+	for name in far inside; do
+		rig_capture "out-$name" "$name" eth0
+		rig_capture "in-$name" "$name" eth0 -Q out
+	done
+	rig_flow ssh far inside to "$RIG_FAR4" port 22 seconds 2 bitrate 5M
+	# To one alone, and from one alone.
+	rig_in appliance ping -q -n -c 7 -i 0.1 -s 1000 "$RIG_INSIDE4"
+	rig_in far ping -q -n -c 5 -i 0.1 -s 100 "$RIG_APPLIANCE6"
+	rig_flow_wait ssh
+	sleep 0.5
+	rig_capture_stop out-far in-far out-inside in-inside
+	for pair in eth0:far inside0:inside; do
+		for way in egress:out ingress:in; do
+			same "${pair%:*} ${way%:*}" "$(captured "${way#*:}-${pair#*:}" \
+				'tcp port 22 or icmp or (icmp6 and ip6[40] >= 128 and ip6[40] <= 129)')" \
+				"$(of_interface "${pair%:*}" "${way%:*}")"
+		done
+	done
+	interfaces_add_up
+	# A flood of which most is dropped where it comes in.
+	rig_flood flood inside "$RIG_FAR4" 9000 80mbit 1
+	rig_flood_wait flood
+	rig_bwctl show --json | jq -e '.interfaces | map({(.name): .ingress.dropped.packets}) | add |
+		.inside0 > 1000 and .eth0 == 0'
+	interfaces_add_up
+}
+
+@test "another load and a change of hook keep the counters, unload takes those of the interface" {
+	rig_bwctl load inside0
+	rig_in appliance ping -q -n -c 4 -i 0.1 "$RIG_INSIDE4"
+	rig_in far ping -q -n -c 3 -i 0.1 "$RIG_APPLIANCE4"
+	icmp() {
+		rig_bwctl show --json | jq -c '[.egress.classes.icmp.passed.packets,
+			(.interfaces | map(.classes.egress.icmp.passed.packets))]'
+	}
+	same 'icmp' '[7,[3,4]]' "$(icmp)"
+	rig_bwctl load inside0 eth0
+	same 'icmp, loaded again' '[7,[3,4]]' "$(icmp)"
+	rig_bwctl load --hook clsact inside0
+	rig_in appliance ping -q -n -c 2 -i 0.1 "$RIG_INSIDE4"
+	same 'icmp, by another hook' '[9,[3,6]]' "$(icmp)"
+	rig_bwctl set 40mbit
+	rig_bwctl unload inside0
+	same 'icmp, unloaded from one' '[9,[3]]' "$(icmp)"
+	rig_bwctl load inside0
+	rig_in appliance ping -q -n -c 1 "$RIG_INSIDE4"
+	same 'icmp, and loaded there anew' '[10,[3,1]]' "$(icmp)"
+}
+
+# An IPv4 packet with a UDP header, 10.0.0.1 port 40000 to 10.0.0.2 port 9000: 28 bytes.
+UDP4='4500001c00000000 4011 0000 0a000001 0a000002  9c40 2328 0008 0000'
+
+# of_name CLASS FLOW: packets out of a class, of a flow, of the class at eth0, and of all
+of_name() {
+	jq -n -c --arg class "$1" --arg flow "$2" --argjson show "$(rig_bwctl show --json)" \
+		--argjson flows "$(rig_bwctl flows --json)" '[
+		$show.egress.classes[$class].passed.packets,
+		($flows.flows[] | select(.direction == "egress" and .name == $flow) | .passed.packets),
+		$show.interfaces[0].classes.egress[$class].passed.packets,
+		$show.egress.passed.packets, $show.interfaces[0].egress.passed.packets]'
+}
+
+# ten_out: ten packets to a port that is nobody's
+ten_out() {
+	local address
+	address=$(ip -n appliance -j link show eth0 | jq -r '.[0].address')
+	rig_in appliance "$RIG_TOOLS/frame" eth0 "020000000002 ${address//:/} 0800 $UDP4" 10
+}
+
+@test "what takes the number of a class or a flow that was begins at zero, the total goes on" {
+	local before after name
+	rig_bwctl unload
+	rig_bwctl load eth0
+	# So that nothing but what is sent here is counted.
+	rig_in appliance sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=1
+	sleep 0.5
+	before=$(rig_bwctl show --json | jq .egress.passed.packets)
+	rig_bwctl set class lab 20mbit flow web class lab protocol udp remote 9000
+	ten_out
+	same 'made' "[10,10,10,$((before + 10)),$((before + 10))]" "$(of_name lab web)"
+	# Changed, and moved in the table: the same.
+	rig_bwctl set class lab priority low flow web before ssh
+	ten_out
+	same 'changed' "[20,20,20,$((before + 20)),$((before + 20))]" "$(of_name lab web)"
+	# Gone, and made again by its name.
+	rig_bwctl set class lab remove flow web remove
+	rig_bwctl show --json | jq -e --argjson sum "$((before + 20))" '
+		.egress.passed.packets == $sum and .egress.classes.lab == null'
+	rig_bwctl set class lab 20mbit flow web class lab protocol udp remote 9000
+	same 'made again' "[0,0,0,$((before + 20)),$((before + 20))]" "$(of_name lab web)"
+	ten_out
+	same 'counted again' "[10,10,10,$((before + 30)),$((before + 30))]" "$(of_name lab web)"
+	# From hand to hand.
+	rig_bwctl set class lab remove class backup 20mbit flow web remove \
+		flow copy class backup protocol udp remote 9000
+	same 'from hand to hand' "[0,0,0,$((before + 30)),$((before + 30))]" "$(of_name backup copy)"
+	ten_out
+	same 'counted there' "[10,10,10,$((before + 40)),$((before + 40))]" "$(of_name backup copy)"
+	# Each name that ever was, under traffic: no total goes back.
+	rig_flood flood inside "$RIG_FAR4" 9000 5mbit 4
+	before=0
+	no_less() {
+		after=$(rig_bwctl show --json | jq .egress.passed.bytes)
+		echo "# $before, then $after bytes" >&3
+		((after >= before))
+		before=$after
+	}
+	for name in one two three four five; do
+		rig_bwctl set class "$name" 20mbit flow copy remove \
+			flow "$name" class "$name" protocol udp remote 9000
+		no_less
+		rig_bwctl set class "$name" remove flow "$name" remove \
+			flow copy class backup protocol udp remote 9000
+		no_less
+	done
+	rig_flood_wait flood
+}
+
 @test "a limit set from another time namespace, and a shorter burst, keep nobody out" {
 	rig_bwctl set unlimited
 	unshare --time --monotonic 100000 "$BWCTL" -n appliance set 50mbit

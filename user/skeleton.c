@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The programs, from the skeletons that bwctl embeds to file descriptors. Each
+ * interface has its own pair, which differs in constants and in the map it counts
+ * in; nothing is loaded that is not needed, because the verifier takes its time.
+ */
+#include "skeleton.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "bwctl.skel.h"
+#include "watch.skel.h"
+#include "why.h"
+
+#define WARNINGS 65536
+
+/*
+ * libbpf's messages. Warnings are kept, because a program that the verifier
+ * refuses is explained there and nowhere else.
+ */
+static char warnings[WARNINGS];
+static size_t warnings_length;
+
+static int libbpf_message(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	va_list again;
+	int length;
+
+	va_copy(again, arguments);
+	if (level == LIBBPF_WARN && warnings_length < sizeof(warnings)) {
+		length = vsnprintf(warnings + warnings_length, sizeof(warnings) - warnings_length,
+				   format, again);
+		if (length > 0)
+			warnings_length += (size_t)length;
+		if (warnings_length >= sizeof(warnings))
+			warnings_length = sizeof(warnings) - 1;
+	}
+	va_end(again);
+	log_debug(format, arguments);
+	return 0;
+}
+
+void skeleton_hear(void)
+{
+	libbpf_set_print(libbpf_message);
+}
+
+static void forget_warnings(void)
+{
+	warnings_length = 0;
+	warnings[0] = '\0';
+}
+
+static int explain(int err, char why[LOG_TEXT])
+{
+	unsigned int major, minor;
+	struct utsname kernel;
+
+	if (err == -EPERM)
+		return why_fail(why, err, "cannot load the BPF programs");
+	/* The clock needs compare-and-swap in BPF (commit 5ffa25502b5a, Linux 5.12). */
+	if (!uname(&kernel) && sscanf(kernel.release, "%u.%u", &major, &minor) == 2 &&
+	    (major < 5 || (major == 5 && minor < 12)))
+		return why_refuse(
+			why, err,
+			"cannot load the BPF programs: Linux 5.12 or newer is needed, this is %s",
+			kernel.release);
+	log_verbatim(warnings);
+	return why_fail(why, err, "cannot load the BPF programs");
+}
+
+/*
+ * Maps that are pinned are used, others made and pinned. Not those of one interface,
+ * and not libbpf's own for the programs' constants.
+ */
+static int pin_maps(const struct pins *pins, const struct bpf_object_skeleton *parts,
+		    const struct bpf_map *own, char why[LOG_TEXT])
+{
+	for (int i = 0; i < parts->map_cnt; i++) {
+		struct bpf_map *map = *parts->maps[i].map;
+		char path[PINS_PATH];
+		int err;
+
+		if (map == own || bpf_map__is_internal(map))
+			continue;
+		pins_path(pins, parts->maps[i].name, path);
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return why_fail(why, err, "cannot pin '%s'", path);
+	}
+	return 0;
+}
+
+/* Pins a program or link, in the place of a former one: there is always one of the two. */
+static int pin_over(const struct pins *pins, int fd, const char *name)
+{
+	char new_name[PINS_PATH], new_path[PINS_PATH], path[PINS_PATH];
+
+	snprintf(new_name, sizeof(new_name), "%s-new", name);
+	pins_path(pins, new_name, new_path);
+	pins_path(pins, name, path);
+	if (unlink(new_path) && errno != ENOENT)
+		return -errno;
+	return bpf_obj_pin(fd, new_path) || rename(new_path, path) ? -errno : 0;
+}
+
+/*
+ * The programs that watch over queues. A kernel that cannot have them polices,
+ * so that a failure is no error, but worth a note.
+ */
+static void load_watch(const struct pins *pins)
+{
+	struct watch_bpf *watch = watch_bpf__open();
+	char why[LOG_TEXT] = "";
+	int err;
+
+	if (!watch)
+		return;
+	err = pin_maps(pins, watch->skeleton, NULL, why);
+	if (!err)
+		err = watch_bpf__load(watch);
+	if (!err)
+		err = watch_bpf__attach(watch);
+	if (!err)
+		err = pin_over(pins, bpf_link__fd(watch->links.bwctl_watch_down),
+			       SKELETON_WATCH_DOWN_PIN);
+	if (!err)
+		err = pin_over(pins, bpf_link__fd(watch->links.bwctl_watch), SKELETON_WATCH_PIN);
+	if (err)
+		log_note("queues cannot be watched (%s): no pacing", strerror(-err));
+	watch_bpf__destroy(watch);
+}
+
+/* The skeleton with its shared maps, and no program that would be loaded yet. */
+static int open_skeleton(const struct pins *pins, struct bwctl_bpf **ret_skeleton,
+			 char why[LOG_TEXT])
+{
+	struct bwctl_bpf *skeleton = bwctl_bpf__open();
+	struct bpf_program *program;
+	int err;
+
+	if (!skeleton)
+		return why_fail(why, -errno, "cannot open the BPF programs");
+	err = pin_maps(pins, skeleton->skeleton, skeleton->maps.interface_counters, why);
+	bpf_object__for_each_program(program, skeleton->obj)
+		bpf_program__set_autoload(program, false);
+	if (err)
+		bwctl_bpf__destroy(skeleton);
+	else
+		*ret_skeleton = skeleton;
+	return err;
+}
+
+int skeleton_load_shared(const struct pins *pins, bool leads, char why[LOG_TEXT])
+{
+	struct bwctl_bpf *skeleton;
+	bool can_hold;
+	int err;
+
+	forget_warnings();
+	err = open_skeleton(pins, &skeleton, why);
+	if (err)
+		return err;
+	/* Since Linux 5.18. Without it a time of departure would be taken for one of arrival. */
+	can_hold = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_set_tstamp,
+					   NULL) == 1;
+	bpf_program__set_autoload(skeleton->progs.bwctl_hold, can_hold);
+	bpf_program__set_autoload(skeleton->progs.bwctl_lead, can_hold && leads);
+	bpf_map__set_autocreate(skeleton->maps.interface_counters, false);
+	log_note("loading what is for all interfaces; maps in '%s'", pins->directory);
+	err = bwctl_bpf__load(skeleton);
+	if (err) {
+		explain(err, why);
+		goto out;
+	}
+	if (can_hold)
+		err = pin_over(pins, bpf_program__fd(skeleton->progs.bwctl_hold),
+			       SKELETON_HOLD_PIN);
+	if (!err && can_hold && leads)
+		err = pin_over(pins, bpf_program__fd(skeleton->progs.bwctl_lead),
+			       SKELETON_LEAD_PIN);
+	if (err)
+		why_fail(why, err, "cannot pin a program in '%s'", pins->directory);
+	else
+		load_watch(pins);
+out:
+	bwctl_bpf__destroy(skeleton);
+	return err;
+}
+
+/* What is left of a skeleton that is closed. */
+static int keep(int fd, int *ret_fd)
+{
+	*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+int skeleton_load(const struct pins *pins, uint32_t slot, bool ethernet, int counters_fd,
+		  struct skeleton_programs *ret_programs, char why[LOG_TEXT])
+{
+	struct skeleton_programs programs = {.program_fd = {-1, -1}, .counters_fd = -1};
+	struct bpf_program *chosen[BWCTL_DIRECTIONS];
+	struct bwctl_bpf *skeleton;
+	int err;
+
+	forget_warnings();
+	err = open_skeleton(pins, &skeleton, why);
+	if (err)
+		return err;
+	chosen[BWCTL_INGRESS] = ethernet ? skeleton->progs.bwctl_eth_in :
+					   skeleton->progs.bwctl_ip_in;
+	chosen[BWCTL_EGRESS] = ethernet ? skeleton->progs.bwctl_eth_out :
+					  skeleton->progs.bwctl_ip_out;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		bpf_program__set_autoload(chosen[direction], true);
+	skeleton->rodata->slot = slot;
+	err = counters_fd < 0 ? 0 :
+				bpf_map__reuse_fd(skeleton->maps.interface_counters, counters_fd);
+	if (!err)
+		err = bwctl_bpf__load(skeleton);
+	if (err) {
+		explain(err, why);
+		goto out;
+	}
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		err = keep(bpf_program__fd(chosen[direction]), &programs.program_fd[direction]);
+	if (!err)
+		err = keep(bpf_map__fd(skeleton->maps.interface_counters), &programs.counters_fd);
+	if (err) {
+		why_fail(why, err, "cannot load the BPF programs");
+		skeleton_close(&programs);
+	} else {
+		*ret_programs = programs;
+	}
+out:
+	bwctl_bpf__destroy(skeleton);
+	return err;
+}
+
+void skeleton_close(struct skeleton_programs *programs)
+{
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		if (programs->program_fd[direction] >= 0)
+			close(programs->program_fd[direction]);
+		programs->program_fd[direction] = -1;
+	}
+	if (programs->counters_fd >= 0)
+		close(programs->counters_fd);
+	programs->counters_fd = -1;
+}
