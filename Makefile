@@ -72,7 +72,7 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # What they try is pure: no kernel, no library but inih.
-FUZZ_SRC := $(addprefix user/,config.c policy.c policy_file.c units.c why.c)
+FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c policy_file.c units.c why.c words.c)
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 

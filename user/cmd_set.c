@@ -64,7 +64,7 @@ int command_change(const struct options *options, const struct config_change *ch
 		err = limiter_policy(limiter, previous, why);
 	if (!err) {
 		*policy = *previous;
-		config_apply(change, policy->asked.request);
+		err = config_apply(change, &policy->asked, why);
 	}
 	/* What cannot be saved for what is in the file already is not put in force either. */
 	if (!err && save)
