@@ -643,7 +643,7 @@ static int parse_prefix(const struct config_key *key, const char *text,
 				  quoted);
 	if (!mask_prefix(read.prefix, read.prefix_bits)) {
 		format_prefix(&read, masked);
-		return why_refuse(why, -EINVAL, "'%s' goes on behind its prefix: expected %s",
+		return why_refuse(why, -EINVAL, "'%s' has bits behind its prefix: expected %s",
 				  quoted, masked);
 	}
 	flow->prefix_version = read.prefix_version;
@@ -951,7 +951,8 @@ static const char *expected_words(enum config_section section, const char *word,
 /* It may be one in another place. */
 static int refuse_word(const struct words *words, const char *word, char why[LOG_TEXT])
 {
-	char expected[LOG_TEXT], quoted[WORDS_QUOTE + 4];
+	char expected[LOG_TEXT], quoted[WORDS_QUOTE + 4], ignored[UNITS_TEXT];
+	uint64_t rate_bits_s;
 
 	words_quote(word, quoted);
 	if (words->section != CONFIG_LIMIT && find_word(CONFIG_LIMIT, word))
@@ -959,11 +960,17 @@ static int refuse_word(const struct words *words, const char *word, char why[LOG
 				  "%s'%s' is not of a %s: what is of the limit comes first, before "
 				  "classes and flows",
 				  words->subject, quoted, config_keys[words->section].section);
-	if (words->section == CONFIG_LIMIT &&
-	    (find_word(CONFIG_CLASS, word) || find_word(CONFIG_FLOW, word)))
-		return why_refuse(why, -EINVAL, "'%s' is of a %s: expected %s NAME before it",
-				  quoted, find_word(CONFIG_CLASS, word) ? "class" : "flow",
-				  find_word(CONFIG_CLASS, word) ? "class" : "flow");
+	if (words->section == CONFIG_FLOW &&
+	    (find_word(CONFIG_CLASS, word) || !units_parse_rate(word, &rate_bits_s, ignored)))
+		return why_refuse(why, -EINVAL,
+				  "%s'%s' is not of a flow: classes come before flows",
+				  words->subject, quoted);
+	if (words->section == CONFIG_LIMIT && find_word(CONFIG_CLASS, word))
+		return why_refuse(why, -EINVAL, "'%s' is of a class: expected class NAME before it",
+				  quoted);
+	if (words->section != CONFIG_FLOW && find_word(CONFIG_FLOW, word))
+		return why_refuse(why, -EINVAL, "%s'%s' is of a flow: expected flow NAME before it",
+				  words->subject, quoted);
 	return why_refuse(why, -EINVAL, "%s'%s': %.400s", words->subject, quoted,
 			  expected_words(words->section, word, expected));
 }
