@@ -332,10 +332,15 @@ static void take_title(struct reading *reading, char *title)
 	struct policy_file *file = reading->file;
 	char quoted[WORDS_QUOTE + 4], why[LOG_TEXT];
 	struct policy_file_section section = {.line = file->line_count};
-	size_t length = strcspn(title, " \t"), kind = 0;
-	char *name = title + length + strspn(title + length, " \t");
+	size_t length, kind = 0;
+	char *name;
 
+	title += strspn(title, " \t");
+	for (length = strlen(title); length && strchr(" \t", title[length - 1]); length--)
+		title[length - 1] = '\0';
 	words_quote(title, quoted);
+	length = strcspn(title, " \t");
+	name = title + length + strspn(title + length, " \t");
 	title[length] = '\0';
 	while (kind < CONFIG_SECTIONS && strcmp(config_keys[kind].section, title))
 		kind++;
@@ -721,8 +726,7 @@ static struct subject subject_of(const struct bwctl_asked *asked, enum config_se
 	struct subject subject = {.asked = asked, .kind = kind, .number = number};
 
 	if (kind == CONFIG_LIMIT)
-		subject.together =
-			asked->request[0].limit_bits_s == asked->request[1].limit_bits_s;
+		subject.together = asked->request[0].limit_bits_s == asked->request[1].limit_bits_s;
 	if (kind == CONFIG_CLASS)
 		subject.together = asked->classes[number].limit_bits_s[0] ==
 				   asked->classes[number].limit_bits_s[1];
@@ -1215,19 +1219,27 @@ static bool is_in_order(const struct merging *merging, size_t section)
 	       find_written(merging->asked, file_section->name) != NONE;
 }
 
-/* In the place of a flow's section: that of the flow whose turn it is, and new ones before and behind. */
+/*
+ * In the place of a flow's section: that of the flow whose turn it is, and new ones
+ * before and behind.
+ */
 static uint32_t put_next_flow(struct merging *merging, const struct block *blocks, size_t place,
 			      uint32_t row)
 {
-	size_t section;
+	const struct policy_file *file = merging->file;
+	struct block block;
+	bool moves;
 
 	if (!row)
 		row = put_new_flows(merging, row);
-	section = find_section(merging->file, CONFIG_FLOW, merging->asked->flows[row].name);
-	/* One that comes from elsewhere brings no empty line with it. */
-	merging->gap |= section != place;
-	put_block(merging, &blocks[section + 1]);
-	merging->gap |= section != place;
+	block = blocks[find_section(file, CONFIG_FLOW, merging->asked->flows[row].name) + 1];
+	moves = block.section != place;
+	/* One that comes from elsewhere brings no empty lines with it. */
+	while (moves && file->lines[block.end - 1].kind == LINE_BLANK)
+		block.end--;
+	merging->gap |= moves;
+	put_block(merging, &block);
+	merging->gap |= moves;
 	return put_new_flows(merging, row + 1);
 }
 
