@@ -49,8 +49,8 @@ int command_prepare_file(struct command_file *file, const struct bwctl_policy *p
 	int err;
 
 	if (file->file) {
-		err = policy_file_merge(file->file, &policy->asked, &file->next,
-					&file->next_length, why);
+		err = policy_file_merge(file->file, &policy->asked, &file->next, &file->next_length,
+					why);
 	} else {
 		err = make_text(policy, interfaces, count, &file->next);
 		file->next_length = err ? 0 : strlen(file->next);

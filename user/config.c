@@ -1103,17 +1103,23 @@ int config_parse_set(int count, char *const words[], struct config_change *ret_c
 {
 	struct words reading = {.change = ret_change, .section = CONFIG_LIMIT};
 	char expected[LOG_TEXT];
+	int err = 0;
 
 	memset(ret_change, 0, sizeof(*ret_change));
 	if (!count)
 		return why_refuse(why, -EINVAL, "set what? %.400s",
 				  expected_words(CONFIG_LIMIT, "", expected));
-	for (int i = 0, taken; i < count; i += taken) {
+	for (int i = 0, taken; i < count && !err; i += taken) {
 		taken = parse_word(&reading, count - i, words + i, why);
 		if (taken < 0)
-			return taken;
+			err = taken;
 	}
-	return finish(&reading, why);
+	if (!err)
+		err = finish(&reading, why);
+	/* A part of it is what was typed: nothing of that may move a cursor. */
+	if (err)
+		words_clean(why);
+	return err;
 }
 
 void config_default(struct config_change *ret_change)

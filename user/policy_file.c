@@ -152,9 +152,7 @@ static void complain(struct policy_file *file, size_t line, const char *format, 
 	vsnprintf(text + used, LOG_TEXT - (size_t)used, format, arguments);
 	va_end(arguments);
 	/* A part of it is from the file: nothing of that may move a cursor. */
-	for (char *c = text + used; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	words_clean(text + used);
 }
 
 /* About the line that is being read. What does not fit with others is not looked for then. */

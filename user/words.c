@@ -11,6 +11,13 @@
 
 #define DISTANCE_MAX 24 /* longer words are like none */
 
+void words_clean(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 const char *words_quote(const char *word, char quoted[WORDS_QUOTE + 4])
 {
 	size_t n;

@@ -16,6 +16,9 @@
 /* Printable, and not too long; nothing else gets onto a terminal. Returns quoted. */
 const char *words_quote(const char *word, char quoted[WORDS_QUOTE + 4]);
 
+/* The same for a whole text, as long as it is. */
+void words_clean(char *text);
+
 /*
  * "did you mean 'burst'?", with the nearest of the names between quotes, or NULL if
  * none is near. Exchanged, missing and superfluous letters count, and so does the case.
