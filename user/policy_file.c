@@ -355,7 +355,8 @@ static void take_title(struct reading *reading, char *title)
 	reading->section = strlen(name) < BWCTL_NAME ? find_section(file, section.kind, name) :
 						       NONE;
 	if (reading->section != NONE) {
-		COMPLAIN(reading, "[%s] is there already, in line %zu", quoted,
+		/* Nothing is wrong with what the first of them says. */
+		complain(file, file->line_count, "[%s] is there already, in line %zu", quoted,
 			 file->sections[reading->section].line);
 	} else if (kind != CONFIG_LIMIT &&
 		   config_add(&file->change, section.kind, name, &section.number, why)) {
