@@ -72,7 +72,8 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # What they try is pure: no kernel, no library but inih.
-FUZZ_SRC := $(addprefix user/,config.c policy.c policy_file.c units.c why.c)
+FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c policy_file.c units.c \
+	      why.c words.c)
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
@@ -149,13 +150,14 @@ $(BUILD)/tests/%: tests/%.c Makefile $(BUILD)/flags $(PARTS) | $(BUILD)/tests
 	$(Q)$(link) -I$(BUILD)/tests -MMD -MP -MF $@.d $< $(PARTS) -o $@ \
 		$(shell pkg-config --libs $(LIBRARIES)) -lcmocka -lpcap -lpthread
 
-$(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h Makefile \
+$(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/policies.h Makefile \
 		$(BUILD)/flags $(PARTS) | $(BUILD)/tests
 	$(call say,TEST,$@)
 	$(Q)$(link) -DCORPUS='"$(CURDIR)/tests/fuzz/corpus/$*"' tests/fuzz/replay.c $< $(PARTS) -o $@ \
 		$(shell pkg-config --libs $(LIBRARIES))
 
-$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h Makefile $(FUZZ_SRC) $(wildcard user/*.h)
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h tests/policies.h Makefile $(FUZZ_SRC) \
+		$(wildcard user/*.h)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(filter-out -f% -pie,$(BW_CFLAGS)) $(CFLAGS) -O1 -fno-omit-frame-pointer \

@@ -87,8 +87,9 @@ static int prepare(const struct options *options, struct limiter *limiter,
 	if (!err && code == EXIT_DONE) {
 		*policy = *previous;
 		if (!found && file->file)
-			config_apply(&file->file->change, policy->asked.request);
-		err = enforce(limiter, found ? previous : NULL, policy, names, count, why);
+			err = config_apply(&file->file->change, &policy->asked, why);
+		if (!err)
+			err = enforce(limiter, found ? previous : NULL, policy, names, count, why);
 	}
 	free(previous);
 	return err ? command_failed(err, why) : code;

@@ -22,7 +22,7 @@ static int make_text(const struct bwctl_policy *policy, const struct limiter_int
 	for (size_t i = 0; names && i < count; i++)
 		if (interfaces[i].here)
 			names[here++] = interfaces[i].name;
-	left_out = names ? policy_file_print(policy->asked.request, names, here, ret_text) : 0;
+	left_out = names ? policy_file_print(&policy->asked, names, here, ret_text) : 0;
 	free(names);
 	if (left_out)
 		log_hint("%zu interfaces have names that a policy file cannot hold", left_out);
@@ -49,8 +49,8 @@ int command_prepare_file(struct command_file *file, const struct bwctl_policy *p
 	int err;
 
 	if (file->file) {
-		err = policy_file_merge(file->file, policy->asked.request, &file->next,
-					&file->next_length, why);
+		err = policy_file_merge(file->file, &policy->asked, &file->next, &file->next_length,
+					why);
 	} else {
 		err = make_text(policy, interfaces, count, &file->next);
 		file->next_length = err ? 0 : strlen(file->next);

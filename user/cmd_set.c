@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * bwctl set: changes the limit, and says what is in force now.
+ * bwctl set: changes the limit, classes and flows, and says what is in force now.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "config.h"
 #include "enforce.h"
 #include "limiter.h"
+#include "policy.h"
+#include "units.h"
 
 /* A limit that holds nowhere is worse than none: the operator believes in it. */
 static void warn_of_detached(const struct limiter_interface *interfaces, size_t count)
@@ -29,14 +33,125 @@ static void warn_of_detached(const struct limiter_interface *interfaces, size_t 
 	}
 }
 
-/* What is in force now. What programs get from "set" is what they get from "show". */
-static int say_policy(const struct options *options, const struct bwctl_policy *policy)
+#define NAME_WIDTH 14 /* of "class ssh", and what is below it */
+#define LINE_WIDTH 90
+
+/* A list that goes on in a second line. */
+struct list {
+	int column;
+	bool has_any;
+};
+
+static void say(struct list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct list *list, const char *format, ...)
+{
+	char text[UNITS_TEXT + 32];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (list->has_any && list->column + length + 2 > LINE_WIDTH)
+		list->column = printf(",\n%*s ", NAME_WIDTH, "") - 2;
+	else if (list->has_any)
+		list->column += printf(", ");
+	list->has_any = true;
+	list->column += printf("%s", text);
+}
+
+static struct list begin_list(const char *kind, const char *name)
+{
+	char title[BWCTL_NAME + 8];
+
+	snprintf(title, sizeof(title), "%s %s", kind, name);
+	return (struct list){.column = printf("%-*s ", NAME_WIDTH, title)};
+}
+
+static bool has_flow(const struct bwctl_asked *asked, size_t class)
+{
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		if (asked->flows[row].class == class)
+			return true;
+	return class == BWCTL_OTHER || class == BWCTL_CONTROL;
+}
+
+/* "class ssh      ingress 20 Mbit/s, egress 20 Mbit/s, priority normal" */
+static void say_class(const struct bwctl_asked *asked, const char *name)
+{
+	struct list list = begin_list("class", name);
+	const struct bwctl_class_request *class;
+	char text[UNITS_TEXT];
+	size_t n = 0;
+
+	while (n < BWCTL_CLASSES && strcmp(asked->classes[n].name, name))
+		n++;
+	if (n == BWCTL_CLASSES) {
+		printf("removed\n");
+		return;
+	}
+	class = &asked->classes[n];
+	if (class->exempt)
+		say(&list, "exempt: passes unmetered");
+	else if (!class->limit_bits_s[BWCTL_INGRESS] && !class->limit_bits_s[BWCTL_EGRESS])
+		say(&list, "no limit of its own");
+	else
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			say(&list, "%s %s", policy_direction_name(direction),
+			    class->limit_bits_s[direction] ?
+				    units_format_rate(class->limit_bits_s[direction], text) :
+				    "unlimited");
+	if (class->reserve_bits_s)
+		say(&list, "reserve %s", units_format_rate(class->reserve_bits_s, text));
+	say(&list, "priority %s", policy_priority_name(class->priority));
+	if (!has_flow(asked, n))
+		say(&list, "no flow leads into it");
+	printf("\n");
+}
+
+/* "flow jump      class ssh, protocol tcp, remote 2222, before ui" */
+static void say_flow(const struct bwctl_asked *asked, const char *name)
+{
+	const struct config_keys *keys = &config_keys[CONFIG_FLOW];
+	struct list list = begin_list("flow", name);
+	char text[UNITS_TEXT];
+	uint32_t row = 0;
+
+	while (row < asked->flow_count && strcmp(asked->flows[row].name, name))
+		row++;
+	if (row == asked->flow_count) {
+		printf("removed\n");
+		return;
+	}
+	for (size_t key = 0; key <= CONFIG_FLOW_INTERFACE; key++)
+		if (strcmp(config_print_value(&keys->keys[key], asked, row, text), "any"))
+			say(&list, "%s %s", keys->keys[key].name, text);
+	if (asked->flows[row].is_listed)
+		say(&list, "as listed");
+	else if (row + 1 < asked->flow_count)
+		say(&list, "before %s", asked->flows[row + 1].name);
+	else
+		say(&list, "the last");
+	printf("\n");
+}
+
+/*
+ * What is in force now, and what became of the classes and flows that were named. What
+ * programs get from "set" is what they get from "show".
+ */
+static int say_policy(const struct options *options, const struct bwctl_policy *policy,
+		      const struct config_change *change)
 {
 	if (options->json)
 		return cmd_show(options, 0, NULL);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		command_print_limit(policy, direction, policy->enforcement[direction].mode,
 				    policy->enforcement[direction].why);
+	for (size_t n = 0; n < change->class_count && !change->whole; n++)
+		say_class(&policy->asked, change->classes[n].values.name);
+	for (size_t n = 0; n < change->flow_count && !change->whole; n++)
+		say_flow(&policy->asked, change->flows[n].values.name);
 	return EXIT_DONE;
 }
 
@@ -64,7 +179,7 @@ int command_change(const struct options *options, const struct config_change *ch
 		err = limiter_policy(limiter, previous, why);
 	if (!err) {
 		*policy = *previous;
-		config_apply(change, policy->asked.request);
+		err = config_apply(change, &policy->asked, why);
 	}
 	/* What cannot be saved for what is in the file already is not put in force either. */
 	if (!err && save)
@@ -85,9 +200,9 @@ int command_change(const struct options *options, const struct config_change *ch
 		saved = command_write_file(&file);
 	limiter_close(limiter);
 	limiter = NULL;
-	code = say_policy(options, policy);
+	code = say_policy(options, policy, change);
 	if (saved != EXIT_DONE) {
-		log_hint("the new limit is in force, but not saved");
+		log_hint("the new policy is in force, but not saved");
 		code = saved;
 	} else if (save && !options->json) {
 		command_print_saved(&file);

@@ -9,16 +9,18 @@
 
 #include <errno.h>
 #include <ini.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "flow_table.h"
 #include "policy.h"
 #include "units.h"
 #include "why.h"
+#include "words.h"
 
-#define NO_KEY SIZE_MAX
+#define NONE SIZE_MAX
 
 /* What is put before a line that goes on with a list: "interfaces=". */
 #define KEY_ROOM 16
@@ -26,94 +28,169 @@
 _Static_assert(INI_MAX_LINE >= POLICY_FILE_LINE + KEY_ROOM + 2,
 	       "inih cuts off lines that are allowed");
 
-/* What is quoted of a word of the text. */
-#define QUOTE 40
+enum line_kind {
+	LINE_BLANK,
+	LINE_COMMENT,
+	LINE_SECTION,
+	LINE_PAIR, /* or what goes on with one */
+};
 
 struct policy_file_line {
 	size_t start, length; /* in the text, with its end of line */
-	size_t key;	      /* of [limit], or NO_KEY */
+	enum line_kind kind;
+	size_t section; /* that it stands in, or NONE */
+	size_t key;	/* of its section, or NONE */
 	size_t value, value_length;
 };
 
-/* ---- sections and keys ---- */
+/* A key of [limit] alone, behind those that "set" has too. */
+#define KEY_INTERFACES CONFIG_KEYS
+#define KEYS	       (CONFIG_KEYS_MAX + 1)
 
-/* What is known of a section: its keys by number, and who takes their values. */
-struct section {
-	const char *name;
-	const char *(*key)(size_t n); /* NULL after the last */
-	int (*take)(struct policy_file *file, size_t key, const char *value, char why[LOG_TEXT]);
-	bool (*is_list)(size_t key); /* goes on in the lines below that are indented */
+struct policy_file_section {
+	enum config_section kind;
+	size_t number;	       /* of the edit in the change */
+	char name[BWCTL_NAME]; /* of the class or flow */
+	size_t line;	       /* from 1 */
+	size_t key_line[KEYS]; /* from 1; 0: it is not there */
+	bool has_errors;
 };
 
 /* The parser between two lines. */
 struct reading {
 	struct policy_file *file;
-	const struct section *section; /* NULL: before the first one, or in one that is not known */
+	size_t section; /* NONE: before the first one, or in one that is not known */
 	bool in_unknown;
 	size_t at;			 /* what of the text is still to be read */
-	size_t list;			 /* the key that an indented line goes on with, or NO_KEY */
+	size_t list;			 /* the key that an indented line goes on with, or NONE */
 	bool continues;			 /* the line does so */
 	bool pending;			 /* inih has the line and has not said what it is */
 	char line[POLICY_FILE_LINE + 1]; /* as it was given to inih */
 };
 
-#define KEY_INTERFACES CONFIG_KEYS
+/* ---- sections and keys ---- */
 
-static const char *limit_key(size_t n)
+static const char *key_name(enum config_section kind, size_t key)
 {
-	return n < CONFIG_KEYS ? config_keys[n].name : n == KEY_INTERFACES ? "interfaces" : NULL;
+	if (key < config_keys[kind].file_count)
+		return config_keys[kind].keys[key].name;
+	return kind == CONFIG_LIMIT && key == KEY_INTERFACES ? "interfaces" : NULL;
 }
 
-static bool limit_is_list(size_t key)
+static const struct config_key *key_of(enum config_section kind, size_t key)
 {
-	return key == KEY_INTERFACES;
+	return &config_keys[kind].keys[key];
 }
 
-static int take_setting(struct policy_file *file, size_t number, const char *value,
-			char why[LOG_TEXT])
+/* The number of a key, or NONE. */
+static size_t find_key(enum config_section kind, const char *name)
 {
-	const struct config_key *key = &config_keys[number];
+	for (size_t key = 0; key_name(kind, key); key++)
+		if (!strcmp(key_name(kind, key), name))
+			return key;
+	return NONE;
+}
 
-	for (int setting = 0; setting < CONFIG_SETTINGS; setting++) {
-		size_t line = file->setting_line[setting];
+static size_t find_section(const struct policy_file *file, enum config_section kind,
+			   const char *name)
+{
+	for (size_t n = 0; n < file->section_count; n++)
+		if (file->sections[n].kind == kind && !strcmp(file->sections[n].name, name))
+			return n;
+	return NONE;
+}
 
-		if (!(key->settings & 1U << setting) || !line)
-			continue;
+/* The line that gives a setting, from 1, or 0. */
+static size_t setting_line(const struct policy_file_section *section, unsigned int settings)
+{
+	for (size_t key = 0; key < config_keys[section->kind].file_count; key++)
+		if (section->key_line[key] && (key_of(section->kind, key)->settings & settings))
+			return section->key_line[key];
+	return 0;
+}
+
+/* "limit", or "class ssh", as it is between its brackets. */
+static const char *section_title(const struct policy_file_section *section, char title[LOG_TEXT])
+{
+	snprintf(title, LOG_TEXT, "%s%s%s", config_keys[section->kind].section,
+		 *section->name ? " " : "", section->name);
+	return title;
+}
+
+/* ---- errors ---- */
+
+static void complain(struct policy_file *file, size_t line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* In the order of their lines; what is of no line comes last. */
+static void complain(struct policy_file *file, size_t line, const char *format, ...)
+{
+	size_t length = strlen(file->name), tail = length > 200 ? length - 200 : 0;
+	size_t kept = file->error_count++, at, order = line ? line : NONE;
+	char place[24] = "";
+	va_list arguments;
+	char *text;
+	int used;
+
+	if (kept > POLICY_FILE_ERRORS)
+		kept = POLICY_FILE_ERRORS;
+	for (at = kept; at && file->error_lines[at - 1] > order; at--)
+		;
+	if (at == POLICY_FILE_ERRORS)
+		return;
+	if (kept == POLICY_FILE_ERRORS)
+		kept--;
+	memmove(file->errors[at + 1], file->errors[at], (kept - at) * sizeof(*file->errors));
+	memmove(&file->error_lines[at + 1], &file->error_lines[at],
+		(kept - at) * sizeof(*file->error_lines));
+	file->error_lines[at] = order;
+	text = file->errors[at];
+	if (line)
+		snprintf(place, sizeof(place), ":%zu", line);
+	used = snprintf(text, LOG_TEXT, "%s%s%s: ", tail ? "..." : "", file->name + tail, place);
+	va_start(arguments, format);
+	vsnprintf(text + used, LOG_TEXT - (size_t)used, format, arguments);
+	va_end(arguments);
+	/* A part of it is from the file: nothing of that may move a cursor. */
+	words_clean(text + used);
+}
+
+/* About the line that is being read. What does not fit with others is not looked for then. */
+#define COMPLAIN(reading, ...)                                                           \
+	do {                                                                             \
+		complain((reading)->file, (reading)->file->line_count, __VA_ARGS__);     \
+		if ((reading)->section != NONE)                                          \
+			(reading)->file->sections[(reading)->section].has_errors = true; \
+	} while (0)
+
+/* ---- what a key says ---- */
+
+static int take_setting(struct policy_file *file, size_t section_number, size_t number,
+			const char *value, char why[LOG_TEXT])
+{
+	struct policy_file_section *section = &file->sections[section_number];
+	const struct config_key *key = key_of(section->kind, number);
+	size_t line = setting_line(section, key->settings);
+
+	if (line)
 		return why_refuse(why, -EINVAL, "is given already, in line %zu", line);
-	}
-	for (int setting = 0; setting < CONFIG_SETTINGS; setting++)
-		if (key->settings & 1U << setting)
-			file->setting_line[setting] = file->line_count;
-	return config_parse_value(key, value, &file->change, why);
-}
-
-/*
- * What the kernel takes for a name, without what means something here. Others are
- * rare, and can still be loaded by a command.
- */
-static bool is_interface_name(const char *name, size_t length)
-{
-	if (!length || length > 15 || (*name == '.' && (length == 1 || !strcmp(name, ".."))))
-		return false;
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f || strchr("/:=;#[]", name[i]))
-			return false;
-	return true;
+	section->key_line[number] = file->line_count;
+	return config_parse_value(section->kind, key, value, &file->change, section->number, why);
 }
 
 static int take_interface(struct policy_file *file, const char *name, size_t length,
 			  char why[LOG_TEXT])
 {
-	char word[16] = "", (*more)[16];
+	char word[BWCTL_NAME] = "", (*more)[BWCTL_NAME];
 
 	if (length < sizeof(word))
 		memcpy(word, name, length);
 	if (*name == '#')
 		return why_refuse(why, -EINVAL, "'#': a comment after a value begins with ';'");
-	if (!is_interface_name(word, length))
+	if (!config_is_interface_name(word, length))
 		return why_refuse(why, -EINVAL,
 				  "'%.*s': expected names of interfaces, with blanks between",
-				  (int)(length < QUOTE ? length : QUOTE), name);
+				  (int)(length < WORDS_QUOTE ? length : WORDS_QUOTE), name);
 	for (size_t i = 0; i < file->interface_count; i++)
 		if (!strcmp(file->interfaces[i], word))
 			return why_refuse(why, -EINVAL, "'%s' is there twice", word);
@@ -141,132 +218,12 @@ static int take_interfaces(struct policy_file *file, const char *value, char why
 	return err;
 }
 
-static int limit_take(struct policy_file *file, size_t key, const char *value, char why[LOG_TEXT])
-{
-	return key == KEY_INTERFACES ? take_interfaces(file, value, why) :
-				       take_setting(file, key, value, why);
-}
-
-static const struct section sections[] = {
-	{"limit", limit_key, limit_take, limit_is_list},
-};
-
-#define SECTIONS (sizeof(sections) / sizeof(sections[0]))
-
-static const char *section_name(size_t n)
-{
-	return n < SECTIONS ? sections[n].name : NULL;
-}
-
-/* ---- errors ---- */
-
-static void complain(struct policy_file *file, size_t line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void complain(struct policy_file *file, size_t line, const char *format, ...)
-{
-	size_t length = strlen(file->name), tail = length > 200 ? length - 200 : 0;
-	char place[24] = "";
-	va_list arguments;
-	char *text;
-	int used;
-
-	if (file->error_count++ >= POLICY_FILE_ERRORS)
-		return;
-	text = file->errors[file->error_count - 1];
-	if (line)
-		snprintf(place, sizeof(place), ":%zu", line);
-	used = snprintf(text, LOG_TEXT, "%s%s%s: ", tail ? "..." : "", file->name + tail, place);
-	va_start(arguments, format);
-	vsnprintf(text + used, LOG_TEXT - (size_t)used, format, arguments);
-	va_end(arguments);
-	/* A part of it is from the file: nothing of that may move a cursor. */
-	for (char *at = text + used; *at; at++)
-		if (*at < ' ' || *at > '~')
-			*at = '?';
-}
-
-/* The number of a name, or NO_KEY. */
-static size_t find_name(const char *(*name)(size_t n), const char *wanted)
-{
-	for (size_t n = 0; name(n); n++)
-		if (!strcmp(name(n), wanted))
-			return n;
-	return NO_KEY;
-}
-
-#define DISTANCE_MAX 24 /* longer words are like none */
-
-/*
- * How many letters have to be added, left out, changed, or exchanged with their
- * neighbour (optimal string alignment). Upper and lower case are one slip each.
- */
-static size_t distance(const char *a, const char *b)
-{
-	size_t a_length = strlen(a), b_length = strlen(b);
-	size_t table[DISTANCE_MAX + 1][DISTANCE_MAX + 1];
-
-	if (a_length > DISTANCE_MAX || b_length > DISTANCE_MAX)
-		return SIZE_MAX;
-	for (size_t i = 0; i <= a_length; i++)
-		for (size_t j = 0; j <= b_length; j++) {
-			size_t best = i ? i : j;
-
-			if (i && j) {
-				best = table[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-				if (table[i - 1][j] + 1 < best)
-					best = table[i - 1][j] + 1;
-				if (table[i][j - 1] + 1 < best)
-					best = table[i][j - 1] + 1;
-			}
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    table[i - 2][j - 2] + 1 < best)
-				best = table[i - 2][j - 2] + 1;
-			table[i][j] = best;
-		}
-	return table[a_length][b_length];
-}
-
-/* ": did you mean 'burst'?", or which names there are. */
-static const char *suggest(const char *(*name)(size_t n), const char *quotes, const char *word,
-			   char text[LOG_TEXT])
-{
-	size_t nearest = 0, least = SIZE_MAX, length = 0;
-
-	for (size_t n = 0; name(n); n++) {
-		size_t far = strcasecmp(name(n), word) ? distance(name(n), word) : 0;
-
-		if (far < least) {
-			least = far;
-			nearest = n;
-		}
-	}
-	if (least <= 1 + strlen(name(nearest)) / 4) {
-		snprintf(text, LOG_TEXT, "did you mean %c%s%c?", quotes[0], name(nearest),
-			 quotes[1]);
-		return text;
-	}
-	for (size_t n = 0; name(n) && length < LOG_TEXT; n++)
-		length += (size_t)snprintf(text + length, LOG_TEXT - length, "%s%s",
-					   !n	       ? "expected " :
-					   name(n + 1) ? ", " :
-							 " or ",
-					   name(n));
-	return text;
-}
-
-/* Printable, and not too long; nothing else gets onto a terminal. */
-static const char *quote(const char *word, char quoted[QUOTE + 4])
-{
-	size_t n;
-
-	for (n = 0; word[n] && n < QUOTE; n++)
-		quoted[n] = word[n] >= ' ' && word[n] <= '~' ? word[n] : '?';
-	strcpy(quoted + n, word[n] ? "..." : "");
-	return quoted;
-}
-
 /* ---- lines ---- */
+
+static bool is_list(const struct policy_file_section *section, size_t key)
+{
+	return section->kind == CONFIG_LIMIT && key == KEY_INTERFACES;
+}
 
 /* A key, and not a line that goes on with one: notes where it is. False: it is not to be taken. */
 static bool begin_key(struct reading *reading, size_t key, const char *value)
@@ -278,16 +235,28 @@ static bool begin_key(struct reading *reading, size_t key, const char *value)
 	/* inih has cut the value out of its copy of the line: the same bytes are in ours. */
 	line->value += at + strspn(reading->line + at, " \t");
 	line->value_length = strlen(value);
-	reading->list = NO_KEY;
-	if (!reading->section->is_list(key))
+	reading->list = NONE;
+	if (!is_list(&file->sections[reading->section], key))
 		return true;
 	reading->list = key;
 	if (file->interfaces_line)
-		complain(file, file->line_count, "%s: is given already, in line %zu",
-			 reading->section->key(key), file->interfaces_line);
+		COMPLAIN(reading, "interfaces: is given already, in line %zu",
+			 file->interfaces_line);
 	else
 		file->interfaces_line = file->line_count;
 	return file->interfaces_line == file->line_count;
+}
+
+static const char *suggest_key(enum config_section kind, const char *name, char text[LOG_TEXT])
+{
+	const char *names[KEYS];
+	size_t count = 0;
+
+	while (key_name(kind, count)) {
+		names[count] = key_name(kind, count);
+		count++;
+	}
+	return words_suggest(names, count, "''", name, text);
 }
 
 /* inih has told key and value apart. Nonzero: go on. */
@@ -295,85 +264,138 @@ static int take_pair(void *user, const char *ignored, const char *name, const ch
 {
 	struct reading *reading = user;
 	struct policy_file *file = reading->file;
-	char quoted[QUOTE + 4], text[LOG_TEXT];
+	char quoted[WORDS_QUOTE + 4], text[LOG_TEXT];
+	enum config_section kind;
 	size_t key;
+	int err;
 
 	(void)ignored;
 	reading->pending = false;
 	if (reading->in_unknown)
 		return 1;
-	quote(name, quoted);
-	if (!reading->section) {
-		complain(file, file->line_count,
-			 "'%s' stands before any section: expected [%s] above it", quoted,
-			 sections[0].name);
+	words_quote(name, quoted);
+	if (reading->section == NONE) {
+		COMPLAIN(reading, "'%s' stands before any section: expected [limit] above it",
+			 quoted);
 		return 1;
 	}
-	key = find_name(reading->section->key, name);
-	if (key == NO_KEY) {
-		reading->list = NO_KEY;
-		complain(file, file->line_count, "unknown key '%s': %s", quoted,
-			 suggest(reading->section->key, "''", name, text));
+	kind = file->sections[reading->section].kind;
+	key = find_key(kind, name);
+	if (key == NONE) {
+		reading->list = NONE;
+		COMPLAIN(reading, "unknown key '%s': %s", quoted, suggest_key(kind, name, text));
 		return 1;
 	}
 	file->lines[file->line_count - 1].key = key;
 	if (!reading->continues && !begin_key(reading, key, value))
 		return 1;
-	if (reading->section->take(file, key, value, text))
-		complain(file, file->line_count, "%s: %s", name, text);
+	err = is_list(&file->sections[reading->section], key) ?
+		      take_interfaces(file, value, text) :
+		      take_setting(file, reading->section, key, value, text);
+	if (err)
+		COMPLAIN(reading, "%s: %s", name, text);
 	return 1;
 }
 
 /* What inih made of the line before. */
 static void settle(struct reading *reading)
 {
-	char quoted[QUOTE + 4];
+	char quoted[WORDS_QUOTE + 4];
 
 	if (reading->pending && !reading->in_unknown)
-		complain(reading->file, reading->file->line_count, "'%s': expected KEY = VALUE",
-			 quote(reading->line, quoted));
+		COMPLAIN(reading, "'%s': expected KEY = VALUE", words_quote(reading->line, quoted));
 	reading->pending = false;
+}
+
+/* ": did you mean [class ssh]?", or which sections there are. */
+static const char *suggest_section(const char *kind, const char *name, char text[LOG_TEXT])
+{
+	const char *names[CONFIG_SECTIONS];
+	char quoted[WORDS_QUOTE + 4], nearest[LOG_TEXT];
+
+	for (int n = 0; n < CONFIG_SECTIONS; n++)
+		names[n] = config_keys[n].section;
+	if (!words_nearest(names, CONFIG_SECTIONS, "[]", kind, nearest) ||
+	    (strstr(nearest, "[limit]") && *name))
+		return "expected limit, class NAME or flow NAME";
+	words_quote(name, quoted);
+	snprintf(text, LOG_TEXT, "%.*s%s%s]?", (int)strcspn(nearest, "]"), nearest,
+		 strstr(nearest, "[limit]") ? "" : " ", *quoted ? quoted : "NAME");
+	return strstr(nearest, "[limit]") ? "did you mean [limit]?" : text;
+}
+
+/* What stands between the brackets, its kind and its name, which may be empty. */
+static void take_title(struct reading *reading, char *title)
+{
+	struct policy_file *file = reading->file;
+	char quoted[WORDS_QUOTE + 4], why[LOG_TEXT];
+	struct policy_file_section section = {.line = file->line_count};
+	size_t length, kind = 0;
+	char *name;
+
+	title += strspn(title, " \t");
+	for (length = strlen(title); length && strchr(" \t", title[length - 1]); length--)
+		title[length - 1] = '\0';
+	words_quote(title, quoted);
+	length = strcspn(title, " \t");
+	name = title + length + strspn(title + length, " \t");
+	title[length] = '\0';
+	while (kind < CONFIG_SECTIONS && strcmp(config_keys[kind].section, title))
+		kind++;
+	if (kind == CONFIG_SECTIONS || (kind == CONFIG_LIMIT && *name)) {
+		COMPLAIN(reading, "unknown section [%s]: %s", quoted,
+			 suggest_section(title, name, why));
+		return;
+	}
+	section.kind = (enum config_section)kind;
+	if (kind != CONFIG_LIMIT && !*name) {
+		COMPLAIN(reading, "[%s]: expected a name, [%s NAME]", quoted, title);
+		return;
+	}
+	reading->section = strlen(name) < BWCTL_NAME ? find_section(file, section.kind, name) :
+						       NONE;
+	if (reading->section != NONE) {
+		/* Nothing is wrong with what the first of them says. */
+		complain(file, file->line_count, "[%s] is there already, in line %zu", quoted,
+			 file->sections[reading->section].line);
+	} else if (kind != CONFIG_LIMIT &&
+		   config_add(&file->change, section.kind, name, &section.number, why)) {
+		COMPLAIN(reading, "[%s]: %s", quoted, why);
+		return;
+	} else {
+		strcpy(section.name, name);
+		file->sections[file->section_count] = section;
+		reading->section = file->section_count++;
+	}
+	reading->in_unknown = false;
 }
 
 static void take_section(struct reading *reading, const char *text, size_t length)
 {
 	struct policy_file *file = reading->file;
 	const char *end = memchr(text, ']', length);
-	char name[POLICY_FILE_LINE + 1], quoted[QUOTE + 4], why[LOG_TEXT];
-	size_t name_length, n, rest;
+	char title[POLICY_FILE_LINE + 1], quoted[WORDS_QUOTE + 4];
+	size_t title_length, rest;
 
-	reading->section = NULL;
+	reading->section = NONE;
 	reading->in_unknown = true;
-	reading->list = NO_KEY;
-	name_length = end ? (size_t)(end - text) - 1 : length - 1;
-	if (name_length > POLICY_FILE_LINE)
-		name_length = POLICY_FILE_LINE;
-	memcpy(name, text + 1, name_length);
-	name[name_length] = '\0';
-	quote(name, quoted);
+	reading->list = NONE;
+	title_length = end ? (size_t)(end - text) - 1 : length - 1;
+	if (title_length > POLICY_FILE_LINE)
+		title_length = POLICY_FILE_LINE;
+	memcpy(title, text + 1, title_length);
+	title[title_length] = '\0';
+	words_quote(title, quoted);
 	if (!end) {
-		complain(file, file->line_count,
-			 "'[%s': expected a ']' behind the name of a section", quoted);
+		COMPLAIN(reading, "'[%s': expected a ']' behind the name of a section", quoted);
 		return;
 	}
 	for (rest = (size_t)(end - text) + 1; rest < length && strchr(" \t", text[rest]); rest++)
 		;
 	if (rest < length && text[rest] != ';' && text[rest] != '#')
-		complain(file, file->line_count,
-			 "[%s]: expected nothing else in the line of a section", quoted);
-	n = find_name(section_name, name);
-	if (n == NO_KEY) {
-		complain(file, file->line_count, "unknown section [%s]: %s", quoted,
-			 suggest(section_name, "[]", name, why));
-		return;
-	}
-	if (file->section_line)
-		complain(file, file->line_count, "[%s] is there already, in line %zu", name,
-			 file->section_line);
-	else
-		file->section_line = file->line_count;
-	reading->section = &sections[n];
-	reading->in_unknown = false;
+		COMPLAIN(reading, "[%s]: expected nothing else in the line of a section", quoted);
+	take_title(reading, title);
+	file->lines[file->line_count - 1].section = reading->section;
 }
 
 /* Bytes that nobody typed: a tab is none, nor is what is beyond ASCII. */
@@ -392,26 +414,28 @@ static bool has_control(const char *text, size_t length)
 static bool look_at(struct reading *reading, const char *text, size_t length, bool indented)
 {
 	struct policy_file *file = reading->file;
+	struct policy_file_line *line = &file->lines[file->line_count - 1];
 
 	if (has_control(text, length)) {
-		complain(file, file->line_count,
-			 "the line has a control character: expected plain text");
+		COMPLAIN(reading, "the line has a control character: expected plain text");
 		return false;
 	}
-	if (!length || *text == '#' || *text == ';')
-		return false;
-	if (*text == '[') {
+	line->kind = !length			  ? LINE_BLANK :
+		     *text == '#' || *text == ';' ? LINE_COMMENT :
+		     *text == '['		  ? LINE_SECTION :
+						    LINE_PAIR;
+	if (line->kind == LINE_SECTION)
 		take_section(reading, text, length);
+	if (line->kind != LINE_PAIR)
 		return false;
-	}
 	if (length > POLICY_FILE_LINE) {
-		complain(file, file->line_count, "the line has %zu bytes: expected at most %d",
-			 length, POLICY_FILE_LINE);
+		COMPLAIN(reading, "the line has %zu bytes: expected at most %d", length,
+			 POLICY_FILE_LINE);
 		return false;
 	}
 	memcpy(reading->line, text, length);
 	reading->line[length] = '\0';
-	reading->continues = indented && reading->list != NO_KEY && !strchr(reading->line, '=');
+	reading->continues = indented && reading->list != NONE && !strchr(reading->line, '=');
 	reading->pending = true;
 	return true;
 }
@@ -429,7 +453,8 @@ static char *next_line(char *buffer, int size, void *stream)
 		size_t length = end ? (size_t)(end - text) : file->length - reading->at, blanks;
 		struct policy_file_line *line = &file->lines[file->line_count++];
 
-		*line = (struct policy_file_line){.start = reading->at, .key = NO_KEY};
+		*line = (struct policy_file_line){
+			.start = reading->at, .section = reading->section, .key = NONE};
 		line->length = length + (end ? 1 : 0);
 		reading->at += line->length;
 		for (blanks = 0; blanks < length && strchr(" \t", text[blanks]) && text[blanks];)
@@ -444,7 +469,7 @@ static char *next_line(char *buffer, int size, void *stream)
 			continue;
 		/* Not as a line that goes on: then inih would see no comment in it. */
 		snprintf(buffer, (size_t)size, "%s%s%s\n",
-			 reading->continues ? reading->section->key(reading->list) : "",
+			 reading->continues ? key_name(CONFIG_LIMIT, reading->list) : "",
 			 reading->continues ? "=" : "", reading->line);
 		return buffer;
 	}
@@ -457,23 +482,73 @@ static size_t bom_length(const char *text, size_t length)
 	return length >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 }
 
+/* ---- what does not go together ---- */
+
+/* A listed flow that is removed has nothing else to say. */
+static void check_removed(struct policy_file *file, struct policy_file_section *section)
+{
+	size_t line = setting_line(section, 1U << CONFIG_FLOW_REMOVE);
+	int given = 0;
+
+	for (size_t key = 0; key < config_keys[CONFIG_FLOW].file_count; key++)
+		given += section->key_line[key] != 0;
+	if (section->has_errors || !line || given < 2 ||
+	    !file->change.flows[section->number].remove)
+		return;
+	complain(file, line, "remove: goes with nothing else: expected no other key of this flow");
+	section->has_errors = true;
+}
+
+static void take_problem(void *context, const struct config_place *place, const char *why)
+{
+	struct policy_file *file = context;
+	size_t n = find_section(file, place->section, place->name ? place->name : "");
+	const struct policy_file_section *section = n == NONE ? NULL : &file->sections[n];
+	char title[LOG_TEXT];
+	size_t line;
+
+	/* What is wrong with it has been said: this may follow from it. */
+	if (section && section->has_errors)
+		return;
+	line = section && place->key ? setting_line(section, place->key->settings) : 0;
+	if (!line && section)
+		line = section->line;
+	if (place->key)
+		complain(file, line, "%s: %s", place->key->name, why);
+	else
+		complain(file, line, "[%s]: %s", section ? section_title(section, title) : "limit",
+			 why);
+}
+
+static void check_together(struct policy_file *file)
+{
+	for (size_t n = 0; n < file->section_count; n++)
+		if (file->sections[n].kind == CONFIG_FLOW)
+			check_removed(file, &file->sections[n]);
+	config_lay(&file->change, &file->asked, take_problem, file);
+}
+
 int policy_file_parse(const char *name, const char *text, size_t length,
 		      struct policy_file **ret_file)
 {
 	struct policy_file *file = calloc(1, sizeof(*file));
-	struct reading reading = {.file = file, .list = NO_KEY};
-	size_t lines = 1;
+	struct reading reading = {.file = file, .section = NONE, .list = NONE};
+	size_t lines = 1, sections = 0;
 
 	if (!file)
 		return -ENOMEM;
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = 0; i < length; i++) {
 		lines += text[i] == '\n';
+		sections += text[i] == '[';
+	}
 	file->name = name;
 	file->text = text;
 	file->length = length;
 	file->lines = calloc(lines, sizeof(*file->lines));
+	file->sections = calloc(sections + 1, sizeof(*file->sections));
 	config_default(&file->change);
-	if (!file->lines) {
+	policy_default(&file->asked);
+	if (!file->lines || !file->sections) {
 		policy_file_free(file);
 		return -ENOMEM;
 	}
@@ -486,6 +561,7 @@ int policy_file_parse(const char *name, const char *text, size_t length,
 		/* Out of memory, or an inih that stops at an error: half a policy is none. */
 		if (reading.at < length)
 			complain(file, file->line_count, "cannot be read beyond this line");
+		check_together(file);
 	}
 	*ret_file = file;
 	return file->error_count ? -EINVAL : 0;
@@ -496,15 +572,16 @@ void policy_file_free(struct policy_file *file)
 	if (!file)
 		return;
 	free(file->interfaces);
+	free(file->sections);
 	free(file->lines);
 	free(file);
 }
 
 int policy_file_require(struct policy_file *file)
 {
-	if (file->section_line || file->error_count)
+	if (find_section(file, CONFIG_LIMIT, "") != NONE || file->error_count)
 		return file->error_count ? -EINVAL : 0;
-	complain(file, 0, "there is no section [%s]: an empty file is no policy", sections[0].name);
+	complain(file, 0, "there is no section [limit]: an empty file is no policy");
 	return -EINVAL;
 }
 
@@ -513,28 +590,39 @@ int policy_file_require(struct policy_file *file)
 static void derive(struct policy_file *file, const struct bwctl_request *request, int direction,
 		   enum policy_way way, unsigned int cpus, bool leases)
 {
+	static const enum config_setting blamed[] = {CONFIG_BURST, CONFIG_WINDOW};
+	size_t n = find_section(file, CONFIG_LIMIT, ""), line = 0;
 	struct bwctl_promise promise;
 	struct bwctl_meter meter;
 	char why[UNITS_TEXT];
-	size_t line = file->setting_line[CONFIG_BURST];
 
-	if (!line)
-		line = file->setting_line[CONFIG_WINDOW];
-	if (!line)
-		line = file->setting_line[direction];
+	for (size_t i = 0; i < sizeof(blamed) / sizeof(blamed[0]) && n != NONE && !line; i++)
+		line = setting_line(&file->sections[n], 1U << blamed[i]);
+	if (!line && n != NONE)
+		line = setting_line(&file->sections[n], 1U << direction);
 	if (policy_derive(request, way, cpus, leases, &meter, &promise, why))
 		complain(file, line, "%s, when it %s: %s", policy_direction_name(direction),
 			 way == POLICY_DROPS ? "polices" : "paces", why);
 }
 
+static void derive_flows(struct policy_file *file)
+{
+	struct bwctl_flow_table *table = malloc(sizeof(*table));
+
+	if (!table || flow_table_build(&file->asked, NULL, 0, table))
+		complain(file, 0,
+			 table ? "the flows tell too many kinds of packets apart: expected "
+				 "fewer of them, or fewer ports" :
+				 "out of memory");
+	free(table);
+}
+
 int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases)
 {
-	struct bwctl_request requests[BWCTL_DIRECTIONS] = {0};
 	size_t before;
 
-	config_apply(&file->change, requests);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		const struct bwctl_request *request = &requests[direction];
+		const struct bwctl_request *request = &file->asked.request[direction];
 
 		before = file->error_count;
 		if (request->mode != BWCTL_MODE_POLICE)
@@ -545,6 +633,7 @@ int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases)
 		if (request->mode != BWCTL_MODE_PACE)
 			derive(file, request, direction, POLICY_DROPS, cpus, leases);
 	}
+	derive_flows(file);
 	return file->error_count ? -EINVAL : 0;
 }
 
@@ -553,7 +642,9 @@ int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases)
 /* A text that grows. What does not fit any more is counted, not written. */
 struct output {
 	char *text;
+	size_t begin; /* of the first line */
 	size_t length;
+	const char *end_of_line;
 };
 
 static void put(struct output *output, const char *text, size_t length)
@@ -568,12 +659,36 @@ static void put_text(struct output *output, const char *text)
 	put(output, text, strlen(text));
 }
 
-static void put_key(struct output *output, size_t key, const char *value, const char *end_of_line)
+static bool ends_with(const struct output *output, const char *text)
 {
-	put_text(output, limit_key(key));
+	size_t length = strlen(text);
+
+	return output->length >= output->begin + length && output->length < POLICY_FILE_TEXT &&
+	       !memcmp(output->text + output->length - length, text, length);
+}
+
+/* The last line of a text may have no end. */
+static void end_line(struct output *output)
+{
+	if (output->length > output->begin && !ends_with(output, "\n"))
+		put_text(output, output->end_of_line);
+}
+
+/* An empty line between two sections. */
+static void put_gap(struct output *output)
+{
+	end_line(output);
+	if (output->length > output->begin && !ends_with(output, "\n\n") &&
+	    !ends_with(output, "\n\r\n"))
+		put_text(output, output->end_of_line);
+}
+
+static void put_pair(struct output *output, const char *key, const char *value)
+{
+	put_text(output, key);
 	put_text(output, " = ");
 	put_text(output, value);
-	put_text(output, end_of_line);
+	put_text(output, output->end_of_line);
 }
 
 static bool finish(struct output *output)
@@ -584,165 +699,579 @@ static bool finish(struct output *output)
 	return true;
 }
 
-/* The value that a key has in these requests; NULL when it is the default. */
-static const char *wanted_value(size_t key, const struct bwctl_request requests[BWCTL_DIRECTIONS],
-				char text[UNITS_TEXT])
+/* What a section is to say: of the limit, a class or a flow that there is. */
+struct subject {
+	const struct bwctl_asked *asked;
+	enum config_section kind;
+	size_t number; /* of the class, or the row of the flow */
+	bool together; /* one limit for both directions */
+};
+
+static const char *subject_name(const struct subject *subject)
 {
-	static const struct bwctl_request defaults[BWCTL_DIRECTIONS];
+	switch (subject->kind) {
+	case CONFIG_CLASS:
+		return subject->asked->classes[subject->number].name;
+	case CONFIG_FLOW:
+		return subject->asked->flows[subject->number].name;
+	default:
+		return "";
+	}
+}
+
+static struct subject subject_of(const struct bwctl_asked *asked, enum config_section kind,
+				 size_t number)
+{
+	struct subject subject = {.asked = asked, .kind = kind, .number = number};
+
+	if (kind == CONFIG_LIMIT)
+		subject.together = asked->request[0].limit_bits_s == asked->request[1].limit_bits_s;
+	if (kind == CONFIG_CLASS)
+		subject.together = asked->classes[number].limit_bits_s[0] ==
+				   asked->classes[number].limit_bits_s[1];
+	return subject;
+}
+
+/* The value that a key has; NULL when it is the default. */
+static const char *wanted_value(const struct subject *subject, size_t key, char text[UNITS_TEXT])
+{
+	const struct config_key *config_key = key_of(subject->kind, key);
 	char standard[UNITS_TEXT];
 
-	config_print_value(&config_keys[key], requests, text);
-	config_print_value(&config_keys[key], defaults, standard);
+	config_print_value(config_key, subject->asked, subject->number, text);
+	config_print_default(subject->kind, config_key, subject_name(subject), standard);
 	return strcmp(text, standard) ? text : NULL;
 }
 
-static bool has_one_limit(const struct bwctl_request requests[BWCTL_DIRECTIONS])
-{
-	return requests[BWCTL_INGRESS].limit_bits_s == requests[BWCTL_EGRESS].limit_bits_s;
-}
-
 /* Either one limit for both, or one for each. */
-static bool is_limit_of(size_t key, bool together)
+static bool is_limit_of(enum config_section kind, size_t key, bool together)
 {
-	return !config_is_limit(&config_keys[key]) || config_keys[key].bare == together;
+	const struct config_key *config_key = key_of(kind, key);
+
+	return !config_is_limit(kind, config_key) || (config_key->style == CONFIG_BARE) == together;
 }
 
-size_t policy_file_print(const struct bwctl_request requests[BWCTL_DIRECTIONS],
-			 const char *const interfaces[], size_t count, char **ret_text)
+static bool is_default(const struct subject *subject)
 {
-	struct output output = {.text = malloc(POLICY_FILE_TEXT)};
+	char text[UNITS_TEXT];
+
+	for (size_t key = 0; key < config_keys[subject->kind].file_count; key++)
+		if (wanted_value(subject, key, text))
+			return false;
+	return true;
+}
+
+static void put_title(struct output *output, enum config_section kind, const char *name)
+{
+	put_text(output, "[");
+	put_text(output, config_keys[kind].section);
+	put_text(output, *name ? " " : "");
+	put_text(output, name);
+	put_text(output, "]");
+	put_text(output, output->end_of_line);
+}
+
+/* Of a flow the class is always said: it is what it is there for. */
+static void put_section(struct output *output, const struct subject *subject)
+{
 	char value[UNITS_TEXT];
+
+	put_title(output, subject->kind, subject_name(subject));
+	for (size_t key = 0; key < config_keys[subject->kind].file_count; key++)
+		if (is_limit_of(subject->kind, key, subject->together) &&
+		    (wanted_value(subject, key, value) ||
+		     (subject->kind == CONFIG_FLOW && key == CONFIG_FLOW_CLASS)))
+			put_pair(output, key_of(subject->kind, key)->name, value);
+}
+
+/* A listed flow that is not to be there. */
+static void put_removed(struct output *output, const char *name)
+{
+	put_title(output, CONFIG_FLOW, name);
+	put_pair(output, key_of(CONFIG_FLOW, CONFIG_FLOW_REMOVE)->name, "yes");
+}
+
+/* Whether a class has to be named for the policy to be what it is. */
+static bool is_class_said(const struct bwctl_asked *asked, size_t number)
+{
+	struct subject subject = subject_of(asked, CONFIG_CLASS, number);
+
+	return *subject_name(&subject) &&
+	       (number >= BWCTL_BUILTIN_CLASSES || !is_default(&subject));
+}
+
+static size_t put_interfaces(struct output *output, const char *const interfaces[], size_t count)
+{
 	size_t column = 0, left_out = 0;
 
-	*ret_text = output.text;
-	if (!output.text)
-		return 0;
-	put_text(&output, "[limit]\n");
-	for (size_t key = 0; key < CONFIG_KEYS; key++)
-		if (is_limit_of(key, has_one_limit(requests)) && wanted_value(key, requests, value))
-			put_key(&output, key, value, "\n");
 	for (size_t i = 0; i < count; i++) {
 		size_t length = strlen(interfaces[i]);
 
-		if (!is_interface_name(interfaces[i], length) || i >= POLICY_FILE_NAMES) {
+		if (!config_is_interface_name(interfaces[i], length) || i >= POLICY_FILE_NAMES) {
 			left_out++;
 			continue;
 		}
 		/* A long list goes on in lines that are indented. */
 		if (!column)
-			put_text(&output, "interfaces =");
+			put_text(output, "interfaces =");
 		else if (column + length > 80)
-			put_text(&output, "\n\t");
+			put_text(output, "\n\t");
 		if (!column || column + length > 80)
 			column = 12;
-		if (output.text[output.length - 1] != '\t')
-			put_text(&output, " ");
-		put_text(&output, interfaces[i]);
+		if (!ends_with(output, "\t"))
+			put_text(output, " ");
+		put_text(output, interfaces[i]);
 		column += length + 1;
 	}
 	if (column)
-		put_text(&output, "\n");
-	/* 1024 names of 15 bytes are far less than there is room for. */
+		put_text(output, "\n");
+	return left_out;
+}
+
+size_t policy_file_print(const struct bwctl_asked *asked, const char *const interfaces[],
+			 size_t count, char **ret_text)
+{
+	struct output output = {.text = malloc(POLICY_FILE_TEXT), .end_of_line = "\n"};
+	struct subject subject = subject_of(asked, CONFIG_LIMIT, 0);
+	size_t left_out;
+
+	*ret_text = output.text;
+	if (!output.text)
+		return 0;
+	put_section(&output, &subject);
+	left_out = put_interfaces(&output, interfaces, count);
+	for (size_t class = 0; class < BWCTL_CLASSES; class ++) {
+		if (!is_class_said(asked, class))
+			continue;
+		subject = subject_of(asked, CONFIG_CLASS, class);
+		put_gap(&output);
+		put_section(&output, &subject);
+	}
+	for (uint32_t row = 0; row < asked->flow_count; row++) {
+		if (asked->flows[row].is_listed)
+			continue;
+		subject = subject_of(asked, CONFIG_FLOW, row);
+		put_gap(&output);
+		put_section(&output, &subject);
+	}
+	for (uint32_t n = 0; flow_table_listed(n); n++) {
+		if (!(asked->listed_removed & 1U << n))
+			continue;
+		put_gap(&output);
+		put_removed(&output, flow_table_listed(n)->name);
+	}
+	/* There is room for the largest policy, and more. */
 	finish(&output);
 	return left_out;
 }
 
 /* ---- policy into a text that there is ---- */
 
-struct merging {
-	const struct policy_file *file;
-	const struct bwctl_request *requests;
-	struct bwctl_request before[BWCTL_DIRECTIONS]; /* what the text says */
-	bool together;				       /* one limit for both directions */
-	bool put[CONFIG_KEYS];			       /* new, and written already */
-	const char *end_of_line;
-	size_t begin; /* of the first line */
-	struct output output;
+/* What becomes of a section of the text. */
+enum fate {
+	FATE_STAYS,
+	FATE_REMOVES, /* a listed flow: it says that it is not to be there */
+	FATE_GOES
 };
 
-static bool has_line(const struct policy_file *file, size_t key)
+struct merging {
+	const struct policy_file *file;
+	const struct bwctl_asked *asked;
+	struct output output;
+	bool gap; /* an empty line is due before the next section */
+	/* The section that is being written. */
+	const struct policy_file_section *section;
+	enum fate fate;
+	struct subject wanted, before; /* where it stays */
+	bool was_removed;
+	bool put[CONFIG_KEYS_MAX]; /* new, and written already */
+};
+
+static size_t find_row(const struct bwctl_asked *asked, const char *name)
 {
-	for (size_t i = 0; i < file->line_count; i++)
-		if (file->lines[i].key == key)
-			return true;
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		if (!strcmp(asked->flows[row].name, name))
+			return row;
+	return NONE;
+}
+
+static size_t find_class(const struct bwctl_asked *asked, const char *name)
+{
+	for (size_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (!strcmp(asked->classes[class].name, name))
+			return class;
+	return NONE;
+}
+
+static bool is_removed(const struct bwctl_asked *asked, const char *name)
+{
+	for (uint32_t n = 0; flow_table_listed(n); n++)
+		if (!strcmp(flow_table_listed(n)->name, name))
+			return asked->listed_removed & 1U << n;
 	return false;
 }
 
-/* The last line of a text may have no end. */
-static void end_line(struct merging *merging)
+/* The row of a flow that the text has to have, or NONE. */
+static size_t find_written(const struct bwctl_asked *asked, const char *name)
 {
-	struct output *output = &merging->output;
+	size_t row = find_row(asked, name);
 
-	if (output->length > merging->begin && output->length < POLICY_FILE_TEXT &&
-	    output->text[output->length - 1] != '\n')
-		put_text(output, merging->end_of_line);
+	return row == NONE || asked->flows[row].is_listed ? NONE : row;
 }
 
-/* A key that the text does not have, and whose value is not the default. */
+static size_t number_in(const struct bwctl_asked *asked, const struct policy_file_section *section)
+{
+	switch (section->kind) {
+	case CONFIG_CLASS:
+		return find_class(asked, section->name);
+	case CONFIG_FLOW:
+		return find_written(asked, section->name);
+	default:
+		return 0;
+	}
+}
+
+static void begin_section(struct merging *merging, const struct policy_file_section *section)
+{
+	size_t now = number_in(merging->asked, section);
+	size_t before = number_in(&merging->file->asked, section);
+
+	merging->section = section;
+	memset(merging->put, 0, sizeof(merging->put));
+	merging->was_removed = before == NONE;
+	merging->fate = now != NONE ? FATE_STAYS : FATE_GOES;
+	if (section->kind == CONFIG_FLOW && is_removed(merging->asked, section->name))
+		merging->fate = FATE_REMOVES;
+	if (merging->fate != FATE_STAYS)
+		return;
+	merging->wanted = subject_of(merging->asked, section->kind, now);
+	if (before != NONE)
+		merging->before = subject_of(&merging->file->asked, section->kind, before);
+	/* Who has written a line for each direction wants them apart. */
+	if (section->kind != CONFIG_FLOW &&
+	    setting_line(section, 1U << BWCTL_INGRESS) != setting_line(section, 1U << BWCTL_EGRESS))
+		merging->wanted.together = false;
+}
+
+/* A key that the section does not have, and whose value is not the default. */
 static void put_missing(struct merging *merging, size_t key)
 {
+	enum config_section kind = merging->section->kind;
 	char value[UNITS_TEXT];
 
-	if (merging->put[key] || has_line(merging->file, key) ||
-	    !is_limit_of(key, merging->together) || !wanted_value(key, merging->requests, value))
+	if (merging->put[key] || merging->section->key_line[key] ||
+	    !is_limit_of(kind, key, merging->wanted.together) ||
+	    !wanted_value(&merging->wanted, key, value))
 		return;
 	merging->put[key] = true;
-	end_line(merging);
-	put_key(&merging->output, key, value, merging->end_of_line);
+	end_line(&merging->output);
+	put_pair(&merging->output, key_of(kind, key)->name, value);
 }
 
-/* Of a line that goes: the comment behind its value, in a line of its own. */
-static void put_comment(struct merging *merging, const struct policy_file_line *line)
+static void put_all_missing(struct merging *merging)
+{
+	size_t remove = CONFIG_FLOW_REMOVE;
+
+	if (merging->fate == FATE_STAYS)
+		for (size_t key = 0; key < config_keys[merging->section->kind].file_count; key++)
+			put_missing(merging, key);
+	if (merging->fate != FATE_REMOVES || merging->section->key_line[remove])
+		return;
+	end_line(&merging->output);
+	put_pair(&merging->output, key_of(CONFIG_FLOW, remove)->name, "yes");
+}
+
+/* Of a line that goes: the comment behind what it says, in a line of its own. */
+static void put_comment(struct merging *merging, const struct policy_file_line *line, size_t at)
 {
 	const char *text = merging->file->text;
-	size_t end = line->start + line->length, at = line->value + line->value_length;
+	size_t end = line->start + line->length;
 
 	while (at < end && strchr(" \t", text[at]))
 		at++;
-	if (at < end && text[at] == ';')
+	if (at < end && (text[at] == ';' || text[at] == '#'))
 		put(&merging->output, text + at, end - at);
 }
 
-static void put_line(struct merging *merging, const struct policy_file_line *line)
+/* Puts a value in the place of that of a line, or, if it is NULL, takes the line out. */
+static void put_value(struct merging *merging, const struct policy_file_line *line,
+		      const char *value)
 {
 	const char *text = merging->file->text;
 	size_t end = line->start + line->length, rest = line->value + line->value_length;
+
+	if (!value) {
+		put_comment(merging, line, rest);
+		return;
+	}
+	put(&merging->output, text + line->start, line->value - line->start);
+	put_text(&merging->output, value);
+	put(&merging->output, text + rest, end - rest);
+}
+
+static void put_as_it_is(struct merging *merging, const struct policy_file_line *line)
+{
+	put(&merging->output, merging->file->text + line->start, line->length);
+}
+
+/* Whether a listed flow is removed: "yes", "no", or no line at all, which is no. */
+static void put_remove_line(struct merging *merging, const struct policy_file_line *line)
+{
+	bool removes = merging->fate == FATE_REMOVES;
+
+	if (removes == merging->was_removed)
+		put_as_it_is(merging, line);
+	else
+		put_value(merging, line, removes ? "yes" : NULL);
+}
+
+static void put_pair_line(struct merging *merging, const struct policy_file_line *line)
+{
+	enum config_section kind = merging->section->kind;
 	char value[UNITS_TEXT], before[UNITS_TEXT];
 	const char *wanted;
 	bool stays;
 
-	if (line->key >= CONFIG_KEYS) {
-		put(&merging->output, text + line->start, line->length);
+	if (merging->fate == FATE_GOES) {
+		put_value(merging, line, NULL);
 		return;
 	}
-	stays = is_limit_of(line->key, merging->together);
-	wanted = wanted_value(line->key, merging->requests, value);
-	config_print_value(&config_keys[line->key], merging->before, before);
-	if (stays && !strcmp(value, before)) {
-		put(&merging->output, text + line->start, line->length);
-	} else if (stays && wanted) {
-		put(&merging->output, text + line->start, line->value - line->start);
-		put_text(&merging->output, value);
-		put(&merging->output, text + rest, end - rest);
-	} else {
-		put_comment(merging, line);
+	if (kind == CONFIG_FLOW && line->key == CONFIG_FLOW_REMOVE) {
+		put_remove_line(merging, line);
+		return;
 	}
+	if (merging->fate == FATE_REMOVES) {
+		put_value(merging, line, NULL);
+		return;
+	}
+	stays = is_limit_of(kind, line->key, merging->wanted.together);
+	wanted = wanted_value(&merging->wanted, line->key, value);
+	config_print_value(key_of(kind, line->key), merging->before.asked, merging->before.number,
+			   before);
+	if (stays && !strcmp(value, before))
+		put_as_it_is(merging, line);
+	else
+		put_value(merging, line, stays ? wanted : NULL);
 	/* One limit for both that becomes two: these are where it was. */
-	if (!stays && config_keys[line->key].bare)
-		for (size_t key = 0; key < CONFIG_KEYS; key++)
-			if (config_is_limit(&config_keys[key]))
+	if (!stays && key_of(kind, line->key)->style == CONFIG_BARE)
+		for (size_t key = 0; key < config_keys[kind].file_count; key++)
+			if (config_is_limit(kind, key_of(kind, key)))
 				put_missing(merging, key);
 }
 
-/* The line after which new keys come: the last one of the section that says something. */
-static size_t last_line_of_section(const struct policy_file *file)
+static void put_line(struct merging *merging, const struct policy_file_line *line)
 {
-	size_t last = file->section_line;
+	const char *text = merging->file->text, *end;
+	size_t length = strlen(merging->output.end_of_line);
 
-	for (size_t i = file->section_line; i < file->line_count; i++)
-		if (file->lines[i].key != NO_KEY)
-			last = i + 1;
+	switch (line->kind) {
+	case LINE_BLANK:
+		/* One is enough where a section was, and none if nothing is left of it. */
+		if (merging->section && merging->fate == FATE_GOES &&
+		    (merging->output.length <= merging->output.begin + length ||
+		     ends_with(&merging->output, "\n\n") || ends_with(&merging->output, "\n\r\n")))
+			return;
+		break;
+	case LINE_SECTION:
+		if (merging->fate != FATE_GOES)
+			break;
+		end = memchr(text + line->start, ']', line->length);
+		put_comment(merging, line, (size_t)(end - text) + 1);
+		return;
+	case LINE_PAIR:
+		/* One that goes on with a list is not touched, nor is the list. */
+		if (line->key >= config_keys[merging->section->kind].file_count)
+			break;
+		put_pair_line(merging, line);
+		return;
+	default:
+		break;
+	}
+	put_as_it_is(merging, line);
+}
+
+/* ---- sections, one after the other ---- */
+
+/*
+ * The lines of a section, from the comments right above its name, as far as those
+ * of the next one. Before the first there are those that are of no section.
+ */
+struct block {
+	size_t first, end; /* lines */
+	size_t section;	   /* or NONE */
+};
+
+/* Where the lines of a section begin: its own is the one at. */
+static size_t first_of_block(const struct policy_file *file, size_t at)
+{
+	while (at && file->lines[at - 1].kind == LINE_COMMENT)
+		at--;
+	return at;
+}
+
+/* As many as there are sections, and one. */
+static void find_blocks(const struct policy_file *file, struct block *blocks)
+{
+	blocks[0] = (struct block){.section = NONE, .end = file->line_count};
+	for (size_t n = 0; n < file->section_count; n++) {
+		struct block *block = &blocks[n + 1];
+
+		block->section = n;
+		block->first = first_of_block(file, file->sections[n].line - 1);
+		block->end = file->line_count;
+		block[-1].end = block->first;
+	}
+}
+
+/* The line after which new keys come: the last one of the section that says something. */
+static size_t last_to_say(const struct policy_file *file, const struct block *block)
+{
+	size_t last = block->first;
+
+	for (size_t i = block->first; i < block->end; i++)
+		if (file->lines[i].kind == LINE_SECTION || file->lines[i].kind == LINE_PAIR)
+			last = i;
 	return last;
+}
+
+static void put_block(struct merging *merging, const struct block *block)
+{
+	const struct policy_file *file = merging->file;
+	size_t last = last_to_say(file, block);
+
+	if (block->section == NONE)
+		merging->section = NULL;
+	else
+		begin_section(merging, &file->sections[block->section]);
+	if (merging->gap && block->first < block->end)
+		put_gap(&merging->output);
+	merging->gap = false;
+	for (size_t i = block->first; i < block->end; i++) {
+		put_line(merging, &file->lines[i]);
+		if (i == last && block->section != NONE)
+			put_all_missing(merging);
+	}
+}
+
+static void put_new_section(struct merging *merging, enum config_section kind, size_t number)
+{
+	struct subject subject = subject_of(merging->asked, kind, number);
+
+	put_gap(&merging->output);
+	put_section(&merging->output, &subject);
+	merging->gap = true;
+}
+
+static void put_new_classes(struct merging *merging)
+{
+	for (size_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (is_class_said(merging->asked, class) &&
+		    find_section(merging->file, CONFIG_CLASS,
+				 merging->asked->classes[class].name) == NONE)
+			put_new_section(merging, CONFIG_CLASS, class);
+}
+
+/* From this row on, as many as the text does not have. Returns the row that it has. */
+static uint32_t put_new_flows(struct merging *merging, uint32_t row)
+{
+	const struct bwctl_asked *asked = merging->asked;
+
+	for (; row < asked->flow_count && !asked->flows[row].is_listed; row++) {
+		if (find_section(merging->file, CONFIG_FLOW, asked->flows[row].name) != NONE)
+			break;
+		put_new_section(merging, CONFIG_FLOW, row);
+	}
+	return row;
+}
+
+static void put_new_removed(struct merging *merging)
+{
+	for (uint32_t n = 0; flow_table_listed(n); n++) {
+		const char *name = flow_table_listed(n)->name;
+
+		if (!is_removed(merging->asked, name) ||
+		    find_section(merging->file, CONFIG_FLOW, name) != NONE)
+			continue;
+		put_gap(&merging->output);
+		put_removed(&merging->output, name);
+		merging->gap = true;
+	}
+}
+
+/* The section behind which new classes come: the last class, or else the limit. Or NONE. */
+static size_t last_class(const struct policy_file *file)
+{
+	size_t last = find_section(file, CONFIG_LIMIT, "");
+
+	for (size_t n = 0; n < file->section_count; n++)
+		if (file->sections[n].kind == CONFIG_CLASS)
+			last = n;
+	return last;
+}
+
+/* Whether a section is that of a flow that has its place among others. */
+static bool is_in_order(const struct merging *merging, size_t section)
+{
+	const struct policy_file_section *file_section = &merging->file->sections[section];
+
+	return file_section->kind == CONFIG_FLOW &&
+	       find_written(merging->asked, file_section->name) != NONE;
+}
+
+/*
+ * In the place of a flow's section: that of the flow whose turn it is, and new ones
+ * before and behind.
+ */
+static uint32_t put_next_flow(struct merging *merging, const struct block *blocks, size_t place,
+			      uint32_t row)
+{
+	const struct policy_file *file = merging->file;
+	struct block block;
+	bool moves;
+
+	if (!row)
+		row = put_new_flows(merging, row);
+	block = blocks[find_section(file, CONFIG_FLOW, merging->asked->flows[row].name) + 1];
+	moves = block.section != place;
+	/* One that comes from elsewhere brings no empty lines with it. */
+	while (moves && file->lines[block.end - 1].kind == LINE_BLANK)
+		block.end--;
+	merging->gap |= moves;
+	put_block(merging, &block);
+	merging->gap |= moves;
+	return put_new_flows(merging, row + 1);
+}
+
+static void merge(struct merging *merging, const struct block *blocks)
+{
+	const struct policy_file *file = merging->file;
+	bool has_limit = find_section(file, CONFIG_LIMIT, "") != NONE;
+	size_t last = last_class(file);
+	uint32_t row = 0;
+
+	put(&merging->output, file->text, merging->output.begin);
+	for (size_t n = 0; n <= file->section_count; n++) {
+		size_t section = blocks[n].section;
+
+		if (section != NONE && is_in_order(merging, section))
+			row = put_next_flow(merging, blocks, section, row);
+		else
+			put_block(merging, &blocks[n]);
+		if (section == last && last != NONE)
+			put_new_classes(merging);
+	}
+	if (!has_limit) {
+		struct subject subject = subject_of(merging->asked, CONFIG_LIMIT, 0);
+
+		if (file->section_count)
+			put_gap(&merging->output);
+		end_line(&merging->output);
+		put_section(&merging->output, &subject);
+	}
+	if (last == NONE)
+		put_new_classes(merging);
+	put_new_flows(merging, row);
+	put_new_removed(merging);
 }
 
 /*
@@ -751,45 +1280,22 @@ static size_t last_line_of_section(const struct policy_file *file)
  */
 static int verify(const struct merging *merging, char why[LOG_TEXT])
 {
-	struct bwctl_request requests[BWCTL_DIRECTIONS] = {0};
+	struct bwctl_asked again = *merging->asked;
 	struct policy_file *file;
 	int err = policy_file_parse(merging->file->name, merging->output.text,
 				    merging->output.length, &file);
 
 	if (err == -ENOMEM)
 		return why_fail(why, err, "cannot read '%.300s' again", merging->file->name);
-	config_apply(&file->change, requests);
 	if (err)
 		why_refuse(why, err, "with the new values %s", file->errors[0]);
-	else if (memcmp(requests, merging->requests, sizeof(requests)) ||
+	else if (config_apply(&file->change, &again, why) ||
+		 memcmp(&again, merging->asked, sizeof(again)) ||
 		 file->interface_count != merging->file->interface_count)
 		err = why_refuse(why, -EINVAL, "'%.300s' cannot say what is in force",
 				 merging->file->name);
 	policy_file_free(file);
 	return err;
-}
-
-static void merge(struct merging *merging)
-{
-	const struct policy_file *file = merging->file;
-	size_t last = last_line_of_section(file);
-
-	merging->begin = bom_length(file->text, file->length);
-	put(&merging->output, file->text, merging->begin);
-	for (size_t i = 0; i < file->line_count; i++) {
-		put_line(merging, &file->lines[i]);
-		if (i + 1 != last)
-			continue;
-		for (size_t key = 0; key < CONFIG_KEYS; key++)
-			put_missing(merging, key);
-	}
-	if (file->section_line)
-		return;
-	end_line(merging);
-	put_text(&merging->output, "[limit]");
-	put_text(&merging->output, merging->end_of_line);
-	for (size_t key = 0; key < CONFIG_KEYS; key++)
-		put_missing(merging, key);
 }
 
 /* That of the first line; a file from elsewhere keeps its own. */
@@ -800,27 +1306,25 @@ static const char *end_of_line(const struct policy_file *file)
 	return end && end > file->text && end[-1] == '\r' ? "\r\n" : "\n";
 }
 
-int policy_file_merge(const struct policy_file *file,
-		      const struct bwctl_request requests[BWCTL_DIRECTIONS], char **ret_text,
-		      size_t *ret_length, char why[LOG_TEXT])
+int policy_file_merge(const struct policy_file *file, const struct bwctl_asked *asked,
+		      char **ret_text, size_t *ret_length, char why[LOG_TEXT])
 {
 	struct merging merging = {
 		.file = file,
-		.requests = requests,
-		.together = has_one_limit(requests),
-		.end_of_line = end_of_line(file),
-		.output.text = malloc(POLICY_FILE_TEXT),
+		.asked = asked,
+		.output = {.text = malloc(POLICY_FILE_TEXT),
+			   .begin = bom_length(file->text, file->length),
+			   .end_of_line = end_of_line(file)},
 	};
+	struct block *blocks = calloc(file->section_count + 1, sizeof(*blocks));
 	int err = -ENOMEM;
 
-	/* Who has written a line for each direction wants them apart. */
-	if (file->setting_line[CONFIG_INGRESS] != file->setting_line[CONFIG_EGRESS])
-		merging.together = false;
-	config_apply(&file->change, merging.before);
-	if (merging.output.text) {
-		merge(&merging);
+	if (merging.output.text && blocks) {
+		find_blocks(file, blocks);
+		merge(&merging, blocks);
 		err = finish(&merging.output) ? verify(&merging, why) : -EFBIG;
 	}
+	free(blocks);
 	if (err == -EFBIG || err == -ENOMEM)
 		why_fail(why, err, "cannot write '%.300s'", file->name);
 	if (err) {

@@ -10,7 +10,7 @@
 
 #include "log.h"
 
-#define STORE_MAX_BYTES 65536
+#define STORE_MAX_BYTES 262144
 
 /*
  * Reads the file path, or standard input when path is "-". ret_text ends with a

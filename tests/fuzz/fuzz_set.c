@@ -2,8 +2,10 @@
 /*
  * Any bytes as the words after "bwctl set", each ended by a NUL. What is taken can
  * be derived or is refused for its numbers, and means the same in a policy file.
+ * The word "|" ends a command: the next is laid over what the others made.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "config.h"
@@ -11,7 +13,7 @@
 #include "policy.h"
 #include "policy_file.h"
 
-#define WORDS 32
+#define WORDS 64
 
 /* A request alone; "as it was" is what it is laid over. */
 static void check_derive(const struct bwctl_request *request)
@@ -32,27 +34,54 @@ static void check_derive(const struct bwctl_request *request)
 	}
 }
 
-static void check_file(const struct bwctl_request requests[BWCTL_DIRECTIONS])
+static void check_file(const struct bwctl_asked *asked)
 {
-	struct bwctl_request again[BWCTL_DIRECTIONS] = {0};
+	struct bwctl_asked again = *asked;
 	struct policy_file *file;
-	char *text;
+	char *text, *same, why[LOG_TEXT];
 
-	policy_file_print(requests, NULL, 0, &text);
+	policy_file_print(asked, NULL, 0, &text);
 	HOLDS(text, "memory");
-	HOLDS(!policy_file_parse("printed", text, strlen(text), &file), text);
-	config_apply(&file->change, again);
-	HOLDS(!memcmp(requests, again, sizeof(again)), text);
+	if (policy_file_parse("printed", text, strlen(text), &file))
+		HOLDS(false, file->errors[0]);
+	HOLDS(!config_apply(&file->change, &again, why), why);
+	HOLDS(!memcmp(asked, &again, sizeof(again)), text);
+	policy_file_print(&file->asked, NULL, 0, &same);
+	HOLDS(same && !strcmp(text, same), text);
 	policy_file_free(file);
 	free(text);
+	free(same);
+}
+
+/* One command. What is refused changes nothing. */
+static void check_set(int count, char *const words[], struct bwctl_asked *asked)
+{
+	struct bwctl_asked before = *asked;
+	static struct config_change change;
+	char why[LOG_TEXT] = "";
+	int err = config_parse_set(count, words, &change, why);
+
+	HOLDS(err == 0 || (err == -EINVAL && *why), "parsed");
+	if (!err) {
+		err = config_apply(&change, asked, why);
+		HOLDS(err == 0 || (err == -EINVAL && *why), "applied");
+	}
+	for (const char *at = why; err && *at; at++)
+		HOLDS((unsigned char)*at >= ' ' && *at != 0x7f, why);
+	if (err) {
+		HOLDS(!memcmp(asked, &before, sizeof(before)), "refused");
+		return;
+	}
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		check_derive(&asked->request[direction]);
+	check_file(asked);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct bwctl_request requests[BWCTL_DIRECTIONS] = {0};
-	struct config_change change;
-	char *words[WORDS], why[LOG_TEXT] = "";
-	int count = 0, err;
+	struct bwctl_asked asked;
+	char *words[WORDS];
+	int count = 0, first = 0;
 
 	/* Each by itself, so that a byte too many is noticed. */
 	while (size && count < WORDS) {
@@ -66,13 +95,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += length + (end ? 1 : 0);
 		size -= length + (end ? 1 : 0);
 	}
-	err = config_parse_set(count, words, &change, why);
-	HOLDS(err == 0 || (err == -EINVAL && *why), "parsed");
-	if (!err) {
-		config_apply(&change, requests);
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			check_derive(&requests[direction]);
-		check_file(requests);
+	policy_default(&asked);
+	for (int i = 0; i <= count; i++) {
+		if (i < count && strcmp(words[i], "|"))
+			continue;
+		check_set(i - first, words + first, &asked);
+		first = i + 1;
 	}
 	while (count)
 		free(words[--count]);

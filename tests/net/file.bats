@@ -128,7 +128,7 @@ drafts() {
 	write '[limit]' 'rate = 1mbit' 'brust = 1ms' '' 'window = 1ms' '[flows]'
 	refused 1 "bwctl: $FILE:3: unknown key 'brust': did you mean 'burst'?
 bwctl: $FILE:5: window: '1ms' is out of range: expected 100ms to 3600s
-bwctl: $FILE:6: unknown section [flows]: expected limit" apply
+bwctl: $FILE:6: unknown section [flows]: did you mean [flow NAME]?" apply
 	in_force 'rate = 50mbit' 'mode = police'
 	printf '%s\n' '[limit]' x{1..23} >"$FILE"
 	bwctl_says apply
@@ -144,12 +144,52 @@ bwctl: $FILE:6: unknown section [flows]: expected limit" apply
 	in_force 'rate = 50mbit' 'mode = police'
 }
 
+@test "apply: classes and flows, and those that are not mentioned are as listed" {
+	load
+	"$BWCTL" set class old 1mbit flow gone class old flow telnet remove >/dev/null
+	write '[limit]' 'rate = 50mbit' 'mode = police' '' '[class lab] ; mine' 'rate = 5mbit' \
+		'priority = low' '[class ui]' 'reserve = 2mbit' '' '[flow jump]' 'class=lab' \
+		'protocol = tcp' 'local = 443, 1024-65535' 'remote = >1024' \
+		'prefix = 10.1.0.0/16 ; there' 'interface = cli0' '[flow ssh]' 'remote = 22,2222'
+	done_saying 'ingress  50 Mbit/s' apply
+	in_force 'rate = 50mbit' 'mode = police' '' '[class ui]' 'reserve = 2mbit' '' '[class lab]' \
+		'rate = 5mbit' 'priority = low' '' '[flow jump]' 'class = lab' 'protocol = tcp' \
+		'local = 443,>1023' 'remote = >1024' 'prefix = 10.1.0.0/16' 'interface = cli0' '' \
+		'[flow ssh]' 'class = ssh' 'remote = 22,2222'
+	write '[limit]' 'mode = police' '[flow telnet]' 'remove = yes'
+	done_saying 'ingress  unlimited' apply
+	in_force 'mode = police' '' '[flow telnet]' 'remove = yes'
+}
+
+@test "apply: all that is wrong with classes and flows is said at once, and nothing is changed" {
+	load
+	"$BWCTL" set 50mbit class lab 5mbit flow jump class lab >/dev/null
+	write '[limit]' 'rate = 10mbit' '[class lab]' 'prioritty = low' '[class ui]' 'reserve = 20mbit' \
+		'[class core]' 'rate = 1mbit' 'reserve = 2mbit' '[flow a]' 'class = cor' \
+		'[flow b]' 'class = ui' 'prefix = 10.1.2.3/16' '[flow c]' 'protocol = tcp' \
+		'[flow d]' 'class = ui' 'protocol = icmp' 'local = 22' '[flow telnet]' 'remove = yes' \
+		'remote = 23' '[flow a]' '[class with blanks]' '[clas x]'
+	refused 1 "bwctl: $FILE:4: unknown key 'prioritty': did you mean 'priority'?
+bwctl: $FILE:9: reserve: 2mbit is more than the ingress limit of its own, 1mbit: expected at most that
+bwctl: $FILE:9: reserve: all that is reserved is 22mbit together, more than the ingress limit, 10mbit: expected at most that
+bwctl: $FILE:11: class: there is no class 'cor': did you mean 'core'?
+bwctl: $FILE:14: prefix: '10.1.2.3/16' has bits behind its prefix: expected 10.1.0.0/16
+bwctl: $FILE:15: [flow c]: the class is missing: expected class and its name
+bwctl: $FILE:20: local: protocol icmp has no ports: expected any, or tcp, udp, sctp, dccp or any as protocol
+bwctl: $FILE:22: remove: goes with nothing else: expected no other key of this flow
+bwctl: $FILE:24: [flow a] is there already, in line 10
+bwctl: $FILE:25: [class with blanks]: 'with blanks' can be no name: expected letters, digits, - and _, at most 15
+bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
+	in_force 'rate = 50mbit' 'mode = police' '' '[class lab]' 'rate = 5mbit' '' '[flow jump]' \
+		'class = lab'
+}
+
 @test "apply: files that are none" {
 	load
 	"$BWCTL" set 50mbit >/dev/null
 	refused 1 "bwctl: cannot open '$FILE': No such file or directory" apply
 	refused 1 "bwctl: cannot read '$DIR': Is a directory" apply "$DIR"
-	refused 1 "bwctl: '/dev/zero' is too large: expected at most 65536 bytes" apply /dev/zero
+	refused 1 "bwctl: '/dev/zero' is too large: expected at most 262144 bytes" apply /dev/zero
 	: >"$FILE"
 	refused 1 "bwctl: $FILE: there is no section [limit]: an empty file is no policy" apply
 	refused 1 'bwctl: standard input: there is no section [limit]: an empty file is no policy' \
@@ -199,6 +239,32 @@ bwctl: $FILE:3: egress, when it paces: a burst of 1.2 s does not fit a window of
 	refused 1 $'bwctl: nothing is loaded\nhint: first: bwctl load IFACE' show --config
 }
 
+# What "show --json" says, without what is counted.
+settings() {
+	"$BWCTL" show --json | jq 'walk(if type == "object" then
+		del(.passed, .dropped, .paced, .marked, .would_drop, .contended, .delays,
+			.delay_seconds_sum, .delay_seconds_max) else . end)'
+}
+
+@test "show --config | apply - changes nothing, whatever is in force" {
+	local count=${BWCTL_POLICIES:-20} n config json
+	mkdir "$DIR/policies"
+	"$RIG_TOOLS/policies" "${BWCTL_SEED:-1}" "$count" "$DIR/policies"
+	load
+	for ((n = 0; n < count; n++)); do
+		"$BWCTL" apply "$DIR/policies/$n" >/dev/null
+		expect "policy $n" "$(<"$DIR/policies/$n")" \
+			"$("$BWCTL" show --config | grep -v '^interfaces')"
+		config=$("$BWCTL" show --config)
+		json=$(settings)
+		"$BWCTL" show --config | "$BWCTL" apply - >/dev/null
+		expect "policy $n, again" "$config" "$("$BWCTL" show --config)"
+		expect "policy $n, as JSON" "$json" "$(settings)"
+	done
+	[[ $json == *limit_bits_per_second* ]]
+	expect 'policies' "$count" "$n"
+}
+
 @test "save: comments, order and what is the same stay, to the byte" {
 	load
 	"$BWCTL" set 20mbit mode auto overhead 24 >/dev/null
@@ -213,6 +279,59 @@ bwctl: $FILE:3: egress, when it paces: a burst of 1.2 s does not fit a window of
 	file_is '# The uplink.' '' '[limit]  ; one' '; contract' 'ingress = 30mbit' 'egress = 20mbit' \
 		'overhead = 24' '# the end'
 	done_saying 'ingress  30 Mbit/s' apply
+}
+
+@test "save: classes and flows go where they belong, comments stay with them" {
+	load
+	write '# The uplink.' '[limit]' 'rate = 50mbit' 'mode = police' '' \
+		'# Ours.' '[class lab] ; of ours' 'rate = 5mbit ; each' '' \
+		'# To the jump host.' '[flow jump]' 'class = lab' 'remote = 2222 ; at night' '' \
+		'# Then the rest.' '[flow rest]' 'class = lab' '# the end'
+	"$BWCTL" apply "$FILE" >/dev/null
+	done_saying "$FILE says so already" save
+	"$BWCTL" set class lab ingress 6mbit class new priority low flow jump remote 2223 \
+		flow mid class new before rest flow telnet remove >/dev/null
+	done_saying "saved in $FILE" save
+	file_is '# The uplink.' '[limit]' 'rate = 50mbit' 'mode = police' '' \
+		'# Ours.' '[class lab] ; of ours' '; each' 'ingress = 6mbit' 'egress = 5mbit' '' \
+		'[class new]' 'priority = low' '' \
+		'# To the jump host.' '[flow jump]' 'class = lab' 'remote = 2223 ; at night' '' \
+		'[flow mid]' 'class = new' '' \
+		'# Then the rest.' '[flow rest]' 'class = lab' '# the end' '' '[flow telnet]' \
+		'remove = yes'
+	"$BWCTL" set flow rest before jump flow mid remove flow telnet default >/dev/null
+	done_saying "saved in $FILE" save
+	file_is '# The uplink.' '[limit]' 'rate = 50mbit' 'mode = police' '' \
+		'# Ours.' '[class lab] ; of ours' '; each' 'ingress = 6mbit' 'egress = 5mbit' '' \
+		'[class new]' 'priority = low' '' \
+		'# Then the rest.' '[flow rest]' 'class = lab' '# the end' '' \
+		'# To the jump host.' '[flow jump]' 'class = lab' 'remote = 2223 ; at night' ''
+	done_saying "$FILE says so already" save
+	done_saying 'ingress  50 Mbit/s' apply
+	done_saying "$FILE says so already" save
+}
+
+@test "set: says what became of the classes and flows that it names" {
+	local said
+	load
+	said=$("$BWCTL" set 50mbit class ssh 20mbit class lab priority low reserve 2mbit class ui \
+		exempt yes flow jump class ssh protocol tcp remote 2222 flow telnet remove flow admin \
+		default | grep -E '^(class|flow) ')
+	expect 'said' "class ssh      ingress 20 Mbit/s, egress 20 Mbit/s, priority normal
+class lab      no limit of its own, reserve 2 Mbit/s, priority low, no flow leads into it
+class ui       exempt: passes unmetered, priority high
+flow jump      class ssh, protocol tcp, remote 2222, before ui
+flow telnet    removed
+flow admin     class admin, protocol tcp, local 8443, remote >1024, as listed" "$said"
+	said=$("$BWCTL" set class lab remove flow jump local 1,3,5,7,9,11 remote 443 prefix \
+		2001:db8::/32 interface cli0 | grep -A 1 -E '^(class|flow) ')
+	expect 'said' "class lab      removed
+flow jump      class ssh, protocol tcp, local 1,3,5,7,9,11, remote 443,
+               prefix 2001:db8::/32, interface cli0, before ui" "$said"
+	refused 1 "bwctl: class ssh: remove: it is built in, and stays: expected one of your own" \
+		set class ssh remove
+	refused 1 "bwctl: flow jump: class: there is no class 'lab'" set flow jump class lab
+	refused 2 "bwctl: flow jump: 'remot': did you mean 'remote'?" set flow jump remot 22
 }
 
 @test "save: a new file names the interfaces, and load --all loads them" {
@@ -325,8 +444,23 @@ hint: in section [limit]: interfaces = NAME..." load --all
 
 # ---- saving, interrupted ----
 
-OLD=$'# A comment that is to stay.\n[limit]\nrate = 50mbit ; so\nmode = police'
-NEW=${OLD/50mbit/20mbit}
+# A policy as it was saved, what is set since, and what the file is then.
+limit_alone() {
+	OLD=$'# A comment that is to stay.\n[limit]\nrate = 50mbit ; so\nmode = police'
+	WORDS='20mbit'
+	NEW=${OLD/50mbit/20mbit}
+}
+
+# Flows that change places, a class that goes, another that comes.
+classes_and_flows() {
+	OLD=$'# A comment that is to stay.\n[limit]\nrate = 50mbit ; so\nmode = police\n
+# ours\n[class lab]\nrate = 5mbit\n\n# one\n[flow a]\nclass = lab\n
+# two\n[flow b]\nclass = ssh ; so\nremote = 2222'
+	WORDS='20mbit class lab remove class new 1mbit flow a class new flow b before a'
+	NEW=$'# A comment that is to stay.\n[limit]\nrate = 20mbit ; so\nmode = police\n
+# ours\n\n[class new]\nrate = 1mbit\n\n# two\n[flow b]\nclass = ssh ; so\nremote = 2222\n
+# one\n[flow a]\nclass = new'
+}
 
 # at_call WHAT CALL N: a save during whose Nth CALL this happens. Its exit code is in status.
 at_call() {
@@ -353,13 +487,17 @@ whole() {
 	"$OLD") found=old ;;
 	"$NEW") found=new ;;
 	esac
-	[[ $found != none ]] || expect "$1: the file" "$OLD, or with 20mbit" "$(<"$FILE")"
+	[[ $found != none ]] || expect "$1: the file" "$OLD"$'\n-- or --\n'"$NEW" "$(<"$FILE")"
 	expect "$1: mode and owner" '640 12:34' "$(stat -c '%a %u:%g' "$FILE")"
 }
 
+# ready_to_save POLICY: one of those above.
 ready_to_save() {
+	"$1"
 	load
-	"$BWCTL" set 20mbit >/dev/null
+	"$BWCTL" apply - <<<"$OLD" >/dev/null
+	# shellcheck disable=SC2086 # words
+	"$BWCTL" set $WORDS >/dev/null
 	printf '%s\n' "$OLD" >"$FILE"
 	chmod 640 "$FILE"
 	chown 12:34 "$FILE"
@@ -368,9 +506,9 @@ ready_to_save() {
 # Those that a save consists of; the names differ between machines.
 SAVE_CALLS=(openat read write '/^f?chown' '/^f?chmod' fsync close '/^rename' '/^unlink' rt_sigprocmask)
 
-@test "save, killed at any system call: the old file or the new one, whole" {
+killed_anywhere() {
 	local call n count old=0 new=0 killed=0
-	ready_to_save
+	ready_to_save "$1"
 	for call in "${SAVE_CALLS[@]}"; do
 		count=$(calls "$call") || count=0
 		for ((n = 1; n <= count; n++)); do
@@ -385,9 +523,17 @@ SAVE_CALLS=(openat read write '/^f?chown' '/^f?chmod' fsync close '/^rename' '/^
 	((killed > 30 && old > 20 && new > 1))
 }
 
-@test "save, with an error at any system call: says so, or has saved; no draft stays" {
+@test "save, killed at any system call: the old file or the new one, whole" {
+	killed_anywhere limit_alone
+}
+
+@test "save of classes and flows, killed at any system call" {
+	killed_anywhere classes_and_flows
+}
+
+errors_anywhere() {
 	local call n count error old=0 new=0
-	ready_to_save
+	ready_to_save "$1"
 	for error in ENOSPC EIO; do
 		for call in openat write '/^f?chown' '/^f?chmod' fsync '/^rename'; do
 			count=$(calls "$call")
@@ -409,9 +555,17 @@ SAVE_CALLS=(openat read write '/^f?chown' '/^f?chmod' fsync close '/^rename' '/^
 	((old > 10 && new > 2))
 }
 
+@test "save, with an error at any system call: says so, or has saved; no draft stays" {
+	errors_anywhere limit_alone
+}
+
+@test "save of classes and flows, with an error at any system call" {
+	errors_anywhere classes_and_flows
+}
+
 @test "save, told to stop in the middle: finishes first" {
 	local call
-	ready_to_save
+	ready_to_save limit_alone
 	for call in '/^f?chown' fsync '/^rename'; do
 		at_call signal=TERM "$call" 1
 		expect "exit code at $call" 143 "$status"
@@ -432,7 +586,7 @@ SAVE_CALLS=(openat read write '/^f?chown' '/^f?chmod' fsync close '/^rename' '/^
 	file_is '[limit]' 'rate = 50mbit'
 	bwctl_says set --save 10mbit
 	expect 'set --save' "1, bwctl: cannot write '$FILE': No space left on device
-hint: the new limit is in force, but not saved" "$status, $stderr"
+hint: the new policy is in force, but not saved" "$status, $stderr"
 	in_force 'rate = 10mbit' 'mode = police'
 	file_is '[limit]' 'rate = 50mbit'
 	rm "$DIR/full"

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Words that somebody has mistyped, and the one that was probably meant.
+ */
+#include "words.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define DISTANCE_MAX 24 /* longer words are like none */
+
+void words_clean(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+const char *words_quote(const char *word, char quoted[WORDS_QUOTE + 4])
+{
+	size_t n;
+
+	for (n = 0; word[n] && n < WORDS_QUOTE; n++)
+		quoted[n] = word[n] >= ' ' && word[n] <= '~' ? word[n] : '?';
+	strcpy(quoted + n, word[n] ? "..." : "");
+	return quoted;
+}
+
+/*
+ * How many letters have to be added, left out, changed, or exchanged with their
+ * neighbour (optimal string alignment). Upper and lower case are one slip each.
+ */
+static size_t distance(const char *a, const char *b)
+{
+	size_t a_length = strlen(a), b_length = strlen(b);
+	size_t table[DISTANCE_MAX + 1][DISTANCE_MAX + 1];
+
+	if (a_length > DISTANCE_MAX || b_length > DISTANCE_MAX)
+		return SIZE_MAX;
+	for (size_t i = 0; i <= a_length; i++)
+		for (size_t j = 0; j <= b_length; j++) {
+			size_t best = i ? i : j;
+
+			if (i && j) {
+				best = table[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+				if (table[i - 1][j] + 1 < best)
+					best = table[i - 1][j] + 1;
+				if (table[i][j - 1] + 1 < best)
+					best = table[i][j - 1] + 1;
+			}
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    table[i - 2][j - 2] + 1 < best)
+				best = table[i - 2][j - 2] + 1;
+			table[i][j] = best;
+		}
+	return table[a_length][b_length];
+}
+
+const char *words_nearest(const char *const names[], size_t count, const char quotes[2],
+			  const char *word, char text[LOG_TEXT])
+{
+	size_t nearest = 0, least = SIZE_MAX;
+
+	for (size_t n = 0; n < count; n++) {
+		size_t far = strcasecmp(names[n], word) ? distance(names[n], word) : 0;
+
+		if (far < least) {
+			least = far;
+			nearest = n;
+		}
+	}
+	if (least == SIZE_MAX || least > 1 + strlen(names[nearest]) / 4)
+		return NULL;
+	snprintf(text, LOG_TEXT, "did you mean %c%s%c?", quotes[0], names[nearest], quotes[1]);
+	return text;
+}
+
+const char *words_suggest(const char *const names[], size_t count, const char quotes[2],
+			  const char *word, char text[LOG_TEXT])
+{
+	size_t length = 0;
+
+	if (words_nearest(names, count, quotes, word, text))
+		return text;
+	for (size_t n = 0; n < count && length < LOG_TEXT; n++)
+		length += (size_t)snprintf(text + length, LOG_TEXT - length, "%s%s",
+					   !n		 ? "expected " :
+					   n + 1 < count ? ", " :
+							   " or ",
+					   names[n]);
+	return text;
+}

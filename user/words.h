@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Words that somebody has mistyped: quoted so that nothing of them moves a
+ * cursor, and the one that was probably meant. Pure.
+ */
+#ifndef WORDS_H
+#define WORDS_H
+
+#include <stddef.h>
+
+#include "log.h"
+
+/* What is quoted of a word. */
+#define WORDS_QUOTE 40
+
+/* Printable, and not too long; nothing else gets onto a terminal. Returns quoted. */
+const char *words_quote(const char *word, char quoted[WORDS_QUOTE + 4]);
+
+/* The same for a whole text, as long as it is. */
+void words_clean(char *text);
+
+/*
+ * "did you mean 'burst'?", with the nearest of the names between quotes, or NULL if
+ * none is near. Exchanged, missing and superfluous letters count, and so does the case.
+ */
+const char *words_nearest(const char *const names[], size_t count, const char quotes[2],
+			  const char *word, char text[LOG_TEXT]);
+
+/* The same, or "expected rate, ingress or egress". */
+const char *words_suggest(const char *const names[], size_t count, const char quotes[2],
+			  const char *word, char text[LOG_TEXT]);
+
+#endif
