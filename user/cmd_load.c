@@ -18,7 +18,7 @@
 static bool is_unlimited(const struct bwctl_policy *policy)
 {
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		if (policy->asked.request[direction].limit_bits_s)
+		if (policy_limit(policy, direction))
 			return false;
 	return true;
 }

@@ -63,8 +63,8 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 		return;
 	}
 	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),
-	       units_format_rate(policy->asked.request[direction].limit_bits_s, limit),
-	       units_format_rate_bytes(policy->asked.request[direction].limit_bits_s, limit_bytes),
+	       units_format_rate(policy_limit(policy, direction), limit),
+	       units_format_rate_bytes(policy_limit(policy, direction), limit_bytes),
 	       look(NORMAL), units_format_time(promise->window_ns, window));
 	printf("         rate r %s, burst %s (%s), bound B %s",
 	       units_format_rate(rounded(meter->rate_bits_s), rate),
@@ -192,6 +192,7 @@ int cmd_show(const struct options *options, int count, char *words[])
 		printf("nothing is loaded\n");
 	} else {
 		print_interfaces(report);
+		command_print_runs(&report->policy, report->run_is_alive);
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			print_direction(report, direction);
 	}

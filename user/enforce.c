@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "policy.h"
+#include "runs.h"
 #include "why.h"
 
 /* An interface whose packets may have to wait. */
@@ -196,6 +197,8 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	static struct bwctl_policy published; /* too large for the stack */
 	int err = find_candidates(limiter, names, count, &candidates, why);
 
+	if (previous)
+		runs_follow(previous, policy);
 	/*
 	 * A queue that goes before the policy is in force was watched under the former
 	 * one, so it is looked at once more after that. What goes later is noticed.

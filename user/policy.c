@@ -349,6 +349,33 @@ static enum bwctl_level level_of(const struct bwctl_asked *asked, uint32_t class
 	}
 }
 
+/* Of two limits, of which 0 is none. */
+static uint64_t tighter(uint64_t one, uint64_t other)
+{
+	return !one || (other && other < one) ? other : one;
+}
+
+uint64_t policy_limit(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	uint64_t limit = policy->asked.request[direction].limit_bits_s;
+
+	for (int i = 0; i < BWCTL_RUNS; i++)
+		if (policy->runs[i].id)
+			limit = tighter(limit, policy->runs[i].limit_bits_s[direction]);
+	return limit;
+}
+
+uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
+			    enum bwctl_direction direction)
+{
+	uint64_t limit = policy->asked.classes[class].limit_bits_s[direction];
+
+	for (int i = 0; i < BWCTL_RUNS; i++)
+		if (policy->runs[i].id)
+			limit = tighter(limit, policy->runs[i].class_limit_bits_s[class][direction]);
+	return limit;
+}
+
 void policy_rules(struct bwctl_policy *policy)
 {
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class++)
@@ -368,10 +395,12 @@ int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT])
 		enum policy_way way = enforcement->mode != BWCTL_MODE_PACE ? POLICY_DROPS :
 				      enforcement->senders_pace		   ? POLICY_DRIFTS :
 									     POLICY_WAITS;
-		int err = policy_derive(&policy->asked.request[direction], way, policy->possible_cpus,
-					leases, &policy->meter[direction],
-					&policy->promise[direction], problem);
+		struct bwctl_request request = policy->asked.request[direction];
+		int err;
 
+		request.limit_bits_s = policy_limit(policy, direction);
+		err = policy_derive(&request, way, policy->possible_cpus, leases,
+				    &policy->meter[direction], &policy->promise[direction], problem);
 		if (err) {
 			snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction),
 				 problem);
@@ -426,8 +455,8 @@ static void hold_back(const struct bwctl_policy *previous, struct bwctl_policy *
 		      uint64_t now_ns)
 {
 	const struct bwctl_meter *former = &previous->meter[direction];
-	uint64_t limit = next->asked.request[direction].limit_bits_s;
-	uint64_t limit_before = previous->asked.request[direction].limit_bits_s;
+	uint64_t limit = policy_limit(next, direction);
+	uint64_t limit_before = policy_limit(previous, direction);
 	struct bwctl_meter *meter = &next->meter[direction];
 	uint64_t until_ns, before, counts_ns = previous->promise[direction].window_ns;
 	wide rate;

@@ -75,6 +75,14 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 		  bool leases, struct bwctl_meter *ret_meter, struct bwctl_promise *ret_promise,
 		  char ret_why[UNITS_TEXT]);
 
+/*
+ * The limit in force: the smallest of what was asked for and what runs ask for; of a
+ * direction, and of a class beside it. 0: none.
+ */
+uint64_t policy_limit(const struct bwctl_policy *policy, enum bwctl_direction direction);
+uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
+			    enum bwctl_direction direction);
+
 /* What the programs need to know of the classes, from what was asked of them. */
 void policy_rules(struct bwctl_policy *policy);
 

@@ -10,6 +10,7 @@
 
 #include "flow_table.h"
 #include "policy.h"
+#include "runs.h"
 
 int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TEXT])
 {
@@ -29,6 +30,8 @@ int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TE
 	if (!err)
 		err = limiter_interfaces(limiter, &report->interfaces, &report->interface_count,
 					 why);
+	if (!err)
+		limiter_runs(limiter, &report->policy, report->run_is_alive);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
 		report->lost_queue[direction] =
 			limiter_has_lost_queue(limiter, &report->policy, direction);
@@ -166,7 +169,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 	}
 	object = json_pack("{s:o, s:o, s:o, s:o, s:f, s:I, s:s, s:s, s:o, s:o}",
 			   "limit_bits_per_second",
-			   integer_or_null(policy->asked.request[direction].limit_bits_s, unlimited),
+			   integer_or_null(policy_limit(policy, direction), unlimited),
 			   "rate_bits_per_second", integer_or_null(meter->rate_bits_s, unlimited),
 			   "burst_bytes", integer_or_null(promise->burst_bytes, unlimited),
 			   "bound_bytes", integer_or_null(promise->bound_bytes, unlimited),
@@ -211,11 +214,12 @@ json_t *report_json(const struct report *report)
 				  hook_json(report, interface, BWCTL_EGRESS)));
 	}
 	if (!report_is_loaded(report))
-		return json_pack("{s:s, s:o, s:n, s:n}", "version", BWCTL_VERSION, "interfaces",
-				 interfaces, "ingress", "egress");
-	return json_pack("{s:s, s:o, s:o, s:o}", "version", BWCTL_VERSION, "interfaces", interfaces,
-			 "ingress", direction_json(report, BWCTL_INGRESS), "egress",
-			 direction_json(report, BWCTL_EGRESS));
+		return json_pack("{s:s, s:o, s:n, s:n, s:[]}", "version", BWCTL_VERSION,
+				 "interfaces", interfaces, "ingress", "egress", "runs");
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", BWCTL_VERSION, "interfaces",
+			 interfaces, "ingress", direction_json(report, BWCTL_INGRESS), "egress",
+			 direction_json(report, BWCTL_EGRESS), "runs",
+			 runs_json(&report->policy, report->run_is_alive));
 }
 
 json_t *report_flows_json(const struct report *report)

@@ -18,6 +18,7 @@ struct report {
 	struct bwctl_counters counters[BWCTL_DIRECTIONS];
 	struct limiter_interface *interfaces;
 	size_t interface_count;
+	bool run_is_alive[BWCTL_RUNS]; /* by place in policy.runs: its bwctl lives */
 	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
 };
 
