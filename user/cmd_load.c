@@ -285,6 +285,7 @@ int cmd_unload(const struct options *options, int count, char *words[])
 			enforce_on_others(limiter);
 		goto out;
 	}
+	command_hint_lost_runs(limiter);
 	err = limiter_remove(limiter, why);
 	if (err)
 		code = command_failed(err, why);

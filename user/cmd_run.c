@@ -37,18 +37,34 @@ void command_print_runs(const struct bwctl_policy *policy, const bool is_alive[B
 
 void command_hint_runs(struct limiter *limiter, const struct bwctl_policy *policy)
 {
-	size_t count = runs_count(policy), dead = count;
+	size_t count = runs_count(policy), gone = count;
 	bool is_alive[BWCTL_RUNS];
 
 	if (!count)
 		return;
 	limiter_runs(limiter, policy, is_alive);
 	for (int i = 0; i < BWCTL_RUNS; i++)
-		dead -= is_alive[i];
-	log_hint(
-		"%zu run%s in force, see bwctl show: of their limits and this the tightest holds%s",
-		count, count == 1 ? " is" : "s are",
-		dead ? "; bwctl run --clear takes away those whose bwctl is gone" : "");
+		gone -= is_alive[i];
+	log_hint("%zu run%s in force too, and of all limits the tightest holds: bwctl show%s",
+		 count, count == 1 ? " is" : "s are",
+		 gone ? "; bwctl run --clear ends those whose bwctl is gone" : "");
+}
+
+void command_hint_lost_runs(struct limiter *limiter)
+{
+	struct bwctl_policy *policy = malloc(sizeof(*policy));
+	char ignored[LOG_TEXT];
+	bool is_alive[BWCTL_RUNS];
+
+	if (policy && !limiter_policy(limiter, policy, ignored)) {
+		limiter_runs(limiter, policy, is_alive);
+		for (int i = 0; i < BWCTL_RUNS; i++)
+			if (is_alive[i])
+				log_hint("run %llu goes too, and \"%s\" goes on without a limit",
+					 (unsigned long long)policy->runs[i].id,
+					 policy->runs[i].command);
+	}
+	free(policy);
 }
 
 /* ---- begin and end ---- */
@@ -97,7 +113,7 @@ static int refuse_another(struct limiter *limiter, const struct bwctl_policy *po
 		if (!is_alive[i])
 			return why_refuse(
 				why, -ENOSPC,
-				"%d runs are in force already; bwctl run --clear takes away those whose bwctl is gone",
+				"%d runs are in force already; bwctl run --clear ends those whose bwctl is gone",
 				BWCTL_RUNS);
 	return why_refuse(why, -ENOSPC, "%d runs are in force already, there can be no more",
 			  BWCTL_RUNS);

@@ -106,10 +106,11 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 			 enum bwctl_mode mode, const char *why);
 
 /*
- * The lines of "show" for runs that are in force, if there are any; and the hint of "set"
- * and "apply" that what they changed may come after one.
+ * The lines of "show" for runs that are in force, if there are any; the hint of "set" and
+ * "apply" that there are; and that of "unload", which takes them along.
  */
 void command_print_runs(const struct bwctl_policy *policy, const bool is_alive[BWCTL_RUNS]);
 void command_hint_runs(struct limiter *limiter, const struct bwctl_policy *policy);
+void command_hint_lost_runs(struct limiter *limiter);
 
 #endif

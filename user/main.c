@@ -120,7 +120,7 @@ static const struct command commands[] = {
 	 "If bwctl itself is killed the tighter limit stays. --clear takes away what such runs\n"
 	 "left.\n"
 	 "\n"
-	 "  bwctl run 10mbit -- tar -cf /dev/null /etc/hostname\n"
+	 "  bwctl run 10mbit -- tar -cf /dev/null /etc/passwd\n"
 	 "  bwctl run egress 5mbit class ssh 1mbit -- sleep 0.1\n"
 	 "  bwctl run -- sleep 0.1                    nobody loosens the limit meanwhile\n"
 	 "  bwctl run --clear\n"},
