@@ -176,6 +176,10 @@ int runs_make(const struct runs_words *words, char *const command[],
 		if (class < 0)
 			return why_refuse(why, class, "no class '%s': there are %.400s",
 					  limits->class, class_list(policy, list));
+		if (i && policy->asked.classes[class].exempt)
+			return why_refuse(why, -EINVAL,
+					  "class '%s' is exempt: no limit holds for it",
+					  limits->class);
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			if (i)
 				ret_run->class_limit_bits_s[class][direction] =

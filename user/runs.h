@@ -36,7 +36,7 @@ int runs_parse(int count, char *const words[], struct runs_words *ret_words, cha
 /*
  * Makes a run of these words, for a command, under a policy: its classes are known by
  * name there, and where no limit is asked for those in force are taken. The id is the
- * caller's to give. 0, or -ENOENT and why when there is no such class.
+ * caller's to give. 0; -ENOENT and why when there is no such class, -EINVAL when it is exempt.
  */
 int runs_make(const struct runs_words *words, char *const command[],
 	      const struct bwctl_policy *policy, struct bwctl_run *ret_run, char why[LOG_TEXT]);
