@@ -121,7 +121,7 @@ try_help() {
 # The names in the JSON of show and flows.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
-		run_there 'bwctl show --json && bwctl flows --json' |
+		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json' |
 		jq -r '.. | objects | keys[]' | sort -u
 }
 

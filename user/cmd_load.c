@@ -19,7 +19,7 @@
 static bool is_unlimited(const struct bwctl_policy *policy)
 {
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		if (policy->asked.request[direction].limit_bits_s)
+		if (policy_limit(policy, direction))
 			return false;
 	return true;
 }
@@ -309,6 +309,7 @@ int cmd_unload(const struct options *options, int count, char *words[])
 			enforce_on_others(limiter);
 		goto out;
 	}
+	command_hint_lost_runs(limiter);
 	err = limiter_remove(limiter, why);
 	if (err)
 		code = command_failed(err, why);

@@ -195,6 +195,7 @@ int command_change(const struct options *options, const struct config_change *ch
 		goto out;
 	}
 	warn_of_detached(interfaces, loaded);
+	command_hint_runs(limiter, policy);
 	/* Under the lock, so that what is saved last is what is in force. */
 	if (save)
 		saved = command_write_file(&file);

@@ -298,6 +298,7 @@ int cmd_show(const struct options *options, int count, char *words[])
 		printf("nothing is loaded\n");
 	} else {
 		print_interfaces(report);
+		command_print_runs(&report->policy, report->run_is_alive);
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			print_direction(report, direction);
 	}

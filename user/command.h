@@ -30,6 +30,8 @@ struct options {
 	bool all;	   /* of load: the interfaces that the policy file names */
 	bool check;	   /* of apply: nothing but that */
 	bool save;	   /* of set */
+	bool clear;	   /* of run */
+	char **command;	   /* of run: the words behind "--", or NULL */
 	bool print_config; /* of show */
 };
 
@@ -38,6 +40,7 @@ int cmd_unload(const struct options *options, int count, char *words[]);
 int cmd_set(const struct options *options, int count, char *words[]);
 int cmd_apply(const struct options *options, int count, char *words[]);
 int cmd_save(const struct options *options, int count, char *words[]);
+int cmd_run(const struct options *options, int count, char *words[]);
 int cmd_show(const struct options *options, int count, char *words[]);
 int cmd_flows(const struct options *options, int count, char *words[]);
 int cmd_help(const struct options *options, int count, char *words[]);
@@ -101,5 +104,13 @@ int command_print_json(json_t *object);
  */
 void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
 			 enum bwctl_mode mode, const char *why);
+
+/*
+ * The lines of "show" for runs that are in force, if there are any; the hint of "set" and
+ * "apply" that there are; and that of "unload", which takes them along.
+ */
+void command_print_runs(const struct bwctl_policy *policy, const bool is_alive[BWCTL_RUNS]);
+void command_hint_runs(struct limiter *limiter, const struct bwctl_policy *policy);
+void command_hint_lost_runs(struct limiter *limiter);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "flow_table.h"
 #include "policy.h"
+#include "runs.h"
 #include "why.h"
 
 /* An interface whose packets may have to wait. */
@@ -208,6 +209,8 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	static struct bwctl_policy published; /* too large for the stack */
 	int err = find_candidates(limiter, names, count, &candidates, why);
 
+	if (previous)
+		runs_follow(previous, policy);
 	if (!err)
 		err = build_table(limiter, policy, why);
 	/*

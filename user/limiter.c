@@ -25,6 +25,7 @@
 #include "netns.h"
 #include "pins.h"
 #include "policy.h"
+#include "runs.h"
 #include "skeleton.h"
 #include "why.h"
 
@@ -1103,6 +1104,57 @@ int limiter_detach(struct limiter *limiter, const struct limiter_interface *inte
 	return err ? why_fail(why, err, "cannot give back what '%s' had", interface->name) : 0;
 }
 
+/* ---- runs ---- */
+
+#define TOKEN_NAME 32
+
+static const char *token_name(uint64_t id, char name[TOKEN_NAME])
+{
+	snprintf(name, TOKEN_NAME, "run-%llu", (unsigned long long)id);
+	return name;
+}
+
+int limiter_start_run(struct limiter *limiter, const struct bwctl_policy *policy,
+		      struct bwctl_run *run, int *ret_fd, char why[LOG_TEXT])
+{
+	char name[TOKEN_NAME];
+	int err = -EBUSY;
+
+	/* One whose limiter was unloaded may still hold a lock that is in no policy. */
+	for (run->id = 0; err == -EBUSY;) {
+		run->id++;
+		if (!runs_find(policy, run->id))
+			err = pins_take_token(&limiter->pins, token_name(run->id, name), ret_fd,
+					      why);
+	}
+	return err;
+}
+
+bool limiter_owns_run(struct limiter *limiter, uint64_t id, int fd)
+{
+	char name[TOKEN_NAME];
+
+	return pins_is_token(&limiter->pins, token_name(id, name), fd);
+}
+
+int limiter_forget_run(struct limiter *limiter, uint64_t id, char why[LOG_TEXT])
+{
+	char name[TOKEN_NAME];
+
+	return pins_remove_token(&limiter->pins, token_name(id, name), why);
+}
+
+void limiter_runs(struct limiter *limiter, const struct bwctl_policy *policy,
+		  bool ret_is_alive[BWCTL_RUNS])
+{
+	char name[TOKEN_NAME];
+
+	for (int i = 0; i < BWCTL_RUNS; i++)
+		ret_is_alive[i] =
+			policy->runs[i].id &&
+			pins_is_token_held(&limiter->pins, token_name(policy->runs[i].id, name));
+}
+
 bool limiter_is_fresh(const struct limiter *limiter)
 {
 	return limiter->fresh;
@@ -1147,5 +1199,6 @@ int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 		if (err)
 			return err;
 	}
-	return pins_remove_directory(&limiter->pins, why);
+	err = pins_remove_tokens(&limiter->pins, why);
+	return err ? err : pins_remove_directory(&limiter->pins, why);
 }

@@ -161,6 +161,27 @@ bool limiter_is_fresh(const struct limiter *limiter);
  */
 bool limiter_has_left_sizes(const struct limiter *limiter);
 
+/*
+ * "bwctl run": a lock below the pin directory says that the process lives which asked for
+ * a run. limiter_start_run() takes one, for as long as this process lives, and gives the run
+ * an id that no other of the policy has. Publishing the policy is the caller's.
+ */
+int limiter_start_run(struct limiter *limiter, const struct bwctl_policy *policy,
+		      struct bwctl_run *run, int *ret_fd, char why[LOG_TEXT]);
+
+/*
+ * Whether an id is still that of the run which this process started. Not so when all was
+ * unloaded since, and another run has it.
+ */
+bool limiter_owns_run(struct limiter *limiter, uint64_t id, int fd);
+
+/* Removes the lock of a run that is in no policy any more. */
+int limiter_forget_run(struct limiter *limiter, uint64_t id, char why[LOG_TEXT]);
+
+/* Whose process lives, by place in policy->runs. */
+void limiter_runs(struct limiter *limiter, const struct bwctl_policy *policy,
+		  bool ret_is_alive[BWCTL_RUNS]);
+
 /* Removes every pin. For when no interface is loaded any more. */
 int limiter_remove(struct limiter *limiter, char why[LOG_TEXT]);
 

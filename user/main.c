@@ -23,6 +23,7 @@ enum {
 	TAKES_ALL = 4,
 	TAKES_CHECK = 8,
 	TAKES_SAVE = 16,
+	TAKES_CLEAR = 32,
 };
 
 struct command {
@@ -141,6 +142,25 @@ static const struct command commands[] = {
 	 "flow if flows change places. It is replaced whole or not at all.\n"
 	 "\n"
 	 "  bwctl save\n"},
+	{"run", "[RATE] [ingress RATE] [egress RATE] [class NAME RATE]... -- COMMAND... | --clear",
+	 "a tighter limit for as long as a command runs", cmd_run, 0, -1, TAKES_CLEAR,
+	 "Runs the command, and while it runs a limit of its own is in force too; with its end,\n"
+	 "however it ends, what was in force before is again. Of the limits of all runs and what\n"
+	 "was set, the tightest is in force: a run never loosens one. Without any, nobody can\n"
+	 "loosen those that are in force when it begins.\n"
+	 "\n"
+	 "RATE, ingress and egress are as for set, of the aggregate or, after class NAME, of a\n"
+	 "class. The limit is that of the interfaces, whoever sends; the command only says for\n"
+	 "how long. The exit status is its own, 128 + n when signal n ended it, 126 when it\n"
+	 "cannot be run and 127 when there is none; 1 or 2, and nothing is run, when bwctl cannot.\n"
+	 "\n"
+	 "If bwctl itself is killed the tighter limit stays. --clear takes away what such runs\n"
+	 "left.\n"
+	 "\n"
+	 "  bwctl run 10mbit -- tar -cf /dev/null /etc/passwd\n"
+	 "  bwctl run egress 5mbit class ssh 1mbit -- sleep 0.1\n"
+	 "  bwctl run -- sleep 0.1                    nobody loosens the limit meanwhile\n"
+	 "  bwctl run --clear\n"},
 	{"show", "[--config]", "limits, hooks, and counters by class and direction", cmd_show, 0, 0,
 	 TAKES_JSON,
 	 "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
@@ -254,6 +274,7 @@ enum {
 	OPTION_ALL,
 	OPTION_CHECK,
 	OPTION_SAVE,
+	OPTION_CLEAR,
 	OPTION_VERSION,
 };
 
@@ -322,6 +343,7 @@ static int check_options(const struct command *command, const struct options *op
 		{"all", TAKES_ALL, options->all},
 		{"check", TAKES_CHECK, options->check},
 		{"save", TAKES_SAVE, options->save},
+		{"clear", TAKES_CLEAR, options->clear},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -376,6 +398,7 @@ int main(int argc, char *argv[])
 		{"all", no_argument, NULL, OPTION_ALL},
 		{"check", no_argument, NULL, OPTION_CHECK},
 		{"save", no_argument, NULL, OPTION_SAVE},
+		{"clear", no_argument, NULL, OPTION_CLEAR},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, OPTION_VERSION},
 		{"help", no_argument, NULL, 'h'},
@@ -385,9 +408,11 @@ int main(int argc, char *argv[])
 	int answer, verbosity = 0, code, count = 0;
 	bool help = false, version = false;
 	char **words = argv + 1; /* they move up to where an option was */
+	const char *last = NULL; /* word that was taken as one, or as the value of an option */
 
 	/* In order: of the words it depends what an option behind them is. */
 	while ((answer = getopt_long(argc, argv, "-:n:vh", long_options, NULL)) != -1) {
+		last = optarg;
 		switch (answer) {
 		case 1:
 			/* "show --config" says what to show; else it has the name of a file. */
@@ -425,6 +450,9 @@ int main(int argc, char *argv[])
 		case OPTION_SAVE:
 			options.save = true;
 			break;
+		case OPTION_CLEAR:
+			options.clear = true;
+			break;
 		case OPTION_HOOK:
 			if (parse_hook(optarg, &options.hook)) {
 				log_error("unknown hook '%s': expected tcx, clsact or auto",
@@ -439,6 +467,9 @@ int main(int argc, char *argv[])
 			return bad_option(answer, argv);
 		}
 	}
+	/* What is behind "--" is for "run" a command. */
+	if (optind > 1 && argv[optind - 1] != last && !strcmp(argv[optind - 1], "--"))
+		options.command = words + count;
 	while (optind < argc)
 		words[count++] = argv[optind++];
 	words[count] = NULL;

@@ -180,6 +180,12 @@ void pins_unlock(struct pins *pins)
 	pins->lock_fd = -1;
 }
 
+/* Only tokens are directories. An entry of unknown kind is none. */
+static bool is_token(const struct dirent *entry)
+{
+	return entry->d_type == DT_DIR && entry->d_name[0] != '.';
+}
+
 bool pins_is_empty(const struct pins *pins)
 {
 	DIR *entries = opendir(pins->directory);
@@ -187,7 +193,7 @@ bool pins_is_empty(const struct pins *pins)
 	bool empty = entries != NULL;
 
 	while (entries && (entry = readdir(entries)))
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.' && !is_token(entry))
 			empty = false;
 	if (entries)
 		closedir(entries);
@@ -220,6 +226,77 @@ int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name
 		err = unlink(path) && errno != ENOENT ? -errno : 0;
 	}
 	closedir(entries);
+	return err;
+}
+
+int pins_take_token(const struct pins *pins, const char *name, int *ret_fd, char why[LOG_TEXT])
+{
+	char path[PINS_PATH];
+	int err = 0;
+
+	pins_path(pins, name, path);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return why_fail(why, -errno, "cannot make '%s'", path);
+	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return why_fail(why, -errno, "cannot open '%s'", path);
+	if (flock(*ret_fd, LOCK_EX | LOCK_NB)) {
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		why_fail(why, err, "cannot lock '%s'", path);
+		close(*ret_fd);
+		*ret_fd = -1;
+	}
+	return err;
+}
+
+bool pins_is_token_held(const struct pins *pins, const char *name)
+{
+	char path[PINS_PATH];
+	bool held;
+	int fd;
+
+	pins_path(pins, name, path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	/* Shared, so that two who ask do not take each other for the holder. */
+	held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+	close(fd);
+	return held;
+}
+
+bool pins_is_token(const struct pins *pins, const char *name, int fd)
+{
+	struct stat held, there;
+	char path[PINS_PATH];
+
+	pins_path(pins, name, path);
+	if (stat(path, &there))
+		return errno == ENOENT;
+	return !fstat(fd, &held) && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
+int pins_remove_token(const struct pins *pins, const char *name, char why[LOG_TEXT])
+{
+	char path[PINS_PATH];
+
+	pins_path(pins, name, path);
+	if (rmdir(path) && errno != ENOENT)
+		return why_fail(why, -errno, "cannot remove '%s'", path);
+	return 0;
+}
+
+int pins_remove_tokens(const struct pins *pins, char why[LOG_TEXT])
+{
+	DIR *entries = opendir(pins->directory);
+	const struct dirent *entry;
+	int err = 0;
+
+	while (entries && !err && (entry = readdir(entries)))
+		if (is_token(entry))
+			err = pins_remove_token(pins, entry->d_name, why);
+	if (entries)
+		closedir(entries);
 	return err;
 }
 

@@ -43,7 +43,7 @@ void pins_unlock(struct pins *pins);
 /* The path of a pin. The name holds no dot, which a BPF file system refuses. */
 void pins_path(const struct pins *pins, const char *name, char ret_path[PINS_PATH]);
 
-/* Whether nothing is pinned there. False, too, when it cannot be read. */
+/* Whether nothing is pinned there; tokens do not count. False, too, when it cannot be read. */
 bool pins_is_empty(const struct pins *pins);
 
 /* Removes a pin, which may be gone already. 0, or -errno and why. */
@@ -51,6 +51,23 @@ int pins_remove(const struct pins *pins, const char *name, char why[LOG_TEXT]);
 
 /* Removes every pin whose name is among those meant. 0 or -errno. */
 int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name));
+/*
+ * A token is a directory below, locked by the process that took it, until that ends, by
+ * whatever: who holds one lives. All of these are for one who has locked the pin directory, to
+ * take or remove one exclusively.
+ *
+ * pins_take_token() makes it or takes one that nobody holds; it is held until *ret_fd is
+ * closed, which exec does. 0, -EBUSY when another process holds it, or -errno; then why.
+ */
+int pins_take_token(const struct pins *pins, const char *name, int *ret_fd, char why[LOG_TEXT]);
+bool pins_is_token_held(const struct pins *pins, const char *name);
+
+/* Whether it is the one that fd holds, or missing: not another of the same name. */
+bool pins_is_token(const struct pins *pins, const char *name, int fd);
+
+/* Removes a token, held or not, which may be gone already; and all there are. 0, or -errno and why. */
+int pins_remove_token(const struct pins *pins, const char *name, char why[LOG_TEXT]);
+int pins_remove_tokens(const struct pins *pins, char why[LOG_TEXT]);
 
 /* Removes the directory, which has to be empty. 0, or -errno and why. */
 int pins_remove_directory(const struct pins *pins, char why[LOG_TEXT]);

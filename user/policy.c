@@ -499,7 +499,7 @@ static struct bwctl_request class_request(const struct bwctl_policy *policy, uin
 	if (request.burst_bytes && request.limit_bits_s)
 		request.burst_ns =
 			at_least(at_most(bytes_to_ns(request.burst_bytes, request.limit_bits_s),
-					 POLICY_PACE_BURST_NS),
+					 horizon_ns ? POLICY_PACE_BURST_NS : POLICY_BURST_NS),
 				 1);
 	request.burst_bytes = 0;
 	return request;
@@ -603,13 +603,14 @@ static int build_direction(struct bwctl_policy *policy, enum bwctl_direction dir
 		.cpus = policy->possible_cpus,
 		.leases = leases,
 		.reserved_bits_s = sum_of_reserves(&policy->asked),
-		.banked_bytes = share_bank(policy, direction, horizons_ns),
 	};
 	struct policy_terms own = {.way = terms.way, .cpus = terms.cpus, .is_class = true};
 	char problem[UNITS_TEXT];
 	bool has_classes = false;
 	int err;
 
+	if (terms.way != POLICY_DROPS)
+		terms.banked_bytes = share_bank(policy, direction, horizons_ns);
 	request.limit_bits_s = policy_limit(policy, direction);
 	err = policy_derive_by(&request, &terms, meter, &policy->promise[direction], problem);
 	if (err) {

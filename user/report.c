@@ -10,6 +10,7 @@
 
 #include "flow_table.h"
 #include "policy.h"
+#include "runs.h"
 
 /* An interface that a crash left half loaded has counted nothing. */
 static int read_interface_counters(struct limiter *limiter, struct report *report,
@@ -52,6 +53,8 @@ int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TE
 					 why);
 	if (!err)
 		err = read_interface_counters(limiter, report, why);
+	if (!err)
+		limiter_runs(limiter, &report->policy, report->run_is_alive);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
 		report->lost_queue[direction] =
 			limiter_has_lost_queue(limiter, &report->policy, direction);
@@ -277,11 +280,12 @@ json_t *report_json(const struct report *report)
 	for (size_t i = 0; i < report->interface_count; i++)
 		json_array_append_new(interfaces, interface_json(report, i));
 	if (!report_is_loaded(report))
-		return json_pack("{s:s, s:o, s:n, s:n}", "version", BWCTL_VERSION, "interfaces",
-				 interfaces, "ingress", "egress");
-	return json_pack("{s:s, s:o, s:o, s:o}", "version", BWCTL_VERSION, "interfaces", interfaces,
-			 "ingress", direction_json(report, BWCTL_INGRESS), "egress",
-			 direction_json(report, BWCTL_EGRESS));
+		return json_pack("{s:s, s:o, s:n, s:n, s:[]}", "version", BWCTL_VERSION,
+				 "interfaces", interfaces, "ingress", "egress", "runs");
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", BWCTL_VERSION, "interfaces",
+			 interfaces, "ingress", direction_json(report, BWCTL_INGRESS), "egress",
+			 direction_json(report, BWCTL_EGRESS), "runs",
+			 runs_json(&report->policy, report->run_is_alive));
 }
 
 const char *report_flow_name(const struct report *report, uint32_t row)

@@ -205,6 +205,37 @@ learn_policies() {
 	NEW=$(policy)
 }
 
+# A run that was killed has left the tighter limit or the old one, and never another.
+old_or_run_then_cleared() {
+	local now
+	metered
+	now=$(policy)
+	[[ $now == "$OLD" || $now == "$TIGHT" ]] || expect 'policy and hooks' "$OLD or $TIGHT" "$now"
+	[[ $now == "$OLD" ]] || STAYED=$((STAYED + 1))
+	rig_bwctl run --clear >/dev/null
+	expect 'policy when cleared' "$OLD" "$(policy)"
+	expect 'runs when cleared' '[]' "$(rig_bwctl show --json | jq -c .runs)"
+	# Another is not disturbed by what is left.
+	rig_bwctl run 10mbit -- true
+	expect 'policy after another run' "$OLD" "$(policy)"
+	gone_after_unload
+}
+
+learn_runs() {
+	from_tcx >/dev/null
+	OLD=$(policy)
+	TIGHT=$(rig_bwctl run 10mbit -- "$BWCTL" show --json | jq -e -c "$POLICY")
+	[[ $TIGHT != "$OLD" ]]
+	STAYED=0
+}
+
+# A run whose bwctl was killed.
+from_dead_run() {
+	from_tcx
+	# shellcheck disable=SC2016 # for the inner shell to expand
+	rig_bwctl run 10mbit -- sh -c 'kill -KILL $PPID' || true
+}
+
 both_ways() {
 	rig_sink sink-far far 9000
 	rig_sink sink-inside inside 9000
@@ -261,6 +292,18 @@ held() {
 
 @test "unload from clsact, killed before every step: load and unload leave nothing behind" {
 	at_every_step from_clsact gone_after_load_and_unload unload
+}
+
+@test "run, killed before every step: the old limit or the tighter one, until it is cleared" {
+	learn_runs
+	at_every_step from_tcx old_or_run_then_cleared run 10mbit -- true
+	((STAYED >= 2)) || expect 'times that the tighter one stayed' 'at least 2' "$STAYED"
+}
+
+@test "run --clear, killed before every step: another finishes it" {
+	learn_runs
+	at_every_step from_dead_run old_or_run_then_cleared run --clear
+	((STAYED >= 2)) || expect 'times that the tighter one stayed' 'at least 2' "$STAYED"
 }
 
 @test "killed at random under traffic: the old limit or the new one, and it holds" {

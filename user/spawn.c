@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * A command that is run and waited for.
+ */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "why.h"
+
+/*
+ * Job control stays: a terminal stops and wakes bwctl and its command together. Signals
+ * of a fault cannot wait.
+ */
+static const int unguarded[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGURG, SIGSEGV,
+				SIGBUS,	 SIGFPE,  SIGILL,  SIGSYS,  SIGTRAP,  SIGABRT};
+
+static void guarded(sigset_t *ret_set)
+{
+	sigfillset(ret_set);
+	for (size_t i = 0; i < sizeof(unguarded) / sizeof(unguarded[0]); i++)
+		sigdelset(ret_set, unguarded[i]);
+}
+
+static bool is_for_both(int signal)
+{
+	return signal == SIGINT || signal == SIGQUIT;
+}
+
+/* SIGPIPE is about what bwctl itself wrote. */
+static bool is_own(int signal)
+{
+	return signal == SIGCHLD || signal == SIGPIPE;
+}
+
+void spawn_guard(struct spawn *ret_spawn)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigset_t set;
+
+	guarded(&set);
+	sigprocmask(SIG_BLOCK, &set, &ret_spawn->mask);
+	/* Were it ignored, there would be no exit code to be had. */
+	sigaction(SIGCHLD, &action, &ret_spawn->child);
+}
+
+/* A signal that has come since spawn_guard(), or 0. */
+static int pending_signal(const struct spawn *spawn)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (int signal = 1; signal <= SIGRTMAX; signal++)
+		if (sigismember(&pending, signal) == 1 && !sigismember(&spawn->mask, signal) &&
+		    !is_own(signal))
+			return signal;
+	return 0;
+}
+
+/* In the child. What hinders it is written to the pipe, which exec closes. */
+static void become(const struct spawn *spawn, char *const words[], int pipe_fd)
+{
+	ssize_t written;
+	int err;
+
+	sigaction(SIGCHLD, &spawn->child, NULL);
+	sigprocmask(SIG_SETMASK, &spawn->mask, NULL);
+	execvp(words[0], words);
+	err = errno;
+	written = write(pipe_fd, &err, sizeof(err));
+	_exit(written == sizeof(err) ? SPAWN_MISSING : SPAWN_CANNOT);
+}
+
+static int wait_for(pid_t pid)
+{
+	sigset_t set;
+	int status;
+
+	guarded(&set);
+	for (;;) {
+		int signal = sigwaitinfo(&set, NULL);
+		pid_t ended = 0;
+
+		if (signal == SIGCHLD)
+			ended = waitpid(pid, &status, WNOHANG);
+		else if (signal > 0 && !is_own(signal) && !is_for_both(signal))
+			kill(pid, signal);
+		if (ended < 0)
+			return SPAWN_CANNOT;
+		if (ended == pid)
+			return WIFSIGNALED(status) ? SPAWN_SIGNAL + WTERMSIG(status) :
+						     WEXITSTATUS(status);
+	}
+}
+
+int spawn_command(const struct spawn *spawn, char *const words[], char why[LOG_TEXT])
+{
+	int signal = pending_signal(spawn), err = 0, code, ends[2];
+	pid_t pid = -1;
+
+	*why = '\0';
+	if (signal)
+		return SPAWN_SIGNAL + signal;
+	if (pipe2(ends, O_CLOEXEC)) {
+		why_fail(why, -errno, "cannot run '%.60s'", words[0]);
+		return SPAWN_CANNOT;
+	}
+	pid = fork();
+	if (!pid)
+		become(spawn, words, ends[1]);
+	err = pid < 0 ? errno : 0;
+	close(ends[1]);
+	if (pid > 0 && read(ends[0], &err, sizeof(err)) != sizeof(err))
+		err = 0;
+	close(ends[0]);
+	code = pid > 0 ? wait_for(pid) : SPAWN_CANNOT;
+	if (!err)
+		return code;
+	why_fail(why, -err, "cannot run '%.60s'", words[0]);
+	return pid > 0 && err == ENOENT ? SPAWN_MISSING : SPAWN_CANNOT;
+}
