@@ -228,7 +228,9 @@ rig_wait() {
 
 # rig_listens NAMESPACE tcp|udp PORT [ADDRESS]
 rig_listens() {
-	[[ -n $(rig_in "$1" ss -H -n -l "--$2" "sport = :$3${4:+ and src $4}") ]]
+	local address=${4:-}
+	[[ $address != *:* ]] || address="[$address]"
+	[[ -n $(rig_in "$1" ss -H -n -l "--$2" "sport = :$3${address:+ and src $address}") ]]
 }
 
 # rig_capture NAME NAMESPACE INTERFACE [TCPDUMP-ARGUMENT...]: captures what arrives at INTERFACE
