@@ -105,33 +105,48 @@ worked() {
 	jq "$2" "$RIG_DIR/$1.json"
 }
 
-# saturate SECONDS: the appliance is connected to port 22 in far by 32 TCP flows each way that take
-# what they get. Returns when they have begun to.
+# full SECONDS: what ssh has passed in so long, of the limit, out and in
+full() {
+	local start=$EPOCHREALTIME end before after
+	before=$(shown '[.egress, .ingress | .classes.ssh.passed.bytes]')
+	sleep "$1"
+	end=$EPOCHREALTIME
+	after=$(shown '[.egress, .ingress | .classes.ssh.passed.bytes]')
+	jq -n -c --argjson before "$before" --argjson after "$after" \
+		--argjson seconds "$(awk -v a="$start" -v b="$end" 'BEGIN { print b - a }')" \
+		'[$before, $after] | transpose | map((.[1] - .[0]) * 8 / $seconds / 50e6 * 1000 | floor / 1000)'
+}
+
+# saturated FULL: as full says
+saturated() {
+	jq -e 'all(. >= 0.8)' <<<"$1" >/dev/null
+}
+
+# saturate: the appliance is connected to port 22 in far by 32 TCP flows each way that take what they
+# get, and returns when that is all.
 saturate() {
-	rig_flow bulk-out far appliance to "$RIG_FAR4" port 22 parallel 32 seconds "$1"
-	rig_flow bulk-in far appliance to "$RIG_FAR6" port 22 parallel 32 reverse yes seconds "$1"
-	sleep 2
+	local tries=10
+	rig_flow bulk-out far appliance to "$RIG_FAR4" port 22 parallel 32 seconds 3000
+	rig_flow bulk-in far appliance to "$RIG_FAR6" port 22 parallel 32 reverse yes seconds 3000
+	until saturated "$(full 2)"; do
+		((tries-- > 0)) || rig_fail "the limit is not reached: $(full 2)" || return
+	done
 }
 
-passed_bytes() {
-	shown '[.egress, .ingress | .classes.ssh.passed.bytes]'
-}
-
-# under_load NAME SECONDS: as work, and both directions have to be full meanwhile.
+# under_load NAME SECONDS: as work, and both directions are full all the while.
 under_load() {
-	local name=$1 seconds=$2 before after rates start
-	saturate $((seconds + 4))
-	before=$(passed_bytes)
-	start=$EPOCHREALTIME
+	local name=$1 seconds=$2 rates reverse client server
+	saturate
+	full "$seconds" >"$RIG_DIR/rates" 3>&- &
 	work "$name" "$seconds"
-	after=$(passed_bytes)
-	rates=$(jq -n -c --argjson before "$before" --argjson after "$after" \
-		--argjson seconds "$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" \
-		'[$before, $after] | transpose | map((.[1] - .[0]) * 8 / $seconds / 50e6 * 1000 | floor / 1000)')
+	wait $!
+	rates=$(<"$RIG_DIR/rates")
 	note "$name: ssh out and in, of the limit: $rates"
-	jq -e 'all(. >= 0.7)' <<<"$rates" || rig_fail "the limit is not reached: $rates"
-	rig_flow_wait bulk-out 60
-	rig_flow_wait bulk-in 60
+	saturated "$rates" || rig_fail "the limit is not reached: $rates"
+	for name in bulk-out bulk-in; do
+		read -r reverse client server <"$RIG_DIR/$name.flow"
+		rig_stop "$client" "$server"
+	done
 }
 
 # The names of the classes that are favoured unless told otherwise.
