@@ -192,7 +192,7 @@ ping_from() {
 	expect 'exit code' 1 "$status"
 	[[ $output == *icmpv6* ]]
 	came egress lab icmpv6 3 ping_from inside "$RIG_INSIDE6" "$RIG_FAR6" 3
-	rig_bwctl set flow icmpv6 class icmp class lab remove
+	rig_bwctl set class lab remove flow icmpv6 class icmp
 	came egress icmp icmpv6 3 ping_from inside "$RIG_INSIDE6" "$RIG_FAR6" 3
 	expect 'class lab' null "$(rig_bwctl show --json | jq .egress.classes.lab)"
 }
