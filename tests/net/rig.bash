@@ -226,9 +226,11 @@ rig_wait() {
 	done
 }
 
-# rig_listens NAMESPACE tcp|udp PORT
+# rig_listens NAMESPACE tcp|udp PORT [ADDRESS]
 rig_listens() {
-	[[ -n $(rig_in "$1" ss -H -n -l "--$2" "sport = :$3") ]]
+	local address=${4:-}
+	[[ $address != *:* ]] || address="[$address]"
+	[[ -n $(rig_in "$1" ss -H -n -l "--$2" "sport = :$3${address:+ and src $address}") ]]
 }
 
 # rig_capture NAME NAMESPACE INTERFACE [TCPDUMP-ARGUMENT...]: captures what arrives at INTERFACE
@@ -260,34 +262,36 @@ rig_capture_stop() {
 	return "$failed"
 }
 
-# rig_flow NAME SERVER-NAMESPACE CLIENT-NAMESPACE [OPTION VALUE]...: starts one TCP flow, an iperf3
-# server and a client. The pid of the client is then in RIG_PID.
+# rig_flow NAME SERVER-NAMESPACE CLIENT-NAMESPACE [OPTION VALUE]...: starts one TCP flow or several, an
+# iperf3 server and a client. The pid of the client is then in RIG_PID.
 #     to ADDRESS      the server's, as the client knows it (needed)
-#     port PORT       the server's (5201)
+#     port PORT       the server's (5201), which it shares with that of another address
 #     cport PORT      the client's, for the data
 #     seconds N       (10)
 #     congestion NAME (cubic)
 #     reverse yes     the server sends
+#     parallel N      connections, all at once (1)
 #     bitrate RATE    as iperf3 has it: 5M; 0 is as fast as it goes (0)
 rig_flow() {
 	local name=$1 server=$2 client=$3 server_pid
-	local to='' port=5201 cport='' seconds=10 congestion=cubic reverse=no bitrate=0
+	local to='' port=5201 cport='' seconds=10 congestion=cubic reverse=no bitrate=0 parallel=1
 	local arguments=()
 	shift 3
 	while (($#)); do
 		case $1 in
-		to | port | cport | seconds | congestion | reverse | bitrate) local "$1=$2" ;;
+		to | port | cport | seconds | congestion | reverse | bitrate | parallel) local "$1=$2" ;;
 		*) rig_fail "flow option '$1'" || return ;;
 		esac
 		shift 2
 	done
-	rig_start "$server" iperf3 --server --one-off --port "$port" --json >"$RIG_DIR/$name.server" 2>&1
+	rig_start "$server" iperf3 --server --one-off --bind "$to" --port "$port" --json \
+		>"$RIG_DIR/$name.server" 2>&1
 	server_pid=$RIG_PID
-	rig_wait 5 rig_listens "$server" tcp "$port" ||
+	rig_wait 5 rig_listens "$server" tcp "$port" "$to" ||
 		rig_fail "iperf3 does not listen on port $port: $(<"$RIG_DIR/$name.server")" || return
 
 	arguments=(--client "$to" --port "$port" --time "$seconds" --congestion "$congestion"
-		--bitrate "$bitrate" --connect-timeout 5000 --json)
+		--bitrate "$bitrate" --parallel "$parallel" --connect-timeout 5000 --json)
 	[[ -z $cport ]] || arguments+=(--cport "$cport")
 	[[ $reverse == no ]] || arguments+=(--reverse)
 	rig_start "$client" iperf3 "${arguments[@]}" >"$RIG_DIR/$name.client" 2>&1
@@ -345,6 +349,26 @@ rig_sink() {
 rig_sink_stop() {
 	rig_stop "$(<"$RIG_DIR/$1.pid")"
 	jq -c . "$RIG_DIR/$1.sink"
+}
+
+# rig_answer NAME NAMESPACE: answers requests on TCP port 443.
+rig_answer() {
+	rig_start "$2" "$RIG_TOOLS/ask" answer 443 >"$RIG_DIR/$1.answer" 2>&1
+	rig_wait 5 rig_listens "$2" tcp 443 || rig_fail "no answers: $(<"$RIG_DIR/$1.answer")"
+}
+
+# rig_ask NAME NAMESPACE ADDRESS SECONDS: one connection to there, and a request of 1 KB on it ten
+# times a second. Its pid is then in RIG_PID.
+rig_ask() {
+	rig_start "$2" "$RIG_TOOLS/ask" "$3" 443 --seconds "$4" >"$RIG_DIR/$1.ask" 2>"$RIG_DIR/$1.ask-error"
+	echo "$RIG_PID" >"$RIG_DIR/$1.pid"
+}
+
+# rig_ask_wait NAME [SECONDS]: until it has ended; prints its line of JSON. Fails if the connection broke.
+rig_ask_wait() {
+	rig_wait_gone "${2:-30}" "$(<"$RIG_DIR/$1.pid")" || rig_fail "'$1' does not end" || return
+	[[ ! -s $RIG_DIR/$1.ask-error ]] || rig_fail "'$1': $(<"$RIG_DIR/$1.ask-error")" || return
+	jq -c -e 'select(.sent > 0)' "$RIG_DIR/$1.ask"
 }
 
 if [[ $0 == "${BASH_SOURCE[0]}" ]]; then

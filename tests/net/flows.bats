@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# A flow table of one's own: real packets, each counted in the class and in the
+# flow that the first matching row says, by ports, prefixes, protocols and
+# interfaces; and what an interface has counted alone. Runs itself under bats in
+# mount and network namespaces of its own.
+# shellcheck shell=bats disable=SC2030,SC2031
+
+if [[ -z ${BATS_TEST_FILENAME:-} ]]; then
+	exec bash "${BASH_SOURCE[0]%/*}/rig.bash" bats "${BASH_SOURCE[0]}"
+fi
+
+# shellcheck source-path=SCRIPTDIR source=rig.bash
+source "$BATS_TEST_DIRNAME/rig.bash"
+
+setup_file() {
+	rig_isolated || rig_fail "run $BATS_TEST_FILENAME itself: it isolates itself"
+}
+
+setup() {
+	rig_make
+	rig_bwctl load eth0 >/dev/null
+}
+
+teardown() {
+	[[ -n $BATS_TEST_COMPLETED ]] || rig_bwctl flows >&2 || true
+	rig_bwctl unload
+	rig_destroy
+}
+
+# Says what differs, so that a failing test explains itself.
+expect() {
+	[[ $2 == "$3" ]] || {
+		printf '%s\n  expected: %s\n  got:      %s\n' "$1" "$2" "$3"
+		return 1
+	}
+}
+
+# class_passed ingress|egress CLASS: packets
+class_passed() {
+	rig_bwctl show --json | jq ".$1.classes[\"$2\"].passed.packets"
+}
+
+# flow_passed ingress|egress FLOW: packets
+flow_passed() {
+	rig_bwctl flows --json | jq --arg direction "$1" --arg name "$2" \
+		'.flows[] | select(.direction == $direction and .name == $name) | .passed.packets'
+}
+
+# came DIRECTION CLASS FLOW PACKETS COMMAND...: that both count so many packets more after the command
+came() {
+	local direction=$1 class=$2 flow=$3 packets=$4 class_before flow_before
+	shift 4
+	class_before=$(class_passed "$direction" "$class") flow_before=$(flow_passed "$direction" "$flow")
+	"$@"
+	expect "class $class, $direction: $*" "$packets" $(($(class_passed "$direction" "$class") - class_before)) &&
+		expect "flow $flow, $direction: $*" "$packets" $(($(flow_passed "$direction" "$flow") - flow_before))
+}
+
+# udp NAMESPACE FROM-PORT TO TO-PORT PACKETS [SIZE]: datagrams to an address. Nobody need listen there.
+udp() {
+	# shellcheck disable=SC2016 # the variables are Perl's
+	rig_in "$1" perl -MSocket=:all -e '
+		use strict;
+		my ($from, $address, $port, $packets, $size) = @ARGV;
+		my $family = $address =~ /:/ ? AF_INET6 : AF_INET;
+		my $name = sub {
+			my $packed = inet_pton($family, $_[0]);
+			return $family == AF_INET6 ? pack_sockaddr_in6($_[1], $packed) : pack_sockaddr_in($_[1], $packed);
+		};
+		socket(my $socket, $family, SOCK_DGRAM, 0) or die "socket: $!";
+		bind($socket, $name->($family == AF_INET6 ? "::" : "0.0.0.0", $from)) or die "bind: $!";
+		for (1 .. $packets) {
+			defined send($socket, "x" x $size, 0, $name->($address, $port)) or die "send: $!";
+		}' "$2" "$3" "$4" "$5" "${6:-100}"
+}
+
+# ping_from NAMESPACE FROM TO PACKETS
+ping_from() {
+	rig_in "$1" ping -q -n -I "$2" -i 0.01 -c "$4" -w 10 "$3" >/dev/null
+}
+
+@test "ports: single, ranges, above one, of the local and of the remote end" {
+	local port
+	rig_bwctl set class lab flow lab class lab protocol udp local '7,100-200,>60000'
+	for port in 7 100 150 200 60001 65535; do
+		came ingress lab lab 3 udp far 5000 "$RIG_INSIDE4" "$port" 3
+		came egress lab lab 2 udp inside "$port" "$RIG_FAR6" 5000 2
+	done
+	for port in 6 8 99 201 60000; do
+		came ingress lab lab 0 udp far 5000 "$RIG_INSIDE6" "$port" 3
+		came ingress other other 2 udp far 5000 "$RIG_INSIDE6" "$port" 2
+		came egress lab lab 0 udp inside 5000 "$RIG_FAR4" "$port" 2
+	done
+	# The same numbers of the other end are no match.
+	came ingress lab lab 0 udp far 7 "$RIG_INSIDE4" 5000 3
+	came egress lab lab 0 udp inside 5000 "$RIG_FAR4" 7 3
+	rig_bwctl set flow lab remote 5000-5001
+	came ingress lab lab 1 udp far 5001 "$RIG_INSIDE4" 7 1
+	came ingress lab lab 0 udp far 5002 "$RIG_INSIDE4" 7 1
+	came egress lab lab 1 udp inside 150 "$RIG_FAR6" 5000 1
+}
+
+@test "protocols: one of them, any" {
+	rig_bwctl set class lab class net flow lab class lab protocol udp local 443
+	came ingress lab lab 1 udp far 5000 "$RIG_INSIDE4" 443 1
+	# TCP to that port remains what it was: a SYN and its answer.
+	rig_answer web inside
+	rig_ask one far "$RIG_INSIDE4" 0.1
+	rig_ask_wait one
+	(($(class_passed ingress ui) >= 5 && $(class_passed egress ui) >= 4))
+	expect 'lab' 1 "$(class_passed ingress lab)"
+	rig_bwctl set flow net class net protocol icmp
+	came ingress net net 4 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 4
+	came egress net net 4 ping_from inside "$RIG_INSIDE4" "$RIG_FAR4" 4
+	came ingress net net 0 ping_from far "$RIG_FAR6" "$RIG_INSIDE6" 4
+	came ingress icmp icmpv6 4 ping_from far "$RIG_FAR6" "$RIG_INSIDE6" 4
+	rig_bwctl set flow net protocol any
+	came egress net net 4 ping_from inside "$RIG_INSIDE6" "$RIG_FAR6" 4
+	came ingress net net 2 udp far 5000 "$RIG_INSIDE4" 444 2
+}
+
+@test "an SSH server on another port: to the packet and the byte of the capture" {
+	local direction
+	rig_bwctl set flow jump class ssh protocol tcp local '>1024' remote 2222
+	rig_capture out far eth0 tcp port 2222
+	rig_capture in inside eth0 tcp port 2222
+	rig_flow bulk far inside to "$RIG_FAR6" port 2222 seconds 1
+	rig_flow_wait bulk
+	sleep 0.3
+	rig_capture_stop out in
+	for name in out in; do
+		direction=egress
+		[[ $name == out ]] || direction=ingress
+		expect "$direction" "$("$RIG_TOOLS/conform" --json "$RIG_DIR/$name.pcap" | jq -c '[.frames, .bytes]')" \
+			"$(rig_bwctl show --json | jq -c ".$direction.classes.ssh.passed | [.packets, .bytes]")"
+		expect "$direction, flow" "$(class_passed "$direction" ssh)" "$(flow_passed "$direction" jump)"
+	done
+	(($(class_passed egress ssh) > 1000))
+}
+
+@test "prefixes of the remote end, IPv4 and IPv6" {
+	ip -n far address add 192.0.2.129/24 dev eth0
+	ip -n far address add 2001:db8::8000:1/64 dev eth0 nodad
+	rig_bwctl set class lab flow lab4 class lab prefix 192.0.2.128/25 flow lab6 class lab prefix 2001:db8::8000:0/112
+	came ingress lab lab4 5 ping_from far 192.0.2.129 "$RIG_INSIDE4" 5
+	came egress lab lab4 5 ping_from inside "$RIG_INSIDE4" 192.0.2.129 5
+	came ingress lab lab4 0 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 5
+	came ingress lab lab6 5 ping_from far 2001:db8::8000:1 "$RIG_INSIDE6" 5
+	came egress lab lab6 5 ping_from inside "$RIG_INSIDE6" 2001:db8::8000:1 5
+	came egress lab lab6 0 ping_from inside "$RIG_INSIDE6" "$RIG_FAR6" 5
+	# Of the remote end: the local one's address has nothing to say.
+	rig_bwctl set flow lab4 prefix "$RIG_INSIDE4/32" flow lab6 prefix "$RIG_INSIDE6/128"
+	came ingress lab lab4 0 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 3
+	came ingress lab lab6 0 ping_from far "$RIG_FAR6" "$RIG_INSIDE6" 3
+	# Ports too, and all of a version.
+	rig_bwctl set flow lab4 prefix 0.0.0.0/0 protocol udp local 53 flow lab6 remove
+	came ingress lab lab4 2 udp far 5000 "$RIG_INSIDE4" 53 2
+	came ingress lab lab4 0 udp far 5000 "$RIG_INSIDE6" 53 2
+}
+
+@test "the first row that matches: in written order, before the listed ones, and as rows are moved" {
+	rig_bwctl set class a class b flow first class a protocol udp local 5000-6000 \
+		flow second class b protocol udp local 5500
+	came ingress a first 2 udp far 4000 "$RIG_INSIDE4" 5500 2
+	came ingress b second 0 udp far 4000 "$RIG_INSIDE4" 5500 2
+	rig_bwctl set flow second before first
+	came ingress b second 3 udp far 4000 "$RIG_INSIDE4" 5500 3
+	came ingress a first 1 udp far 4000 "$RIG_INSIDE4" 5499 1
+	# What was counted stays with its name.
+	expect 'first' 5 "$(flow_passed ingress first)"
+	expect 'second' 3 "$(flow_passed ingress second)"
+
+	# A written one comes before those listed that nobody wrote.
+	rig_bwctl set flow wide class a protocol icmp
+	came ingress a wide 2 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 2
+	rig_bwctl set flow icmp before wide
+	came ingress icmp icmp 2 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 2
+	came ingress a wide 0 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 2
+}
+
+@test "a listed row that is removed, changed, and a class that is removed" {
+	rig_bwctl set flow icmp remove
+	came ingress other other 3 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 3
+	expect 'rows of icmp' '' "$(flow_passed ingress icmp)"
+	came ingress icmp icmpv6 3 ping_from far "$RIG_FAR6" "$RIG_INSIDE6" 3
+	rig_bwctl set class lab flow icmpv6 class lab
+	came ingress lab icmpv6 3 ping_from far "$RIG_FAR6" "$RIG_INSIDE6" 3
+	came ingress icmp icmpv6 0 true
+	run rig_bwctl set class lab remove
+	expect 'exit code' 1 "$status"
+	[[ $output == *icmpv6* ]]
+	came egress lab icmpv6 3 ping_from inside "$RIG_INSIDE6" "$RIG_FAR6" 3
+	rig_bwctl set class lab remove flow icmpv6 class icmp
+	came egress icmp icmpv6 3 ping_from inside "$RIG_INSIDE6" "$RIG_FAR6" 3
+	expect 'class lab' null "$(rig_bwctl show --json | jq .egress.classes.lab)"
+}
+
+@test "fragments belong where their first one does" {
+	rig_bwctl set class lab flow lab class lab protocol udp local 9000
+	came ingress lab lab 9 udp far 5000 "$RIG_INSIDE4" 9000 3 4000
+	came egress lab lab 9 udp inside 9000 "$RIG_FAR6" 5000 3 4000
+	came ingress other other 9 udp far 5000 "$RIG_INSIDE4" 9001 3 4000
+}
+
+# alone DIRECTION INTERFACE CLASS: packets that this interface has counted
+alone() {
+	rig_bwctl show --json | jq --arg name "$2" \
+		".interfaces[] | select(.name == \$name) | .classes.$1[\"$3\"].passed.packets"
+}
+
+@test "rows of one interface, and what each interface has counted alone" {
+	rig_bwctl load inside0 >/dev/null
+	rig_bwctl set class in class both flow both class both protocol udp local 9000 \
+		flow in before both class in protocol udp remote 9000 interface inside0
+	# From far to inside: in by eth0, local port 9000; out by inside0, remote port 9000.
+	came ingress both both 4 udp far 5000 "$RIG_INSIDE4" 9000 4
+	expect 'in, out by inside0' 4 "$(flow_passed egress in)"
+	came egress in in 3 udp far 5000 "$RIG_INSIDE6" 9000 3
+	# The other way the same row would match, but for its interface.
+	came egress in in 0 udp inside 5000 "$RIG_FAR4" 9000 5
+	expect 'eth0, both, in' 7 "$(alone ingress eth0 both)"
+	expect 'eth0, in, out' 0 "$(alone egress eth0 in)"
+	expect 'inside0, in, out' 7 "$(alone egress inside0 in)"
+	expect 'inside0, both, in' 0 "$(alone ingress inside0 both)"
+	expect 'eth0, other, out' "$(alone egress eth0 other)" "$(class_passed egress other)"
+	# What they have counted alone is together what has been counted.
+	rig_bwctl show --json | jq -e '
+		.interfaces as $interfaces | [.ingress, .egress] as $all |
+		all(range(2); ["ingress", "egress"][.] as $direction | $all[.].classes | to_entries | all(
+			([$interfaces[].classes[$direction][.key].passed.bytes] | add) == .value.passed.bytes))' ||
+		rig_bwctl show --json | jq -e '[.interfaces[].classes, .ingress.classes, .egress.classes], false'
+	# By its name: what comes and goes is found again.
+	ip -n appliance link add veth7 type veth peer name veth8
+	ip -n appliance link set veth7 up
+	ip -n appliance link set veth8 up
+	rig_bwctl set flow in interface veth7
+	came egress both both 0 udp far 5000 "$RIG_INSIDE4" 9000 2
+	came egress in in 0 udp far 5000 "$RIG_INSIDE4" 9000 2
+}
