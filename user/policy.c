@@ -484,7 +484,7 @@ uint64_t policy_class_limit(const struct bwctl_policy *policy, uint32_t class,
 				 policy->runs[i].id ?
 					 policy->runs[i].class_limit_bits_s[class][direction] :
 					 0);
-	return *policy->asked.classes[class].name ? least : 0;
+	return least;
 }
 
 /* What is asked of a class's own clock: all but the limit as it is asked of the aggregate. */
