@@ -410,6 +410,33 @@ static void test_what_waits_is_set_aside(void **state)
 	free(policy);
 }
 
+/*
+ * The worst that those can do who jump the queue: after a pause others have filled it, and
+ * just before the window that began then ends they take all that the bucket has.
+ */
+static void test_what_jumps_is_set_aside(void **state)
+{
+	bool is_flooding[BWCTL_CLASSES] = {[BWCTL_OTHER] = true};
+	struct bwctl_policy *policy = new_policy(50 * MBIT, true);
+	double worst;
+	struct run run;
+
+	(void)state;
+	begin(&run, policy);
+	for (int n = 0; n < 20; n++) {
+		run.now_ns += 300 * MS;
+		flood(&run, is_flooding, 910 * MS);
+		for (int m = 0; m < 600; m++) {
+			offer(&run, BWCTL_UI, 200 + random_below(1000));
+			flood(&run, is_flooding, 100000 + random_below(100000));
+		}
+	}
+	worst = check_all_windows(&run);
+	print_message("# worst window %.4f of the limit\n", worst);
+	assert_true(worst > 0.991);
+	free(policy);
+}
+
 /* A class that floods alone gets its own limit, and all of it; together they get the aggregate. */
 static void test_limits_are_had(void **state)
 {
@@ -586,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_bound_pace),
 		cmocka_unit_test(test_bound_pace_late),
 		cmocka_unit_test(test_what_waits_is_set_aside),
+		cmocka_unit_test(test_what_jumps_is_set_aside),
 		cmocka_unit_test(test_limits_are_had),
 		cmocka_unit_test(test_reserves_are_had),
 		cmocka_unit_test(test_high_jumps_the_queue),

@@ -33,7 +33,7 @@
 #define POLICY_PIN_NEW "policy-new"
 
 /* How long a packet may still wait when its interface is unloaded. */
-#define DRAIN_MAX_NS (POLICY_HORIZON_MAX_NS + 500000000ULL)
+#define DRAIN_MAX_NS (2 * POLICY_HORIZON_MAX_NS + 500000000ULL)
 
 enum pinned_map {
 	MAP_POLICIES,
@@ -250,20 +250,35 @@ static void limiter_abandon(struct limiter *limiter)
 		limiter_remove(limiter, ignored);
 }
 
+static uint64_t held_until(const struct limiter *limiter, enum pinned_map map, __u32 entries)
+{
+	uint64_t until_ns = 0;
+
+	for (__u32 entry = 0; entry < entries; entry++) {
+		struct bwctl_clock clock;
+
+		if (bpf_map_lookup_elem(limiter->map_fd[map], &entry, &clock))
+			continue;
+		if (clock.held.until_ns > until_ns)
+			until_ns = clock.held.until_ns;
+		if (clock.high_held.until_ns > until_ns)
+			until_ns = clock.high_held.until_ns;
+	}
+	return until_ns;
+}
+
 /* Packets that wait leave in their time, before the queue goes in which they do. */
 static void drain(const struct limiter *limiter)
 {
-	uint64_t now_ns = limiter_now_ns(), until_ns = now_ns;
+	uint64_t now_ns = limiter_now_ns();
+	uint64_t until_ns = held_until(limiter, MAP_CLOCKS, BWCTL_DIRECTIONS);
+	uint64_t own_ns =
+		held_until(limiter, MAP_CLASS_CLOCKS, BWCTL_DIRECTIONS * BWCTL_CLASSES);
 	struct timespec rest;
 
-	for (__u32 direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		struct bwctl_clock clock;
-
-		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &direction, &clock) &&
-		    clock.held.until_ns > until_ns)
-			until_ns = clock.held.until_ns;
-	}
-	if (until_ns == now_ns)
+	if (until_ns < own_ns)
+		until_ns = own_ns;
+	if (until_ns <= now_ns)
 		return;
 	until_ns += POLICY_LATE_NS + POLICY_DRIFT_MAX_NS;
 	if (until_ns > now_ns + DRAIN_MAX_NS)
