@@ -44,7 +44,7 @@ LIBRARIES = libbpf jansson libmnl inih libelf zlib
 
 # Appended to, never replaced: CFLAGS and LDFLAGS from outside come last.
 BW_CFLAGS = -std=gnu11 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	    -D_GNU_SOURCE -DBWCTL_VERSION='"$(VERSION)"' -Iinclude -Iuser -Ibpf -I$(BUILD) \
+	    -D_GNU_SOURCE -DBWCTL_VERSION='"$(VERSION)"' -Iinclude -iquote user -Ibpf -I$(BUILD) \
 	    $(shell pkg-config --cflags $(LIBRARIES)) -fPIE -fstack-protector-strong -fno-common
 BW_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 ifeq ($(SAN),1)
