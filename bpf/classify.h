@@ -43,7 +43,11 @@ static __always_inline _Bool classify_fragment_key(struct __sk_buff *skb,
 	       !bpf_skb_load_bytes(skb, addresses + 4, &key->destination[3], 4);
 }
 
-/* Notes the row of a first fragment; for a later one, returns what was noted. */
+/*
+ * Notes the row of a first fragment; for a later one, returns what was noted. A
+ * change of policy in between may have moved the rows: the few that are under way count
+ * where that number leads by then.
+ */
 __noinline int classify_fragment(struct __sk_buff *skb, struct packet *packet, __u32 direction,
 				 __u32 flow)
 {
@@ -62,8 +66,8 @@ __noinline int classify_fragment(struct __sk_buff *skb, struct packet *packet, _
 
 /*
  * The remote address, where it lies or copied into room; NULL when it cannot be
- * read. There are 16 bytes to read in any case: a verifier that forgot which
- * version this is would refuse less. Only called for a table that has prefixes.
+ * read. Of IPv4 too 16 bytes can be read: the verifier loses track of which version
+ * it was. Only called for a table that has prefixes.
  */
 static __always_inline const __u8 *classify_address(struct __sk_buff *skb,
 						    const struct packet *packet,

@@ -60,8 +60,8 @@ struct packet {
 	__u16 destination_port;
 	__u8 kind;
 	__u8 fragment;
-	__u8 version;  /* 4 or 6 */
-	__u8 protocol; /* of the transport header; 0 when it cannot be told */
+	__u8 version;	  /* 4 or 6 */
+	__u8 protocol;	  /* of the transport header; 0 when it cannot be told */
 	__u8 has_address; /* the IP header is whole */
 	__u8 has_ports;	  /* the protocol has ports, and they could be read */
 };
