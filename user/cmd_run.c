@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "command.h"
 #include "enforce.h"
 #include "limiter.h"
 #include "policy.h"
 #include "runs.h"
-#include "spawn.h"
 #include "why.h"
 
 /* ---- what other commands say of runs ---- */
@@ -71,8 +71,8 @@ void command_hint_lost_runs(struct limiter *limiter)
 
 struct run {
 	uint64_t id;
-	int token_fd; /* -1: none */
-	struct spawn spawn;
+	int token_fd;		     /* -1: none */
+	struct child_signals before; /* as they are to be for the command */
 };
 
 /* Room for a policy and the one after it, which are too large for the stack. */
@@ -156,7 +156,7 @@ static int begin(const struct options *options, const struct runs_words *words, 
 	if (err)
 		goto out;
 	/* Not while waiting for the lock: there it can be interrupted. */
-	spawn_guard(&run->spawn);
+	child_guard(&run->before);
 	err = limiter_start_run(limiter, change.previous, &entry, &run->token_fd, why);
 	if (err)
 		goto out;
@@ -211,7 +211,7 @@ static int run_command(const struct options *options, const struct runs_words *w
 	err = begin(options, words, &run, why);
 	if (err)
 		return command_failed(err, why);
-	code = spawn_command(&run.spawn, options->command, why);
+	code = child_command(&run.before, options->command, why);
 	if (*why)
 		log_error("%s", why);
 	err = end(options, &run, why);

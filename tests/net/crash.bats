@@ -306,6 +306,26 @@ held() {
 	((STAYED >= 2)) || expect 'times that the tighter one stayed' 'at least 2' "$STAYED"
 }
 
+@test "run, told to end before its command begins: nothing is run, and the limit is back" {
+	local signal stopped
+	learn_runs
+	for signal in TERM INT HUP; do
+		from_tcx >/dev/null
+		# Its fourth step: the new policy is written and not in force.
+		at_step stop 3 env "--default-signal=$signal" "$BWCTL" -n appliance run 10mbit -- \
+			touch "$RIG_DIR/was-run" >"$RIG_DIR/stopped" 3>&-
+		read -r stopped <"$RIG_DIR/stopped"
+		echo "$stopped" >>"$RIG_DIR/pids"
+		kill "-$signal" "$stopped"
+		kill -CONT "$stopped"
+		rig_wait_gone 5 "$stopped"
+		[[ ! -e $RIG_DIR/was-run ]] || expect "after $signal" 'nothing run' 'it was'
+		expect "policy after $signal" "$OLD" "$(policy)"
+		expect "runs after $signal" '[]' "$(rig_bwctl show --json | jq -c .runs)"
+		gone_after_unload
+	done
+}
+
 @test "killed at random under traffic: the old limit or the new one, and it holds" {
 	local i killed=0 loads=('load eth0' 'load --hook clsact eth0' 'load --hook tcx eth0')
 	local commands policies

@@ -330,10 +330,33 @@ refused() {
 	expect_limit 'of all' 15
 	expect_runs 'of the first' ".[0] | $limits" '[{"ssh":5000000},{"ssh":5000000,"telnet":1000000}]'
 	expect_runs 'of the second' ".[1] | $limits" '[{"ssh":3000000},{}]'
+	expect 'limits of classes in force' '[3000000,5000000,null,1000000,null,null]' "$(rig_bwctl show --json |
+		jq -c '[(.ingress, .egress).classes.ssh, (.ingress, .egress).classes.telnet,
+			(.ingress, .egress).classes.ui | .limit_bits_per_second]')"
 	expect 'in show' 'run 1: class ssh 5 Mbit/s both ways, class telnet egress 1 Mbit/s, for "sh -c' \
 		"$(rig_bwctl show | sed -n '/^run 1/s/ *? *.*//p')"
 	end one 0
 	end two 0
+	expect 'limits of classes afterwards' '[null]' "$(rig_bwctl show --json |
+		jq -c '[(.ingress, .egress).classes[].limit_bits_per_second] | unique')"
+}
+
+@test "classes that are removed in a run, or exempt; reserves that a run has no room for" {
+	begin one class ssh 1mbit
+	rig_bwctl set class lab 4mbit class ui reserve 8mbit class test exempt yes >/dev/null 2>&1
+	refused 1 "class 'test' is exempt: no limit holds for it" class test 1mbit -- touch "$RIG_DIR/was-run"
+	begin two 5mbit class lab 2mbit
+	expect_limit 'below a reserve' 5
+	expect 'limit of lab' 2000000 "$(rig_bwctl show --json | jq .egress.classes.lab.limit_bits_per_second)"
+	rig_bwctl set class lab remove >/dev/null 2>&1
+	rig_bwctl set class more 3mbit >/dev/null 2>&1
+	expect 'limit of another' 3000000 "$(rig_bwctl show --json | jq .egress.classes.more.limit_bits_per_second)"
+	expect_runs 'when lab is removed' '.[1].egress.classes' '{}'
+	rig_bwctl show >/dev/null
+	end one 0
+	end two 0
+	expect_limit 'at last' 20
+	expect 'reserve' 8000000 "$(rig_bwctl show --json | jq .egress.classes.ui.reserve_bits_per_second)"
 }
 
 @test "bwctl killed: the tighter limit stays until it is cleared, others come and go" {
@@ -506,18 +529,20 @@ note_limit() {
 	echo "$EPOCHREALTIME $1" >>"$RIG_DIR/limits"
 }
 
-@test "in traffic: no window over the limit of the run while it runs, nor over the other" {
-	local window verdict status=0
+# in_traffic RATE WORD...: a flood before, in and after "run WORD...", which holds it under RATE.
+in_traffic() {
+	local limit=$1 window verdict status=0
+	shift
 	window=$(rig_bwctl show --json | jq .egress.window_seconds)
 	rig_sink sink far 9000
 	rig_capture out far eth0 udp port 9000
 	: >"$RIG_DIR/limits"
 	note_limit 20mbit
-	rig_flood flood inside "$RIG_FAR4" 9000 100mbit 15
+	rig_flood flood inside "$RIG_FAR4" 9000 100mbit 13
 	sleep 3
 	# A lower one is to hold from the moment that the command runs.
-	begin one egress 5mbit
-	note_limit 5mbit
+	begin one "$@"
+	note_limit "$limit"
 	sleep 5
 	# A higher one may be in force from before the end of bwctl.
 	note_limit 20mbit
@@ -528,9 +553,18 @@ note_limit() {
 		status=$?
 	printf '%s\n' "$verdict" | sed 's/^/# /' >&3
 	((status == 0))
-	# That can fail: held against 5mbit alone the whole capture is over it, and against 20mbit the
-	# time of the run is far below.
-	run ! "$RIG_TOOLS/conform" --limit 5mbit --window "$window" "$RIG_DIR/out.pcap"
+	# This can fail: the whole is over the limit of the run, and so it was not all the time in force.
+	run ! "$RIG_TOOLS/conform" --limit "$limit" --window "$window" "$RIG_DIR/out.pcap"
+	# Nor was it closed: before and after it was as full as it may be, and in it as well.
 	jq -n -e --argjson c "$("$RIG_TOOLS/conform" --json --limit 20mbit --window "$window" "$RIG_DIR/out.pcap")" \
-		'$c.bytes * 8 / $c.seconds | . > 8e6 and . < 17e6'
+		--argjson limit "${limit%mbit}" '$c.bytes * 8 / $c.seconds / 1e6 |
+			. > 0.8 * (20 * 8 + $limit * 5) / 13 and . < 0.95 * (20 * 8 + $limit * 5) / 13'
+}
+
+@test "in traffic: no window over the limit of the run while it runs, nor over the other" {
+	in_traffic 5mbit egress 5mbit
+}
+
+@test "in traffic: the same with a limit of a class" {
+	in_traffic 3mbit class other egress 3mbit
 }

@@ -2,7 +2,7 @@
 /*
  * A command that is run and waited for.
  */
-#include "spawn.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,42 +38,42 @@ static bool is_own(int signal)
 	return signal == SIGCHLD || signal == SIGPIPE;
 }
 
-void spawn_guard(struct spawn *ret_spawn)
+void child_guard(struct child_signals *ret_before)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
 	guarded(&set);
-	sigprocmask(SIG_BLOCK, &set, &ret_spawn->mask);
+	sigprocmask(SIG_BLOCK, &set, &ret_before->mask);
 	/* Were it ignored, there would be no exit code to be had. */
-	sigaction(SIGCHLD, &action, &ret_spawn->child);
+	sigaction(SIGCHLD, &action, &ret_before->end_of_child);
 }
 
-/* A signal that has come since spawn_guard(), or 0. */
-static int pending_signal(const struct spawn *spawn)
+/* A signal that has come since child_guard(), or 0. */
+static int pending_signal(const struct child_signals *before)
 {
 	sigset_t pending;
 
 	sigpending(&pending);
 	for (int signal = 1; signal <= SIGRTMAX; signal++)
-		if (sigismember(&pending, signal) == 1 && !sigismember(&spawn->mask, signal) &&
+		if (sigismember(&pending, signal) == 1 && !sigismember(&before->mask, signal) &&
 		    !is_own(signal))
 			return signal;
 	return 0;
 }
 
 /* In the child. What hinders it is written to the pipe, which exec closes. */
-static void become(const struct spawn *spawn, char *const words[], int pipe_fd)
+static void become(const struct child_signals *before, char *const words[], int pipe_fd)
 {
 	ssize_t written;
 	int err;
 
-	sigaction(SIGCHLD, &spawn->child, NULL);
-	sigprocmask(SIG_SETMASK, &spawn->mask, NULL);
+	sigaction(SIGCHLD, &before->end_of_child, NULL);
+	sigprocmask(SIG_SETMASK, &before->mask, NULL);
 	execvp(words[0], words);
 	err = errno;
 	written = write(pipe_fd, &err, sizeof(err));
-	_exit(written == sizeof(err) ? SPAWN_MISSING : SPAWN_CANNOT);
+	_exit(written == sizeof(err) ? CHILD_MISSING : CHILD_CANNOT);
 }
 
 static int wait_for(pid_t pid)
@@ -91,36 +91,36 @@ static int wait_for(pid_t pid)
 		else if (signal > 0 && !is_own(signal) && !is_for_both(signal))
 			kill(pid, signal);
 		if (ended < 0)
-			return SPAWN_CANNOT;
+			return CHILD_CANNOT;
 		if (ended == pid)
-			return WIFSIGNALED(status) ? SPAWN_SIGNAL + WTERMSIG(status) :
+			return WIFSIGNALED(status) ? CHILD_SIGNAL + WTERMSIG(status) :
 						     WEXITSTATUS(status);
 	}
 }
 
-int spawn_command(const struct spawn *spawn, char *const words[], char why[LOG_TEXT])
+int child_command(const struct child_signals *before, char *const words[], char why[LOG_TEXT])
 {
-	int signal = pending_signal(spawn), err = 0, code, ends[2];
+	int signal = pending_signal(before), err = 0, code, ends[2];
 	pid_t pid = -1;
 
 	*why = '\0';
 	if (signal)
-		return SPAWN_SIGNAL + signal;
+		return CHILD_SIGNAL + signal;
 	if (pipe2(ends, O_CLOEXEC)) {
 		why_fail(why, -errno, "cannot run '%.60s'", words[0]);
-		return SPAWN_CANNOT;
+		return CHILD_CANNOT;
 	}
 	pid = fork();
 	if (!pid)
-		become(spawn, words, ends[1]);
+		become(before, words, ends[1]);
 	err = pid < 0 ? errno : 0;
 	close(ends[1]);
 	if (pid > 0 && read(ends[0], &err, sizeof(err)) != sizeof(err))
 		err = 0;
 	close(ends[0]);
-	code = pid > 0 ? wait_for(pid) : SPAWN_CANNOT;
+	code = pid > 0 ? wait_for(pid) : CHILD_CANNOT;
 	if (!err)
 		return code;
 	why_fail(why, -err, "cannot run '%.60s'", words[0]);
-	return pid > 0 && err == ENOENT ? SPAWN_MISSING : SPAWN_CANNOT;
+	return pid > 0 && err == ENOENT ? CHILD_MISSING : CHILD_CANNOT;
 }
