@@ -17,7 +17,7 @@ source "$BATS_TEST_DIRNAME/rig.bash"
 
 PINS=/sys/fs/bpf
 CAPABILITY_HINT='hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON'
-SET_WORDS='expected a rate such as 50mbit, unlimited, or ingress, egress, burst, window, overhead, mode or horizon'
+SET_WORDS='expected a rate such as 50mbit, unlimited, or ingress, egress, burst, window, overhead, mode, horizon, class or flow'
 RATE_UNITS='expected a number and bit, kbit, mbit or gbit'
 LOAD_HINT='hint: first: bwctl load IFACE'
 
@@ -240,12 +240,18 @@ refuse_rates() {
 }
 
 refuse_words() {
-	local word
+	local pair word
 	refused 2 "set what? $SET_WORDS" set
-	for word in ingres engress Ingress brust windows overheads default; do
-		refused 2 "'$word': $SET_WORDS" set "$word" 5mbit
+	for pair in ingres:ingress Ingress:ingress egres:egress brust:burst windows:window \
+		overheads:overhead clas:class flows:flow; do
+		refused 2 "'${pair%:*}': did you mean '${pair#*:}'?" set "${pair%:*}" 5mbit
 	done
-	refused 2 "'winow': $SET_WORDS" set 50mbit winow 2s
+	refused 2 "'winow': did you mean 'window'?" set 50mbit winow 2s
+	refused 2 "'default' is of a flow: expected flow NAME before it" set default 5mbit
+	refused 2 "mode: 'slow': expected auto, pace, police or observe" set mode slow
+	for word in class flow; do
+		refused 2 "'$word' needs a name" set "$word"
+	done
 	for word in ingress egress burst window overhead; do
 		refused 2 "'$word' needs a value" set "$word"
 		refused 2 "'$word' needs a value" set "$word" egress 5mbit
@@ -351,7 +357,7 @@ refuse_settings() {
 	"$BWCTL" show --json >"$BATS_TEST_TMPDIR/json"
 	jq -e --arg version "$("$BWCTL" --version | cut -d ' ' -f 2)" '.version == $version' \
 		"$BATS_TEST_TMPDIR/json"
-	expect 'names' '["egress","ingress","interfaces","version"]' "$(json keys)"
+	expect 'names' '["egress","ingress","interfaces","runs","version"]' "$(json keys)"
 	expect 'interfaces' "$(ip -j link show cli0 | jq -c -S '[{name: .[].ifname, ifindex: .[].ifindex,
 		ingress: {hook: env.HOOK, mode: "police"}, egress: {hook: env.HOOK, mode: "police"}}]')" \
 		"$(json '.interfaces | map({name, ifindex, ingress: (.ingress | {hook, mode}),
