@@ -1579,6 +1579,81 @@ static void test_own_class(void **state)
 				 direction == BWCTL_EGRESS);
 }
 
+/* Passes whatever the clock says, is counted, and costs the others nothing. */
+static void test_exempt(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = own_class_policy(64000);
+	struct bwctl_counters counters;
+	struct bwctl_clock clock;
+	struct outcome outcome;
+	__u32 egress = BWCTL_EGRESS;
+
+	policy->asked.classes[BWCTL_CLASSES - 1].exempt = 1;
+	policy_rules(policy);
+	publish_policy(fixture, policy);
+	for (int ahead = 0; ahead < 2; ahead++) {
+		__u64 until_ns = ahead ? now_ns() + 100 * S : 1;
+
+		set_clock(fixture, until_ns);
+		for (int i = 0; i < 100; i++) {
+			outcome = deliver_stack(fixture, tcp_ssh_out, BWCTL_EGRESS);
+			assert_true(outcome_is_whole(&outcome, BWCTL_EGRESS));
+			assert_false(outcome.dropped);
+			assert_int_equal(outcome.row, BWCTL_FLOW_ROWS - 1);
+		}
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fixture->programs->maps.clocks),
+						     &egress, &clock),
+				 0);
+		assert_int_equal(clock.spent_until_ns, until_ns);
+		assert_int_equal(deliver_stack(fixture, tcp_other, BWCTL_EGRESS).dropped, ahead);
+	}
+	counters = programs_counters(fixture->programs, BWCTL_EGRESS);
+	assert_int_equal(counters.classes[BWCTL_CLASSES - 1].passed.packets, 200);
+	assert_int_equal(counters.classes[BWCTL_CLASSES - 1].passed.bytes, 200000);
+	free(policy);
+}
+
+/* What is over the limit passes, and is counted as what would have been dropped, three times over. */
+static void test_observed(void **state)
+{
+	static const struct bwctl_request requests[BWCTL_DIRECTIONS] = {{.limit_bits_s = 64000},
+									{.limit_bits_s = 64000}};
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = programs_policy(requests);
+
+	assert_non_null(policy);
+	policy->observe = 1;
+	publish_policy(fixture, policy);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_interface_counters here;
+		struct bwctl_counters all;
+		struct bwctl_flow_counters *seen[] = {&all.flows[OTHER], &all.classes[BWCTL_OTHER],
+						      &here.classes[BWCTL_OTHER]};
+
+		for (int ahead = 0; ahead < 2; ahead++) {
+			set_clock(fixture, ahead ? now_ns() + 100 * S : 1);
+			for (int i = 0; i <= ahead; i++) {
+				struct outcome outcome =
+					deliver_stack(fixture, tcp_other, direction);
+
+				assert_true(outcome_is_whole(&outcome, direction));
+				assert_false(outcome.dropped);
+			}
+		}
+		all = programs_counters(fixture->programs, direction);
+		here = programs_interface_counters(fixture->programs, direction);
+		for (size_t i = 0; i < COUNT(seen); i++) {
+			assert_int_equal(seen[i]->passed.packets, 3);
+			assert_int_equal(seen[i]->would_drop.packets, 2);
+			assert_int_equal(seen[i]->would_drop.bytes, 2000);
+			assert_int_equal(seen[i]->dropped.packets, 0);
+		}
+		assert_int_equal(all.contended.packets, 0);
+	}
+	free(policy);
+}
+
 /* What a CPU bought under one policy is worth nothing under the next, and no hindrance. */
 static void test_lease_ends_with_its_policy(void **state)
 {
@@ -2261,6 +2336,43 @@ static void test_pace_order(void **state)
 	free(policy);
 }
 
+/* Nothing is touched but the counters, which say what would have been. */
+static void test_pace_observed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
+	const struct bwctl_flow_counters *row;
+	struct bwctl_counters counters;
+	struct bwctl_clock clock = {.high_since_ns = 1};
+	struct sent sent;
+
+	policy->observe = 1;
+	publish_policy(fixture, policy);
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		/* Within the horizon it would wait, and be marked; beyond it, be dropped. */
+		for (int beyond = 0; beyond < 2; beyond++) {
+			clock.spent_until_ns =
+				now_ns() +
+				(beyond ? 10 * S : policy->meter[direction].mark_ns + 9 * MS);
+			put_clock(fixture, direction, clock);
+			sent = send_stack(fixture, tcp_other, direction, 12345);
+			assert_int_equal(sent.answer, PROGRAMS_PASS);
+			assert_int_equal(sent.context.tstamp, 12345);
+			assert_int_equal(get_clock(fixture, direction).held.until_ns != 0, !beyond);
+		}
+		counters = programs_counters(fixture->programs, direction);
+		row = &counters.flows[OTHER];
+		assert_int_equal(row->passed.packets, 2);
+		assert_int_equal(row->passed.bytes, 2000);
+		assert_int_equal(row->dropped.packets, 0);
+		assert_int_equal(row->would_drop.packets, 1);
+		assert_int_equal(row->would_drop.bytes, 1000);
+		assert_int_equal(row->paced.packets, 1);
+		assert_int_equal(row->marked.packets, 0);
+	}
+	free(policy);
+}
+
 static __u32 ip4_sum(const __u8 *header)
 {
 	__u32 sum = 0;
@@ -2612,6 +2724,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_directions_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_class, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exempt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_observed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lease_ends_with_its_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_super_packet_beyond_the_bucket, setup,
 						teardown),
@@ -2620,6 +2734,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pace_spaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace_wanted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_observed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace_marks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace_lost, setup, teardown),

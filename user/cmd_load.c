@@ -18,9 +18,13 @@
 
 static bool is_unlimited(const struct bwctl_policy *policy)
 {
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (policy_limit(policy, direction))
 			return false;
+		for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+			if (policy_class_limit(policy, class, direction))
+				return false;
+	}
 	return true;
 }
 

@@ -35,26 +35,47 @@ static uint64_t rounded(uint64_t value)
 	return (value + unit / 2) / unit * unit;
 }
 
+static bool has_class_limit(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (policy_class_limit(policy, class, direction))
+			return true;
+	return false;
+}
+
+/* The longest that a packet may wait, by the limit of all or by that of its class. */
+static uint64_t longest_wait_ns(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	uint64_t longest_ns = policy->meter[direction].horizon_ns[BWCTL_LEVEL_RESERVED];
+
+	for (uint32_t class = 0; class < BWCTL_CLASSES && !longest_ns; class ++)
+		longest_ns = policy->class_meter[direction][class].horizon_ns[BWCTL_LEVEL_NORMAL];
+	return longest_ns;
+}
+
 static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction direction,
 		       enum bwctl_mode mode, const char *why)
 {
-	const struct bwctl_meter *meter = &policy->meter[direction];
+	bool paces = mode == BWCTL_MODE_PACE;
 	char horizon[UNITS_TEXT];
 
-	units_format_time(rounded(meter->horizon_ns[BWCTL_LEVEL_RESERVED]), horizon);
-	if (policy->observe && mode == BWCTL_MODE_PACE)
-		printf("         observe: nothing is dropped or delayed; it would pace: what is over would\n"
-		       "         wait up to %s, then be dropped\n",
-		       horizon);
-	else if (policy->observe)
-		printf("         observe: nothing is dropped or delayed; it would police: what is over would\n"
-		       "         be dropped\n");
-	else if (mode == BWCTL_MODE_PACE)
-		printf("         pace: what is over waits up to %s, then is dropped\n", horizon);
-	else if (*why)
-		printf("         police: what is over is dropped; it is not paced: %s\n", why);
+	units_format_time(rounded(longest_wait_ns(policy, direction)), horizon);
+	if (policy->observe)
+		printf("         observe: nothing is dropped or delayed; it would ");
 	else
-		printf("         police: what is over is dropped\n");
+		printf("         ");
+	if (policy->observe && paces)
+		printf("pace: what is over would wait up to %s, then be dropped\n", horizon);
+	else if (policy->observe)
+		printf("police: what is over would be dropped\n");
+	else if (paces)
+		printf("pace: what is over waits up to %s, then is dropped\n", horizon);
+	else if (*why)
+		printf("police: what is over is dropped; it is not paced: %s\n", why);
+	else
+		printf("police: what is over is dropped\n");
+	if (policy->observe && !paces && *why)
+		printf("         it would not pace: %s\n", why);
 }
 
 void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
@@ -67,7 +88,14 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 	uint64_t held_rate, held_until_ns;
 
 	if (!meter->rate_bits_s) {
-		printf("%-8s unlimited (counting only)\n", policy_direction_name(direction));
+		if (!has_class_limit(policy, direction)) {
+			printf("%-8s unlimited (counting only)\n",
+			       policy_direction_name(direction));
+			return;
+		}
+		printf("%-8s unlimited, but for classes that have limits of their own\n",
+		       policy_direction_name(direction));
+		print_mode(policy, direction, mode, why);
 		return;
 	}
 	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),

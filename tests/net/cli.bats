@@ -17,7 +17,7 @@ source "$BATS_TEST_DIRNAME/rig.bash"
 
 PINS=/sys/fs/bpf
 CAPABILITY_HINT='hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON'
-SET_WORDS='expected a rate such as 50mbit, unlimited, or ingress, egress, burst, window, overhead, mode or horizon'
+SET_WORDS='expected a rate such as 50mbit, unlimited, or ingress, egress, burst, window, overhead, mode, horizon, class or flow'
 RATE_UNITS='expected a number and bit, kbit, mbit or gbit'
 LOAD_HINT='hint: first: bwctl load IFACE'
 
@@ -240,12 +240,18 @@ refuse_rates() {
 }
 
 refuse_words() {
-	local word
+	local pair word
 	refused 2 "set what? $SET_WORDS" set
-	for word in ingres engress Ingress brust windows overheads default; do
-		refused 2 "'$word': $SET_WORDS" set "$word" 5mbit
+	for pair in ingres:ingress Ingress:ingress egres:egress brust:burst windows:window \
+		overheads:overhead clas:class flows:flow; do
+		refused 2 "'${pair%:*}': did you mean '${pair#*:}'?" set "${pair%:*}" 5mbit
 	done
-	refused 2 "'winow': $SET_WORDS" set 50mbit winow 2s
+	refused 2 "'winow': did you mean 'window'?" set 50mbit winow 2s
+	refused 2 "'default' is of a flow: expected flow NAME before it" set default 5mbit
+	refused 2 "mode: 'slow': expected auto, pace, police or observe" set mode slow
+	for word in class flow; do
+		refused 2 "'$word' needs a name" set "$word"
+	done
 	for word in ingress egress burst window overhead; do
 		refused 2 "'$word' needs a value" set "$word"
 		refused 2 "'$word' needs a value" set "$word" egress 5mbit
@@ -351,7 +357,7 @@ refuse_settings() {
 	"$BWCTL" show --json >"$BATS_TEST_TMPDIR/json"
 	jq -e --arg version "$("$BWCTL" --version | cut -d ' ' -f 2)" '.version == $version' \
 		"$BATS_TEST_TMPDIR/json"
-	expect 'names' '["egress","ingress","interfaces","version"]' "$(json keys)"
+	expect 'names' '["egress","ingress","interfaces","runs","version"]' "$(json keys)"
 	expect 'interfaces' "$(ip -j link show cli0 | jq -c -S '[{name: .[].ifname, ifindex: .[].ifindex,
 		ingress: {hook: env.HOOK, mode: "police"}, egress: {hook: env.HOOK, mode: "police"}}]')" \
 		"$(json '.interfaces | map({name, ifindex, ingress: (.ingress | {hook, mode}),
@@ -403,6 +409,70 @@ refuse_settings() {
 	run ! grep -E '"(packets|bytes|ifindex|[a-z_]*_bytes|[a-z_]*_per_second)": *[0-9]*[.eE]' \
 		"$BATS_TEST_TMPDIR/json"
 	grep -q '"window_seconds": 2.0' "$BATS_TEST_TMPDIR/json"
+}
+
+# fits: no line of what it reads is longer than 120 characters
+fits() {
+	awk 'length($0) > 120 { print; long = 1 } END { exit long }'
+}
+
+@test "show and show --json: what was asked of classes" {
+	load
+	"$BWCTL" set 50mbit class ssh 20mbit class telnet ingress 3mbit priority low class ui reserve 2mbit \
+		class backup exempt yes class a23456789012345 5mbit priority high
+	"$BWCTL" show >"$BATS_TEST_TMPDIR/show"
+	fits <"$BATS_TEST_TMPDIR/show"
+	expect 'what is said of classes' "         class ui: reserve 2 Mbit/s
+         class ssh: limit 20 Mbit/s in any 2 s
+         class telnet: limit 3 Mbit/s in any 2 s, priority low
+         class backup is exempt: its packets pass unmetered and the limit does not cover them
+         class a23456789012345: limit 5 Mbit/s in any 2 s, priority high" \
+		"$(grep '^  *class .*[:;]' "$BATS_TEST_TMPDIR/show" | head -n 5)"
+	# Telnet's limit is one of what comes in.
+	grep -qx '         class telnet: priority low' "$BATS_TEST_TMPDIR/show"
+	expect 'rows' 'ui admin api ssh telnet icmp other control backup a23456789012345 total' \
+		"$(sed -n '/^  class/,$p' "$BATS_TEST_TMPDIR/show" | awk '/^$/ { exit } NR > 1 { print $1 }' | xargs)"
+	"$BWCTL" show --json >"$BATS_TEST_TMPDIR/json"
+	jq -e '[.ingress, .egress, .interfaces[0].classes.ingress, .interfaces[0].classes.egress] |
+		all((.classes // .) | keys == ["a23456789012345", "admin", "api", "backup", "control", "icmp",
+			"other", "ssh", "telnet", "ui"])' "$BATS_TEST_TMPDIR/json"
+	jq -e '[.ingress, .egress] | all(.classes |
+		(.ssh | .limit_bits_per_second == 20000000 and .window_seconds == 2 and .exempt == false
+			and .priority == "normal" and .reserve_bits_per_second == null
+			and .rate_bits_per_second * .window_seconds / 8 + .bound_bytes
+				<= .limit_bits_per_second * .window_seconds / 8
+			and .rate_bits_per_second > 0.8 * .limit_bits_per_second)
+		and (.ui | .reserve_bits_per_second == 2000000 and .limit_bits_per_second == null
+			and .rate_bits_per_second == null and .bound_bytes == null and .window_seconds == null)
+		and .telnet.priority == "low" and .a23456789012345.priority == "high"
+		and .backup.exempt and .backup.priority == "normal")' "$BATS_TEST_TMPDIR/json"
+	jq -e '[.ingress, .egress] | map(.classes.telnet.limit_bits_per_second) == [3000000, null]' \
+		"$BATS_TEST_TMPDIR/json"
+	# A limit of a class alone is one as well.
+	"$BWCTL" set unlimited class ui reserve none
+	"$BWCTL" show | grep -qx 'egress   unlimited, but for classes that have limits of their own'
+	jq -e '.egress | .limit_bits_per_second == null and .classes.ssh.limit_bits_per_second == 20000000' \
+		<("$BWCTL" show --json)
+}
+
+@test "observe, in plain words and in JSON" {
+	local longest='pace: what is over would wait up to .*, then be dropped' words
+	load
+	"$BWCTL" set 50mbit mode observe class backup exempt yes
+	"$BWCTL" show >"$BATS_TEST_TMPDIR/show"
+	fits <"$BATS_TEST_TMPDIR/show"
+	for words in 'interface .* passed  *bytes  *would drop  *bytes' 'cli0 .* ingress .* observe .*' \
+		"         observe: nothing is dropped or delayed; it would (police: what is over would be dropped|$longest)" \
+		'  class .* passed  *bytes  *would drop  *bytes.*'; do
+		grep -Eqx "$words" "$BATS_TEST_TMPDIR/show" || expect 'a line' "$words" "$(<"$BATS_TEST_TMPDIR/show")"
+	done
+	"$BWCTL" flows | head -n 1 | grep -q 'passed  *bytes  *would drop'
+	jq -e '[.ingress, .egress] | all(.mode == "observe" and .mode_requested == "observe"
+		and (.observes == "pace" or .observes == "police"))' <("$BWCTL" show --json)
+	json '.interfaces[0] | .ingress.mode == "observe" and .egress.mode == "observe"'
+	"$BWCTL" set mode police
+	jq -e '[.ingress, .egress] | all(.mode == "police" and .observes == null)' <("$BWCTL" show --json)
+	run ! grep 'would' <("$BWCTL" show)
 }
 
 @test "show --json at both ends of the range stays whole numbers" {

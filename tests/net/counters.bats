@@ -236,6 +236,42 @@ interfaces_add_up() {
 	same 'icmp, and loaded there anew' '[10,[3,1]]' "$(icmp)"
 }
 
+@test "observed, and exempt: all of it passes, and what would have been dropped is counted" {
+	rig_offloads off
+	rig_bwctl unload
+	rig_bwctl load eth0
+	rig_bwctl set 5mbit mode observe class backup exempt yes \
+		flow backup class backup protocol udp remote 9001
+	rig_sink sink-far far 9000
+	rig_sink sink-exempt far 9001
+	rig_capture out far eth0
+	rig_flood flood inside "$RIG_FAR4" 9000 20mbit 2
+	rig_flood exempt inside "$RIG_FAR4" 9001 20mbit 2
+	rig_flood_wait flood
+	rig_flood_wait exempt
+	rig_capture_stop out
+	same 'observed' "$(captured out 'udp dst port 9000')" "$(passed egress other)"
+	same 'exempt' "$(captured out 'udp dst port 9001')" "$(passed egress backup)"
+	rig_bwctl show --json | jq -e '.egress | .dropped.packets == 0 and .contended.packets == 0
+		and .would_drop == .classes.other.would_drop and .classes.backup.would_drop.packets == 0
+		and (.would_drop.bytes / .classes.other.passed.bytes | . > 0.4 and . < 0.8)'
+	interfaces_add_up
+	# In force, what is exempt still passes, and what would have been dropped is.
+	rig_bwctl set mode police
+	rig_capture out far eth0
+	before=$(passed egress backup)
+	rig_flood flood inside "$RIG_FAR4" 9000 20mbit 2
+	rig_flood exempt inside "$RIG_FAR4" 9001 20mbit 2
+	rig_flood_wait flood
+	rig_flood_wait exempt
+	rig_capture_stop out
+	same 'exempt in force' "$(captured out 'udp dst port 9001')" \
+		"$(difference "$before" "$(passed egress backup)")"
+	rig_bwctl show --json | jq -e '.egress.classes | .backup.dropped.packets == 0
+		and .other.dropped.packets > 1000'
+	"$RIG_TOOLS/conform" "$RIG_DIR/out.pcap" --filter 'not udp port 9001' --limit 5mbit --window 2
+}
+
 # An IPv4 packet with a UDP header, 10.0.0.1 port 40000 to 10.0.0.2 port 9000: 28 bytes.
 UDP4='4500001c00000000 4011 0000 0a000001 0a000002  9c40 2328 0008 0000'
 
