@@ -142,7 +142,7 @@ static void pick_classes(struct bwctl_asked *asked, size_t own)
 static __u8 pick_ports(struct bwctl_ports ports[BWCTL_PORT_RANGES])
 {
 	static const uint32_t known[] = {22, 23, 53, 80, 443, 1024, 8443, 65535};
-	uint32_t count = 0, next = 1, most = (uint32_t)(pick(2) ? 1 : pick(BWCTL_PORT_RANGES + 1));
+	uint32_t count = 0, next = 0, most = (uint32_t)(pick(2) ? 1 : pick(BWCTL_PORT_RANGES + 1));
 
 	while (count < most && next <= 65535) {
 		uint32_t first = (uint32_t)(pick(2) ? known[pick(8)] : pick_between(1, 65535));

@@ -230,11 +230,11 @@ static const struct {
 	 "f:4: priority: 'best': expected high, normal or low\n"
 	 "f:5: reserve: 'x' is not a number: expected a number and bit, kbit, mbit or gbit\n"
 	 "f:6: exempt: '1': expected yes or no\n"},
-	{"[limit]\n[flow x]\nclass = any\nprotocol = tpc\nlocal = 0\nremote = 2-1\nprefix = "
+	{"[limit]\n[flow x]\nclass = any\nprotocol = tpc\nlocal = 65536\nremote = 2-1\nprefix = "
 	 "10.1.2.3/16\ninterface = a/b\nremove = 1\n",
 	 "f:3: class: 'any' has a meaning of its own: expected a name\n"
 	 "f:4: protocol: 'tpc': did you mean 'tcp'?\n"
-	 "f:5: local: '0' is below the smallest value, 1\n"
+	 "f:5: local: '65536' is above the largest value, 65535\n"
 	 "f:6: remote: '2-1' goes backwards: expected 1-2\n"
 	 "f:7: prefix: '10.1.2.3/16' has bits behind its prefix: expected 10.1.0.0/16\n"
 	 "f:8: interface: 'a/b': expected the name of an interface, or any\n"
@@ -433,6 +433,15 @@ static void test_derive(void **state)
 		 "shorten it or lengthen the window"},
 		{"[limit]\nrate = 50mbit\nmode = police\nburst = 1.2s\n", NULL},
 		{"[limit]\nrate = 50mbit\nburst = 3s\nwindow = 10s\n", NULL},
+		/* What a class has of its own is held by the same burst and window. */
+		{"[limit]\nburst = 3s\nmode = police\n\n[class lab]\nreserve = 1mbit\nrate = 5mbit\n",
+		 "f:7: class lab ingress, when it polices: a burst of 3 s does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{"[limit]\nburst = 3s\nmode = police\n\n[class lab]\n\negress = 5mbit\n",
+		 "f:7: class lab egress, when it polices: a burst of 3 s does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
+		{"[limit]\nmode = police\n\n[class lab]\nrate = 8kbit\n[flow x]\nclass = lab\n",
+		 NULL},
 	};
 
 	(void)state;

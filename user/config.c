@@ -422,8 +422,7 @@ static void print_protocol(const struct config_key *key, const struct bwctl_aske
 			strcpy(text, protocols[i].name);
 }
 
-/* Port 0 is that of packets that have none. */
-#define PORT_MIN 1
+#define PORT_MIN 0
 #define PORT_MAX 65535
 
 static int parse_port(const char *text, uint64_t *ret_port, char why[LOG_TEXT])

@@ -587,53 +587,64 @@ int policy_file_require(struct policy_file *file)
 
 /* ---- whether it can be enforced ---- */
 
-static void derive(struct policy_file *file, const struct bwctl_request *request, int direction,
-		   enum policy_way way, unsigned int cpus, bool leases)
+/* The line that is to blame for a limit that does not fit: that of all, or that of a class. */
+static size_t blamed_line(const struct policy_file *file, const char *class, int direction)
 {
-	static const enum config_setting blamed[] = {CONFIG_BURST, CONFIG_WINDOW};
-	size_t n = find_section(file, CONFIG_LIMIT, ""), line = 0;
-	struct bwctl_promise promise;
-	struct bwctl_meter meter;
-	char why[UNITS_TEXT];
+	size_t n = find_section(file, *class ? CONFIG_CLASS : CONFIG_LIMIT, class), line = 0;
 
-	for (size_t i = 0; i < sizeof(blamed) / sizeof(blamed[0]) && n != NONE && !line; i++)
-		line = setting_line(&file->sections[n], 1U << blamed[i]);
-	if (!line && n != NONE)
-		line = setting_line(&file->sections[n], 1U << direction);
-	if (policy_derive(request, way, cpus, leases, &meter, &promise, why))
-		complain(file, line, "%s, when it %s: %s", policy_direction_name(direction),
-			 way == POLICY_DROPS ? "polices" : "paces", why);
+	if (n != NONE && !*class)
+		line = setting_line(&file->sections[n], 1U << CONFIG_BURST);
+	if (n != NONE && !*class && !line)
+		line = setting_line(&file->sections[n], 1U << CONFIG_WINDOW);
+	return n != NONE && !line ? setting_line(&file->sections[n], 1U << direction) : line;
 }
 
-static void derive_flows(struct policy_file *file)
+/* A policy in which only this direction has limits, so that it is this one that does not fit. */
+static void derive(struct policy_file *file, struct bwctl_policy *policy, int direction,
+		   enum policy_way way, bool leases)
 {
-	struct bwctl_flow_table *table = malloc(sizeof(*table));
+	char why[LOG_TEXT], class[BWCTL_NAME] = "";
+	size_t subject;
 
-	if (!table || flow_table_build(&file->asked, NULL, 0, table))
-		complain(file, 0,
-			 table ? "the flows tell too many kinds of packets apart: expected "
-				 "fewer of them, or fewer ports" :
-				 "out of memory");
-	free(table);
+	policy->asked = file->asked;
+	policy->asked.request[!direction].limit_bits_s = 0;
+	for (size_t n = 0; n < BWCTL_CLASSES; n++)
+		policy->asked.classes[n].limit_bits_s[!direction] = 0;
+	for (int i = 0; i < BWCTL_DIRECTIONS; i++)
+		policy->enforcement[i] = (struct bwctl_enforcement){
+			.mode = way == POLICY_DROPS ? BWCTL_MODE_POLICE : BWCTL_MODE_PACE,
+			.senders_pace = way == POLICY_DRIFTS,
+		};
+	if (!policy_build(policy, leases, why))
+		return;
+	/* "ingress: ..." or "class ssh ingress: ..." */
+	subject = strcspn(why, ":");
+	sscanf(why, "class %15s", class);
+	complain(file, blamed_line(file, class, direction), "%.*s, when it %s%.400s", (int)subject,
+		 why, way == POLICY_DROPS ? "polices" : "paces", why + subject);
 }
 
 int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases)
 {
+	struct bwctl_policy *policy = calloc(1, sizeof(*policy));
 	size_t before;
 
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		const struct bwctl_request *request = &file->asked.request[direction];
+	if (!policy || flow_table_build(&file->asked, NULL, 0, &policy->table))
+		complain(file, 0, policy ? "the flows cannot be looked up" : "out of memory");
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && policy; direction++) {
+		enum bwctl_mode mode = (enum bwctl_mode)file->asked.request[direction].mode;
 
+		policy->possible_cpus = cpus;
 		before = file->error_count;
-		if (request->mode != BWCTL_MODE_POLICE)
-			derive(file, request, direction, POLICY_WAITS, cpus, leases);
+		if (mode != BWCTL_MODE_POLICE)
+			derive(file, policy, direction, POLICY_WAITS, leases);
 		/* In an fq of somebody else's; rarely it is that which makes the difference. */
-		if (request->mode != BWCTL_MODE_POLICE && before == file->error_count)
-			derive(file, request, direction, POLICY_DRIFTS, cpus, leases);
-		if (request->mode != BWCTL_MODE_PACE)
-			derive(file, request, direction, POLICY_DROPS, cpus, leases);
+		if (mode != BWCTL_MODE_POLICE && before == file->error_count)
+			derive(file, policy, direction, POLICY_DRIFTS, leases);
+		if (mode != BWCTL_MODE_PACE)
+			derive(file, policy, direction, POLICY_DROPS, leases);
 	}
-	derive_flows(file);
+	free(policy);
 	return file->error_count ? -EINVAL : 0;
 }
 

@@ -63,7 +63,7 @@ int policy_file_require(struct policy_file *file);
 /*
  * Whether the numbers fit in every way in which the policy may come to be
  * enforced, for that many possible CPUs, with leases or without; see
- * policy_derive() and flow_table_build(). 0, or -EINVAL and more of errors.
+ * policy_build() and flow_table_build(). 0, or -EINVAL and more of errors.
  */
 int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases);
 
