@@ -307,21 +307,22 @@ static void settle(struct reading *reading)
 	reading->pending = false;
 }
 
-/* ": did you mean [class ssh]?", or which sections there are. */
+/* "did you mean [class ssh]?", or which sections there are. */
 static const char *suggest_section(const char *kind, const char *name, char text[LOG_TEXT])
 {
-	const char *names[CONFIG_SECTIONS];
-	char quoted[WORDS_QUOTE + 4], nearest[LOG_TEXT];
+	char quoted[WORDS_QUOTE + 4];
 
-	for (int n = 0; n < CONFIG_SECTIONS; n++)
-		names[n] = config_keys[n].section;
-	if (!words_nearest(names, CONFIG_SECTIONS, "[]", kind, nearest) ||
-	    (strstr(nearest, "[limit]") && *name))
-		return "expected limit, class NAME or flow NAME";
-	words_quote(name, quoted);
-	snprintf(text, LOG_TEXT, "%.*s%s%s]?", (int)strcspn(nearest, "]"), nearest,
-		 strstr(nearest, "[limit]") ? "" : " ", *quoted ? quoted : "NAME");
-	return strstr(nearest, "[limit]") ? "did you mean [limit]?" : text;
+	for (int n = 0; n < CONFIG_SECTIONS; n++) {
+		const char *section = config_keys[n].section;
+
+		if (!words_nearest(&section, 1, "[]", kind, text) || (n == CONFIG_LIMIT && *name))
+			continue;
+		if (n != CONFIG_LIMIT)
+			snprintf(text, LOG_TEXT, "did you mean [%s %s]?", section,
+				 *name ? words_quote(name, quoted) : "NAME");
+		return text;
+	}
+	return "expected limit, class NAME or flow NAME";
 }
 
 /* What stands between the brackets, its kind and its name, which may be empty. */
