@@ -108,6 +108,10 @@ static const struct {
 	{"[limit]\n[flow x]\nclass = ui\nremote = 24, 22 ,23,100-200\t; some\n",
 	 "[limit]\n\n[flow x]\nclass = ui\nremote = 22-24,100-200\n"},
 	{"[limit]\n\n[flow b]\nclass = ui\n\n[flow a]\nclass = ui\n", NULL},
+	/* Classes have no order: they are printed in the same one, however they came about. */
+	{"[limit]\n[class c]\n[class b]\n[class api]\nrate = 1mbit\n[class ui]\nrate = 1mbit\n[class a]\n",
+	 "[limit]\n\n[class ui]\nrate = 1mbit\n\n[class api]\nrate = 1mbit\n\n[class a]\n\n"
+	 "[class b]\n\n[class c]\n"},
 	/* Listed ones. */
 	{"[limit]\n\n[flow telnet]\nremove = yes\n", NULL},
 	{"[limit]\n[flow telnet]\nremove = Yes\n[flow x]\nclass = ui\n[flow ui]\nremove = yes\n",

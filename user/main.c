@@ -100,7 +100,7 @@ static const struct command commands[] = {
 	 "            a listed one as it is listed, at its place; remove: take it away\n"
 	 "    class     that it leads into; a new one needs it\n"
 	 "    protocol  tcp, udp, icmp, icmpv6, sctp, dccp, esp, ah, gre, a number up to 255, or any\n"
-	 "    local     ports of this machine: any, or up to 8 of 443, 1024-65535, >1024, <1024,\n"
+	 "    local     ports of this machine: any, or up to 8 of 443, 1024-65535, '>1024', '<1024',\n"
 	 "              with commas between; only for protocols that have ports, which any means then\n"
 	 "    remote    ports of the other side\n"
 	 "    prefix    addresses of the other side, 10.1.0.0/16 or 2001:db8::/32, or any\n"

@@ -307,21 +307,22 @@ static void settle(struct reading *reading)
 	reading->pending = false;
 }
 
-/* ": did you mean [class ssh]?", or which sections there are. */
+/* "did you mean [class ssh]?", or which sections there are. */
 static const char *suggest_section(const char *kind, const char *name, char text[LOG_TEXT])
 {
-	const char *names[CONFIG_SECTIONS];
-	char quoted[WORDS_QUOTE + 4], nearest[LOG_TEXT];
+	char quoted[WORDS_QUOTE + 4];
 
-	for (int n = 0; n < CONFIG_SECTIONS; n++)
-		names[n] = config_keys[n].section;
-	if (!words_nearest(names, CONFIG_SECTIONS, "[]", kind, nearest) ||
-	    (strstr(nearest, "[limit]") && *name))
-		return "expected limit, class NAME or flow NAME";
-	words_quote(name, quoted);
-	snprintf(text, LOG_TEXT, "%.*s%s%s]?", (int)strcspn(nearest, "]"), nearest,
-		 strstr(nearest, "[limit]") ? "" : " ", *quoted ? quoted : "NAME");
-	return strstr(nearest, "[limit]") ? "did you mean [limit]?" : text;
+	for (int n = 0; n < CONFIG_SECTIONS; n++) {
+		const char *section = config_keys[n].section;
+
+		if (!words_nearest(&section, 1, "[]", kind, text) || (n == CONFIG_LIMIT && *name))
+			continue;
+		if (n != CONFIG_LIMIT)
+			snprintf(text, LOG_TEXT, "did you mean [%s %s]?", section,
+				 *name ? words_quote(name, quoted) : "NAME");
+		return text;
+	}
+	return "expected limit, class NAME or flow NAME";
 }
 
 /* What stands between the brackets, its kind and its name, which may be empty. */
@@ -811,6 +812,27 @@ static bool is_class_said(const struct bwctl_asked *asked, size_t number)
 	       (number >= BWCTL_BUILTIN_CLASSES || !is_default(&subject));
 }
 
+/*
+ * The classes that have to be named, in the order in which they are: the numbers of one's
+ * own say only which of them was first, so these go by name. Returns how many.
+ */
+static size_t said_classes(const struct bwctl_asked *asked, size_t classes[BWCTL_CLASSES])
+{
+	size_t count = 0, at;
+
+	for (size_t class = 0; class < BWCTL_CLASSES; class ++) {
+		if (!is_class_said(asked, class))
+			continue;
+		for (at = count++;
+		     at && classes[at - 1] >= BWCTL_BUILTIN_CLASSES &&
+		     strcmp(asked->classes[classes[at - 1]].name, asked->classes[class].name) > 0;
+		     at--)
+			classes[at] = classes[at - 1];
+		classes[at] = class;
+	}
+	return count;
+}
+
 static size_t put_interfaces(struct output *output, const char *const interfaces[], size_t count)
 {
 	size_t column = 0, left_out = 0;
@@ -844,17 +866,16 @@ size_t policy_file_print(const struct bwctl_asked *asked, const char *const inte
 {
 	struct output output = {.text = malloc(POLICY_FILE_TEXT), .end_of_line = "\n"};
 	struct subject subject = subject_of(asked, CONFIG_LIMIT, 0);
-	size_t left_out;
+	size_t classes[BWCTL_CLASSES], class_count, left_out;
 
 	*ret_text = output.text;
 	if (!output.text)
 		return 0;
 	put_section(&output, &subject);
 	left_out = put_interfaces(&output, interfaces, count);
-	for (size_t class = 0; class < BWCTL_CLASSES; class ++) {
-		if (!is_class_said(asked, class))
-			continue;
-		subject = subject_of(asked, CONFIG_CLASS, class);
+	class_count = said_classes(asked, classes);
+	for (size_t n = 0; n < class_count; n++) {
+		subject = subject_of(asked, CONFIG_CLASS, classes[n]);
 		put_gap(&output);
 		put_section(&output, &subject);
 	}
@@ -1175,11 +1196,12 @@ static void put_new_section(struct merging *merging, enum config_section kind, s
 
 static void put_new_classes(struct merging *merging)
 {
-	for (size_t class = 0; class < BWCTL_CLASSES; class ++)
-		if (is_class_said(merging->asked, class) &&
-		    find_section(merging->file, CONFIG_CLASS,
-				 merging->asked->classes[class].name) == NONE)
-			put_new_section(merging, CONFIG_CLASS, class);
+	size_t classes[BWCTL_CLASSES], count = said_classes(merging->asked, classes);
+
+	for (size_t n = 0; n < count; n++)
+		if (find_section(merging->file, CONFIG_CLASS,
+				 merging->asked->classes[classes[n]].name) == NONE)
+			put_new_section(merging, CONFIG_CLASS, classes[n]);
 }
 
 /* From this row on, as many as the text does not have. Returns the row that it has. */

@@ -69,8 +69,9 @@ int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases)
 
 /*
  * Writes what was asked for and these interfaces, as a text that parses to the
- * same: what is not default, flows in their order. Names that no file can hold are
- * left out; how many is returned. Free ret_text, which is NULL when out of memory.
+ * same: what is not default, classes of one's own by name, flows in their order.
+ * Names that no file can hold are left out; how many is returned. Free ret_text,
+ * which is NULL when out of memory.
  */
 size_t policy_file_print(const struct bwctl_asked *asked, const char *const interfaces[],
 			 size_t count, char **ret_text);
