@@ -566,6 +566,23 @@ fits() {
 	expect 'what was said' 2 "$(grep -c '^loaded on cli[01] ' <<<"$output")"
 }
 
+@test "many interfaces: each has a number, and a load that takes its time says how far it is" {
+	local names=() i
+	for ((i = 0; i < 16; i++)); do
+		ip link add "many$i" type veth peer name "much$i"
+		names+=("many$i" "much$i")
+	done
+	# A terminal is told; what has been done is said once, at the end.
+	script -q -e -c "$BWCTL load ${names[*]}" /dev/null >"$BATS_TEST_TMPDIR/said"
+	grep -q "loading the programs of 'm[a-z]*[0-9]*', [0-9]* of 32 interfaces" "$BATS_TEST_TMPDIR/said"
+	expect 'loaded' 32 "$(json '.interfaces | length')"
+	"$BWCTL" unload many3 much7 >/dev/null
+	done_saying 'loaded on much7' load much7 many3
+	expect 'stderr' '' "$stderr"
+	expect 'pins of counters' 32 "$(find "$PINS/bwctl" -name 'counters-*' | wc -l)"
+	"$BWCTL" unload >/dev/null
+}
+
 @test "interfaces called like a keyword, with a dot, or with 15 characters" {
 	local name
 	for name in ingress set unlimited eth0.100 a234567890bcdef 'we@ird' --json; do
