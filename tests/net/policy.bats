@@ -305,9 +305,9 @@ mean() {
 		jq '.mean_bits_per_second | floor'
 }
 
-# guaranteed_in_flood: class a, 10mbit guaranteed, offers 12; b of the same priority offers 150.
+# guaranteed_in_flood LEAST: class a, 10mbit guaranteed, offers 12; b of the same priority offers 150.
 guaranteed_in_flood() {
-	local direction window
+	local least=$1 direction window
 	sinks 9001 9002
 	rig_bwctl set 50mbit
 	own a 9001 priority normal reserve 10mbit
@@ -317,7 +317,7 @@ guaranteed_in_flood() {
 	for direction in out in; do
 		note "$direction: a, 10mbit guaranteed, $(mean "$direction" 9001 1) bit/s" \
 			"b $(mean "$direction" 9002 1) bit/s"
-		least "a $direction" "$(mean "$direction" 9001 1)" 9000000
+		least "a $direction" "$(mean "$direction" 9001 1)" "$least"
 		holds "$direction" aggregate 50mbit "$window" --min-mean 0.8
 	done
 	# Of another's guarantee, one that is idle takes nothing.
@@ -331,17 +331,18 @@ guaranteed_in_flood() {
 	for direction in out in; do
 		note "$direction: a, low, 10mbit guaranteed, $(mean "$direction" 9001 1) bit/s" \
 			"b, high, $(mean "$direction" 9002 1) bit/s"
-		least "a $direction" "$(mean "$direction" 9001 1)" 9000000
+		least "a $direction" "$(mean "$direction" 9001 1)" "$least"
 		holds "$direction" aggregate 50mbit "$window" --min-mean 0.8
 	done
 }
 
 @test "pace: a class gets what is guaranteed in a flood of others of its priority, or a higher one" {
-	guaranteed_in_flood
+	guaranteed_in_flood 9500000
 }
 
 @test "police: a class gets what is guaranteed in a flood of others of its priority, or a higher one" {
-	guaranteed_in_flood
+	# As of the limit: what leaves room for the bursts.
+	guaranteed_in_flood 8500000
 }
 
 # ---- limits of classes --------------------------------------------------------------------
@@ -481,7 +482,7 @@ frames() {
 
 # The words of show for what the promise does not cover.
 uncovered() {
-	rig_bwctl show | grep -i 'exempt' | grep 'promise'
+	rig_bwctl show | grep 'is exempt: .* does not cover'
 }
 
 @test "exempt: passes whole beside a flood that does not, is counted, and is called outside of the promise" {
