@@ -44,7 +44,8 @@ static void print_row(const struct report *report, const struct layout *layout, 
 		&report->counters[direction].now.flows[table->counter[row]];
 	const struct bwctl_tally *lost = report_observes(report) ? &seen->would_drop :
 								   &seen->dropped;
-	char flow[FLOW_TABLE_TEXT], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
+	char packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
+	char flow[FLOW_TABLE_TEXT];
 	const char *name = report_flow_name(report, row);
 
 	printf("%-*s %-*s %-8s %13s %16s %13s  %s\n", layout->name, name ? name : "-",

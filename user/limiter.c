@@ -48,7 +48,8 @@ enum pinned_map {
 };
 
 static const char *const map_names[MAPS] = {
-	"policies", "clocks", "class_clocks", "leases", "counters", "fragments", "interfaces", "holders",
+	"policies", "clocks",	 "class_clocks", "leases",
+	"counters", "fragments", "interfaces",	 "holders",
 };
 
 /* The programs of an interface that is going to be attached to. */
@@ -272,8 +273,7 @@ static void drain(const struct limiter *limiter)
 {
 	uint64_t now_ns = limiter_now_ns();
 	uint64_t until_ns = held_until(limiter, MAP_CLOCKS, BWCTL_DIRECTIONS);
-	uint64_t own_ns =
-		held_until(limiter, MAP_CLASS_CLOCKS, BWCTL_DIRECTIONS * BWCTL_CLASSES);
+	uint64_t own_ns = held_until(limiter, MAP_CLASS_CLOCKS, BWCTL_DIRECTIONS * BWCTL_CLASSES);
 	struct timespec rest;
 
 	if (until_ns < own_ns)

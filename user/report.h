@@ -20,7 +20,7 @@ struct report {
 	struct limiter_interface *interfaces;
 	struct counters_interface (*interface_counters)[BWCTL_DIRECTIONS]; /* of each of them */
 	size_t interface_count;
-	bool run_is_alive[BWCTL_RUNS]; /* by place in policy.runs: its bwctl lives */
+	bool run_is_alive[BWCTL_RUNS];	   /* by place in policy.runs: its bwctl lives */
 	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
 };
 
