@@ -107,6 +107,10 @@ static __noinline int meter_all(struct turn *turn)
 	if (answer != METER_PASS || !turn->waits)
 		return answer;
 	turn->slot_ns = turn->leave_ns = work.step.slot_ns;
+	if (turn->clock->jumped_generation != generation) {
+		meter_renew_jumps(turn->all, turn->pace.now_ns, &turn->clock->jumped_until_ns);
+		turn->clock->jumped_generation = generation;
+	}
 	if (turn->slot_ns > turn->pace.now_ns && turn->may_jump)
 		turn->leave_ns = meter_jump(&work, turn->all, turn->wire.bytes, turn->slot_ns,
 					    turn->pace.now_ns, &turn->clock->jumped_until_ns);
@@ -142,6 +146,13 @@ static __noinline int meter_aggregate(struct turn *turn)
 	return METER_PASS;
 }
 
+/* No packet waits longer in all than the aggregate or its class lets it. */
+static __always_inline __u64 wait_until(const struct turn *turn)
+{
+	return turn->pace.now_ns + meter_max(turn->all->horizon_ns[BWCTL_LEVEL_RESERVED],
+					     turn->own->horizon_ns[BWCTL_LEVEL_NORMAL]);
+}
+
 /* The class's own limit, at the moment at which the packet would leave otherwise. */
 static __noinline int meter_own(struct turn *turn)
 {
@@ -149,15 +160,14 @@ static __noinline int meter_own(struct turn *turn)
 	struct meter_work work = {.step = {0}};
 	struct pace *pace = &turn->pace;
 	enum meter_answer answer;
-	__u64 seen_ns, slot_ns;
+	__u64 slot_ns;
 
 	if (!clock)
 		return METER_OVER;
 	pace_look(pace);
-	seen_ns = *(volatile __u64 *)&clock->spent_until_ns;
-	answer = meter_buy(&work, turn->own, BWCTL_LEVEL_NORMAL, turn->wire.bytes, seen_ns,
-			   meter_max(pace->now_ns, pace->depart_ns), &clock->spent_until_ns,
-			   turn->waits);
+	answer = meter_buy_own(&work, turn->own, turn->wire.bytes,
+			       meter_max(pace->now_ns, pace->depart_ns), wait_until(turn),
+			       &clock->spent_until_ns, turn->waits);
 	if (answer != METER_PASS || !turn->waits)
 		return answer;
 	slot_ns = work.step.slot_ns;
@@ -168,16 +178,22 @@ static __noinline int meter_own(struct turn *turn)
 	return METER_PASS;
 }
 
-/* Before the aggregate is charged: the class's own limit has room when the packet could leave. */
-static __always_inline _Bool own_has_room(struct turn *turn)
+/*
+ * Before the aggregate is charged: whether the class's own limit has room when the packet
+ * could leave. The clock is read before the time.
+ */
+static __noinline int own_has_room(struct turn *turn)
 {
-	__u64 leave_ns;
+	__u64 seen_ns, leave_ns;
 
-	pace_look(&turn->pace);
+	if (!turn->own_clock)
+		return 0;
+	seen_ns = *(volatile __u64 *)&turn->own_clock->spent_until_ns;
+	turn->pace.now_ns = bpf_ktime_get_ns();
 	leave_ns = turn->pace.now_ns;
 	if (turn->waits && turn->all->rate_bits_s && !turn->may_jump)
 		leave_ns = meter_max(leave_ns, *(volatile __u64 *)&turn->clock->spent_until_ns);
-	return meter_has_room(turn->own, turn->wire.bytes, leave_ns,
+	return meter_has_room(turn->own, turn->wire.bytes, seen_ns, leave_ns, wait_until(turn),
 			      &turn->own_clock->spent_until_ns, turn->waits);
 }
 
@@ -202,7 +218,7 @@ static __always_inline enum meter_answer meter(struct __sk_buff *skb, struct tur
 		if (!turn->own_clock)
 			return METER_OVER;
 	}
-	if (is_own && turn->own_clock && !own_has_room(turn))
+	if (is_own && !own_has_room(turn))
 		return METER_OVER;
 	if (turn->all->rate_bits_s)
 		answer = meter_aggregate(turn);
@@ -311,7 +327,7 @@ static __always_inline int limit(struct __sk_buff *skb, enum bwctl_direction dir
 		answer = meter(skb, &turn, direction);
 	count(direction, turn.counter, turn.class, answer, observe, turn.wire, &turn.pace);
 
-	if (observe)
+	if (observe || turn.is_exempt)
 		return TC_ACT_UNSPEC;
 	if (answer != METER_PASS)
 		return drop(direction);

@@ -360,11 +360,26 @@ static __always_inline __u64 meter_jump(struct meter_work *work, const struct bw
 	return meter_leap(&work->jump, jumped_ns);
 }
 
-/* Whether a packet would be within the reserve, whose clock says until_ns. */
-static __always_inline _Bool meter_is_reserved(const struct bwctl_reserve *reserve, __u64 until_ns,
-					       __u64 now_ns)
+/*
+ * The bucket under another policy than before: as it was, but no emptier than empty. What left
+ * early under the former one is in its own bound still.
+ */
+static __always_inline void meter_renew_jumps(const struct bwctl_meter *meter, __u64 now_ns,
+					      __u64 *jumped_ns)
 {
-	return reserve->cost_multiplier && until_ns <= now_ns + reserve->horizon_ns;
+	__u64 seen_ns = *(volatile __u64 *)jumped_ns;
+	__u64 empty_ns = now_ns + (meter->jump_ns << METER_JUMP_SHIFT);
+
+	if (seen_ns > empty_ns)
+		__sync_val_compare_and_swap(jumped_ns, seen_ns, empty_ns);
+}
+
+/* Whether a packet would be within the reserve, whose clock says until_ns. */
+static inline _Bool meter_is_reserved(const struct bwctl_reserve *reserve, __u64 until_ns,
+				      __u64 now_ns)
+{
+	return reserve->cost_multiplier &&
+	       (until_ns <= now_ns + reserve->horizon_ns || until_ns > now_ns + reserve->most_ns);
 }
 
 /*
@@ -378,38 +393,83 @@ static __always_inline void meter_spend_reserve(const struct bwctl_reserve *rese
 	__u64 round_up = (1ULL << (reserve->cost_shift & 63)) - 1;
 	__u64 cost_ns = (bytes * reserve->cost_multiplier + round_up) >> (reserve->cost_shift & 63);
 	__u64 seen_ns = *(volatile __u64 *)until_ns;
-	__u64 from_ns = meter_max(seen_ns, meter_before(now_ns, reserve->burst_ns));
+	__u64 next_ns = meter_before(now_ns, reserve->burst_ns);
 
-	__sync_val_compare_and_swap(until_ns, seen_ns, from_ns + cost_ns);
+	if (seen_ns <= now_ns + reserve->most_ns)
+		next_ns = meter_max(seen_ns, next_ns);
+	next_ns += cost_ns;
+	if (next_ns > now_ns + reserve->most_ns)
+		next_ns = now_ns + reserve->most_ns;
+	__sync_val_compare_and_swap(until_ns, seen_ns, next_ns);
 }
 
 /*
- * Whether a class's own clock would let a packet pass that leaves at leave_ns or
- * later; looked at before the aggregate is charged, so that what the class refuses
- * costs the others nothing. As meter_take() would have it, in short: the answer of
- * a class that loses a race in between is meter_take()'s all the same. A clock that a
+ * Whether a class's own clock, which said seen_ns before the caller looked at the time,
+ * would let a packet pass that leaves at leave_ns or later, and until most_ns;
+ * looked at before the aggregate is charged, so that what the class refuses
+ * costs the others nothing. As meter_buy_own() would have it: the answer of
+ * a class that loses a race in between is that one's all the same. A clock that a
  * former limit left far ahead is brought back here.
  */
 static __always_inline _Bool meter_has_room(const struct bwctl_meter *meter, __u64 bytes,
-					    __u64 leave_ns, __u64 *clock_ns, _Bool may_wait)
+					    __u64 seen_ns, __u64 leave_ns, __u64 most_ns,
+					    __u64 *clock_ns, _Bool may_wait)
 {
-	__u64 seen_ns = *(volatile __u64 *)clock_ns;
-	__u64 rightful_ns = leave_ns + meter->debt_ns;
+	_Bool is_slow = leave_ns < meter->slow_until_ns;
+	__u64 multiplier = is_slow ? meter->slow_multiplier : meter->cost_multiplier;
+	__u64 overshoot_ns = is_slow ? meter->slow_overshoot_ns : meter->overshoot_ns;
 	__u64 spent_ns = meter_max(seen_ns, meter->start_ns);
-	__u64 excess_ns = meter_before(meter_cost_ns(meter, bytes), meter->overshoot_ns);
+	__u64 rightful_ns = leave_ns + meter->debt_ns;
+	__u64 excess_ns;
 
-	if (bytes > METER_MAX_BYTES || excess_ns > meter->credit_ns)
+	if (bytes > METER_MAX_BYTES)
 		return 0;
-	if (may_wait)
+	excess_ns = meter_before(meter_scale(meter, bytes, multiplier), overshoot_ns);
+	if (excess_ns > meter->credit_ns)
+		return 0;
+	if (may_wait) {
+		spent_ns = meter_max(spent_ns, meter_before(leave_ns, meter->burst_ns)) + excess_ns;
 		leave_ns += meter->horizon_ns[BWCTL_LEVEL_NORMAL];
-	else
+		if (leave_ns > most_ns)
+			leave_ns = most_ns;
+	} else {
 		spent_ns =
 			meter_max(spent_ns, meter_before(leave_ns, meter->credit_ns)) + excess_ns;
+	}
 	if (spent_ns <= leave_ns)
 		return 1;
 	if (seen_ns > rightful_ns)
 		__sync_val_compare_and_swap(clock_ns, seen_ns, rightful_ns);
 	return 0;
+}
+
+/*
+ * Asks the clock of a class about a packet that leaves at leave_ns by the aggregate. It may
+ * wait until it leaves, with its excess, no longer than the class's horizon and not beyond
+ * most_ns: all that waits has been charged to the aggregate, and is set aside there.
+ * An enum meter_answer; work->step.slot_ns as ever.
+ */
+static __always_inline enum meter_answer meter_buy_own(struct meter_work *work,
+						       const struct bwctl_meter *meter, __u64 bytes,
+						       __u64 leave_ns, __u64 most_ns,
+						       __u64 *clock_ns, _Bool may_wait)
+{
+	__u64 seen_ns = *(volatile __u64 *)clock_ns;
+
+	if (bytes > METER_MAX_BYTES)
+		return METER_OVER;
+	work->ask = meter_ask(meter, BWCTL_LEVEL_NORMAL, leave_ns, bytes, may_wait);
+	if (may_wait) {
+		if (work->ask.until_ns > most_ns)
+			work->ask.until_ns = most_ns;
+		/* From where the clock counts; with the excess it must be there in time. */
+		work->ask.admits_from_ns =
+			meter_max(work->ask.admits_from_ns, work->ask.counts_from_ns);
+		work->ask.until_ns = meter_before(work->ask.until_ns, work->ask.excess_ns);
+	}
+	/* The moment was looked at before the clock: it does not tell what is rightful. */
+	work->ask.rightful_ns = METER_NEVER;
+	return meter_take(&work->ask, seen_ns, clock_ns, &work->step);
 }
 
 #endif

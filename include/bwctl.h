@@ -188,6 +188,7 @@ struct bwctl_reserve {
 	__u32 pad;
 	__u64 burst_ns;	  /* how far its clock may lag behind now */
 	__u64 horizon_ns; /* and how far ahead it may be for a packet within the reserve */
+	__u64 most_ns;	  /* it is never farther ahead than this: one that is, a former policy left */
 };
 
 /* What the programs need to know of a class. */
@@ -301,8 +302,8 @@ struct bwctl_clock {
 	__u64 lost_generation; /* the policy under which a queue that holds packets was taken away */
 	/* Packets of a high level, which may leave before others that wait. */
 	struct bwctl_hold high_held;
-	__u64 jumped_until_ns; /* until when what may jump the queue is spoken for */
-	__u64 pad2;
+	__u64 jumped_until_ns;	 /* until when what may jump the queue is spoken for */
+	__u64 jumped_generation; /* under which policy */
 };
 
 struct bwctl_lease {

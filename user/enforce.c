@@ -144,7 +144,7 @@ static void fit_devices(struct limiter *limiter, const struct candidates *candid
 	uint32_t segments[BWCTL_DIRECTIONS];
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		segments[direction] = policy_segments(&policy->meter[direction]);
+		segments[direction] = policy_segments(policy, direction);
 	for (size_t i = 0; i < candidates->count; i++)
 		if (limiter_fit(limiter, &candidates->list[i].key, segments))
 			log_hint(

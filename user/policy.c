@@ -42,8 +42,11 @@
 #define BANK_FRAMES	2 /* or as many at the class's limit, where that is longer */
 #define BANK_MOST_SHARE 8 /* of the window; rather less than those */
 
-/* A super-packet of the aggregate may run over a class's limit by this part of its window. */
-#define CLASS_OVERSHOOT_SHARE 33
+/* The part of its window by which a packet may run over the limit of a class, pacing. */
+#define CLASS_OVERSHOOT_SHARE 100
+
+/* A share of the limit, as so many parts of it. */
+#define WHOLE (1ULL << 20)
 
 /* Marks begin at three quarters of the horizon, once the wait has been that long for so long. */
 #define MARK_AFTER_NS 20000000ULL
@@ -127,6 +130,12 @@ static uint64_t at_most(uint64_t value, uint64_t most)
 	return value > most ? most : value;
 }
 
+/* 0 is none. */
+static uint64_t tightest(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
 /* Time that bytes take at a rate, rounded up. */
 static uint64_t bytes_to_ns(uint64_t bytes, uint64_t rate_bits_s)
 {
@@ -173,6 +182,7 @@ struct manner {
 	uint64_t late_ns;	  /* how much later than they should packets may leave */
 	uint64_t lease_share;	  /* CPUs may hold one in so many bytes of the window */
 	uint64_t reserve_ns;	  /* more than the largest headroom, for what is within a reserve */
+	uint64_t reserve_share;	  /* when pacing: of the limit, in parts of WHOLE */
 	uint64_t horizon_ns;	  /* when pacing: no longer wait than this but for that */
 };
 
@@ -232,6 +242,7 @@ static struct manner pace(const struct bwctl_request *request, const struct poli
 		manner.window_ns = request->window_ns;
 	if (terms->is_class) {
 		manner.window_ns = at_least(manner.window_ns, frames_to_ns(80, limit));
+		manner.overshoot_ns = manner.window_ns / CLASS_OVERSHOOT_SHARE;
 		manner.horizon_ns = request->horizon_ns;
 		return manner;
 	}
@@ -240,10 +251,7 @@ static struct manner pace(const struct bwctl_request *request, const struct poli
 				    POLICY_HORIZON_MAX_NS);
 	if (request->horizon_ns)
 		manner.horizon_ns = request->horizon_ns;
-	if (terms->reserved_bits_s)
-		manner.reserve_ns =
-			POLICY_HEADROOM_NS +
-			scale(manner.horizon_ns, at_most(terms->reserved_bits_s, limit), limit);
+	manner.reserve_share = scale(WHOLE, at_most(terms->reserved_bits_s, limit), limit);
 	return manner;
 }
 
@@ -286,16 +294,25 @@ static void derive_horizon(const struct bwctl_request *request, const struct man
 	uint64_t horizon_ns = request->horizon_ns ? request->horizon_ns : default_ns;
 	uint64_t step_ns = at_most(at_least(POLICY_HEADROOM_NS, manner->overshoot_ns),
 				   horizon_ns / (2 * HEADROOM_STEPS_MAX));
+	uint64_t control_ns = horizon_ns;
 
+	/*
+	 * The others wait less where something is reserved, so that nobody waits longer: above
+	 * them there is room for the share of it that they leave, and a step.
+	 */
+	if (manner->reserve_share) {
+		control_ns = scale(horizon_ns - step_ns, WHOLE, WHOLE + manner->reserve_share);
+		step_ns = at_most(step_ns, control_ns / (2 * HEADROOM_STEPS_MAX));
+	}
 	for (int level = 0; level < BWCTL_LEVELS; level++)
 		meter->horizon_ns[level] =
 			is_class ? horizon_ns :
-				   horizon_ns - (HEADROOM_STEPS_MAX - level_headroom_steps[level]) *
+				   control_ns - (HEADROOM_STEPS_MAX - level_headroom_steps[level]) *
 							step_ns;
 	if (!is_class) {
 		meter->horizon_ns[BWCTL_LEVEL_LOW] -=
 			at_most(LOW_STEPS * step_ns, meter->horizon_ns[BWCTL_LEVEL_LOW] / 2);
-		meter->horizon_ns[BWCTL_LEVEL_RESERVED] += manner->reserve_ns;
+		meter->horizon_ns[BWCTL_LEVEL_RESERVED] = horizon_ns;
 	}
 	meter->drift_ns = drift_ns;
 	meter->mark_ns = meter->horizon_ns[BWCTL_LEVEL_NORMAL] / 4 * 3;
@@ -307,8 +324,7 @@ static uint64_t jump_bound_ns(const struct manner *manner, bool is_class)
 {
 	if (is_class)
 		return 0;
-	return manner->overshoot_ns +
-	       ((manner->horizon_ns + manner->reserve_ns) >> METER_JUMP_SHIFT) + 1;
+	return manner->overshoot_ns + (manner->horizon_ns >> METER_JUMP_SHIFT) + 1;
 }
 
 int policy_derive_by(const struct bwctl_request *request, const struct policy_terms *terms,
@@ -337,10 +353,6 @@ int policy_derive_by(const struct bwctl_request *request, const struct policy_te
 	burst_ns = request->burst_ns ? request->burst_ns : manner.burst_ns;
 	if (request->burst_bytes)
 		burst_ns = 0;
-	if (terms->is_class)
-		manner.overshoot_bytes =
-			at_least(manner.overshoot_bytes,
-				 at_most(terms->super_bytes, window_bytes / CLASS_OVERSHOOT_SHARE));
 	/* Where a CPU's programs may interrupt each other it must hold nothing: each packet rounds up. */
 	lot_bytes = leases ? ns_to_bytes(LOT_NS, limit) + 1 : 0;
 	headroom_ns = HEADROOM_STEPS_MAX * manner.step_ns + (paces ? 0 : manner.reserve_ns);
@@ -427,7 +439,7 @@ int policy_derive(const struct bwctl_request *request, enum policy_way way, uint
 	return policy_derive_by(request, &terms, ret_meter, ret_promise, ret_why);
 }
 
-uint32_t policy_segments(const struct bwctl_meter *meter)
+static uint32_t segments_of(const struct bwctl_meter *meter)
 {
 	uint64_t segments;
 
@@ -437,10 +449,14 @@ uint32_t policy_segments(const struct bwctl_meter *meter)
 	return segments > SEGMENTS_MAX ? 0 : (uint32_t)at_least(segments, 1);
 }
 
-/* 0 is none. */
-static uint64_t tightest(uint64_t a, uint64_t b)
+uint32_t policy_segments(const struct bwctl_policy *policy, enum bwctl_direction direction)
 {
-	return !a || (b && b < a) ? b : a;
+	uint32_t least = segments_of(&policy->meter[direction]);
+
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		least = (uint32_t)tightest(least,
+					   segments_of(&policy->class_meter[direction][class]));
+	return least;
 }
 
 static enum bwctl_level level_of(const struct bwctl_asked *asked, uint32_t class)
@@ -515,9 +531,12 @@ static uint64_t share_bank(const struct bwctl_policy *policy, enum bwctl_directi
 	uint64_t limit = policy_limit(policy, direction), sum = 0, banked, most, longest_ns;
 	uint64_t window_ns = policy->asked.request[direction].window_ns;
 	uint64_t horizon_ns = policy->asked.request[direction].horizon_ns;
+	uint64_t burst_ns = policy->asked.request[direction].burst_ns;
 
 	if (!horizon_ns)
 		horizon_ns = POLICY_HORIZON_NS;
+	if (!burst_ns)
+		burst_ns = POLICY_PACE_BURST_NS;
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
 		sum += policy_class_limit(policy, class, direction);
 	if (!sum)
@@ -534,16 +553,20 @@ static uint64_t share_bank(const struct bwctl_policy *policy, enum bwctl_directi
 		banked = longest_ns = 0;
 		for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
 			uint64_t own = policy_class_limit(policy, class, direction);
+			uint64_t held_ns;
 
 			if (!own)
 				continue;
 			horizons_ns[class] =
 				at_most(at_least(horizon_ns, frames_to_ns((uint64_t)frames, own)),
 					POLICY_HORIZON_MAX_NS);
-			longest_ns = at_least(longest_ns, horizons_ns[class]);
-			banked +=
-				ns_to_bytes(horizons_ns[class], limit ? at_most(own, limit) : own) +
-				1;
+			/* What leaves in that time by the class's clock: its burst and overshoot too. */
+			held_ns = horizons_ns[class] + burst_ns +
+				  at_least(at_least(window_ns, frames_to_ns(80, own)) /
+						   CLASS_OVERSHOOT_SHARE,
+					   frames_to_ns(1, own));
+			longest_ns = at_least(longest_ns, held_ns);
+			banked += ns_to_bytes(held_ns, limit ? at_most(own, limit) : own) + 1;
 		}
 		/* More than the aggregate has let pass in that time cannot wait. */
 		if (limit)
@@ -586,6 +609,8 @@ static void derive_reserves(struct bwctl_policy *policy, enum bwctl_direction di
 		derive_cost(rate, &reserve->cost_multiplier, &reserve->cost_shift);
 		reserve->burst_ns = paces ? RESERVE_BURST_NS : POLICY_BURST_NS;
 		reserve->horizon_ns = paces ? meter->horizon_ns[BWCTL_LEVEL_NORMAL] : 0;
+		reserve->most_ns =
+			2 * (reserve->horizon_ns + reserve->burst_ns) + POLICY_HORIZON_NS;
 	}
 }
 
@@ -617,9 +642,6 @@ static int build_direction(struct bwctl_policy *policy, enum bwctl_direction dir
 		snprintf(why, LOG_TEXT, "%s: %s", policy_direction_name(direction), problem);
 		return err;
 	}
-	own.super_bytes = policy_segments(meter) * (uint64_t)POLICY_FRAME_BYTES;
-	if (!own.super_bytes)
-		own.super_bytes = SEGMENTS_MAX * (uint64_t)POLICY_FRAME_BYTES;
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
 		struct bwctl_request each =
 			class_request(policy, class, direction, horizons_ns[class]);
@@ -697,8 +719,8 @@ static void inherit(const struct bwctl_meter *former, uint64_t former_rate, uint
  * any room for an overshoot or a headroom that are longer than its own.
  */
 static void hold_back(const struct bwctl_meter *former, const struct bwctl_promise *promised,
-		      struct bwctl_meter *meter, const struct bwctl_promise *promise,
-		      uint64_t now_ns)
+		      uint64_t waits_ns, struct bwctl_meter *meter,
+		      const struct bwctl_promise *promise, uint64_t now_ns)
 {
 	uint64_t limit = promise->limit_bits_s, limit_before = promised->limit_bits_s;
 	uint64_t until_ns, before, counts_ns = promised->window_ns;
@@ -720,44 +742,65 @@ static void hold_back(const struct bwctl_meter *former, const struct bwctl_promi
 	}
 	inherit(former, before, until_ns, meter, (uint64_t)rate);
 	/* What the former let wait goes on leaving for a while. */
-	if (former->horizon_ns[BWCTL_LEVEL_RESERVED])
-		counts_ns += former->horizon_ns[BWCTL_LEVEL_RESERVED] + former->drift_ns +
-			     POLICY_LATE_NS;
+	if (waits_ns)
+		counts_ns += waits_ns + former->drift_ns + POLICY_LATE_NS;
 	meter->slow_until_ns = at_least(until_ns, now_ns + counts_ns);
 	meter->slow_multiplier =
 		(uint64_t)(((wide)meter->cost_multiplier * meter->rate_bits_s + rate - 1) / rate);
 }
 
-/* The meter at the place of former; observed: nothing was kept to the former limit. */
-static void succeed(const struct bwctl_meter *former, const struct bwctl_promise *promised,
-		    bool observed, struct bwctl_meter *meter, const struct bwctl_promise *promise,
-		    uint64_t now_ns)
+/* A former policy of one direction, as far as what is to come depends on it. */
+struct former {
+	bool observed;	   /* nothing was kept to its limits */
+	uint64_t waits_ns; /* the longest that a packet may have to */
+};
+
+/* The meter at the place of former, which is NULL if there was none. */
+static void succeed(const struct former *all, const struct bwctl_meter *former,
+		    const struct bwctl_promise *promised, struct bwctl_meter *meter,
+		    const struct bwctl_promise *promise, uint64_t now_ns)
 {
 	if (!meter->rate_bits_s)
 		return;
 	meter->start_ns = now_ns;
-	if (!former || !former->rate_bits_s || observed)
+	if (!former || !former->rate_bits_s || all->observed)
 		return;
 	meter->start_ns = former->start_ns;
-	hold_back(former, promised, meter, promise, now_ns);
+	hold_back(former, promised, all->waits_ns, meter, promise, now_ns);
+}
+
+static struct former look_back(const struct bwctl_policy *previous, const struct bwctl_policy *next,
+			       int direction)
+{
+	struct former former = {0};
+
+	if (!previous)
+		return former;
+	former.observed = previous->observe && !next->observe;
+	former.waits_ns = previous->meter[direction].horizon_ns[BWCTL_LEVEL_RESERVED];
+	for (uint32_t class = 0; class < BWCTL_CLASSES && former.waits_ns; class ++)
+		former.waits_ns = at_least(
+			former.waits_ns,
+			previous->class_meter[direction][class].horizon_ns[BWCTL_LEVEL_NORMAL]);
+	return former;
 }
 
 void policy_succeed(const struct bwctl_policy *previous, struct bwctl_policy *next, uint64_t now_ns)
 {
-	bool observed = previous && previous->observe && !next->observe;
-
 	next->generation = previous ? previous->generation + 1 : 1;
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		succeed(previous ? &previous->meter[direction] : NULL,
-			previous ? &previous->promise[direction] : NULL, observed,
-			&next->meter[direction], &next->promise[direction], now_ns);
+		struct former former = look_back(previous, next, direction);
+
+		succeed(&former, previous ? &previous->meter[direction] : NULL,
+			previous ? &previous->promise[direction] : NULL, &next->meter[direction],
+			&next->promise[direction], now_ns);
 		for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
 			/* Another class that has the number has nothing to do with the former one. */
 			bool same = previous && !strcmp(previous->asked.classes[class].name,
 							next->asked.classes[class].name);
 
-			succeed(same ? &previous->class_meter[direction][class] : NULL,
-				same ? &previous->class_promise[direction][class] : NULL, observed,
+			succeed(&former, same ? &previous->class_meter[direction][class] : NULL,
+				same ? &previous->class_promise[direction][class] : NULL,
 				&next->class_meter[direction][class],
 				&next->class_promise[direction][class], now_ns);
 		}

@@ -56,7 +56,6 @@ struct policy_terms {
 	uint64_t reserved_bits_s; /* by all classes together */
 	uint64_t banked_bytes; /* that classes may let wait after the aggregate has paid for them */
 	bool is_class;	       /* a class's own limit: no levels, no leases, no jumps */
-	uint64_t super_bytes;  /* then: super-packets that devices make, which may run over */
 };
 
 /*
@@ -110,10 +109,10 @@ void policy_rules(struct bwctl_policy *policy);
 int policy_build(struct bwctl_policy *policy, bool leases, char why[LOG_TEXT]);
 
 /*
- * The largest super-packet that devices should make under a meter, in segments
- * of a full-size frame: as many as may leave at once. 0: as they like.
+ * The largest super-packet that devices should make under a policy, in segments
+ * of a full-size frame: as many as may leave at once, by any limit. 0: as they like.
  */
-uint32_t policy_segments(const struct bwctl_meter *meter);
+uint32_t policy_segments(const struct bwctl_policy *policy, enum bwctl_direction direction);
 
 /*
  * Moves from one policy to the next at the moment now_ns (CLOCK_MONOTONIC):
