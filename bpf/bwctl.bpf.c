@@ -261,7 +261,7 @@ static __always_inline int look_as(struct __sk_buff *skb, struct turn *turn,
 	struct packet packet;
 
 	parse(skb, ethernet, &packet);
-	flow = classify(skb, &policy->table, &packet, direction);
+	flow = classify(skb, &policy->table, &packet, direction, policy->generation);
 	class = policy->table.class[flow];
 	counter = policy->table.counter[flow];
 	barrier_var(class);

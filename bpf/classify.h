@@ -44,18 +44,18 @@ static __always_inline _Bool classify_fragment_key(struct __sk_buff *skb,
 }
 
 /*
- * Notes the row of a first fragment; for a later one, returns what was noted. A
- * change of policy in between may have moved the rows: the few that are under way count
- * where that number leads by then.
+ * Notes the row of a first fragment; for a later one, returns what was noted, under
+ * this policy: that of another may have moved the rows.
  */
 __noinline int classify_fragment(struct __sk_buff *skb, struct packet *packet, __u32 direction,
-				 __u32 flow)
+				 __u32 flow, __u32 generation)
 {
 	struct bwctl_fragment_key key;
 	__u16 row = flow, *first;
 
 	if (!packet || !classify_fragment_key(skb, packet, direction, &key))
 		return flow;
+	key.generation = generation;
 	if (packet->fragment == PACKET_FIRST_FRAGMENT) {
 		bpf_map_update_elem(&fragments, &key, &row, BPF_ANY);
 		return flow;
@@ -127,13 +127,14 @@ static __always_inline __u32 classify_rows(struct __sk_buff *skb,
 
 /* The row that a packet belongs to, below BWCTL_FLOWS. */
 static __always_inline __u32 classify(struct __sk_buff *skb, const struct bwctl_flow_table *table,
-				      struct packet *packet, enum bwctl_direction direction)
+				      struct packet *packet, enum bwctl_direction direction,
+				      __u32 generation)
 {
 	__u32 flow = packet->kind == PACKET_CONTROL ? BWCTL_FLOW_CONTROL :
 						      classify_rows(skb, table, packet, direction);
 
 	if (packet->fragment != PACKET_WHOLE)
-		flow = classify_fragment(skb, packet, direction, flow);
+		flow = classify_fragment(skb, packet, direction, flow, generation);
 	return flow < BWCTL_FLOWS ? flow : BWCTL_FLOW_OTHER;
 }
 

@@ -188,7 +188,7 @@ struct bwctl_reserve {
 	__u32 pad;
 	__u64 burst_ns;	  /* how far its clock may lag behind now */
 	__u64 horizon_ns; /* and how far ahead it may be for a packet within the reserve */
-	__u64 most_ns;	  /* it is never farther ahead than this: one that is, a former policy left */
+	__u64 most_ns; /* it is never farther ahead than this: one that is, a former policy left */
 };
 
 /* What the programs need to know of a class. */
@@ -356,7 +356,7 @@ struct bwctl_fragment_key {
 	__be32 id;
 	__u8 protocol;
 	__u8 direction;
-	__u8 pad[2];
+	__u16 generation; /* of the policy whose row it is: rows move */
 };
 
 /*
