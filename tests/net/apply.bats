@@ -128,7 +128,7 @@ of_one_policy() {
 		reduce inputs as $look (0; if $look | whole then . + 1 else error($look) end)
 	' "$RIG_DIR/configs"
 	jq -n -r '
-		def whole: [.flows[] | select(.name | test("^f[0-9]+$")) | .name[1:], .class[1:]] | unique | length == 1;
+		def whole: [.flows[] | select(.name // "" | test("^f[0-9]+$")) | .name[1:], .class[1:]] | unique | length == 1;
 		reduce inputs as $look (0; if $look | whole then . + 1 else error($look | tojson) end)
 	' "$RIG_DIR/flows"
 }
@@ -176,9 +176,9 @@ kept() {
 	rig_flow ssh far inside to "$RIG_FAR4" port 22 seconds 3000
 	rig_flow api far inside to "$RIG_FAR4" port 5201 seconds 3000 reverse yes
 	rig_ask desk far "$RIG_INSIDE4" 3000
-	for name in 9000 9001; do
-		rig_flood "out-$name" inside "$RIG_FAR4" "$name" 50mbit 3000
-		rig_flood "in-$name" far "$RIG_INSIDE4" "$name" 50mbit 3000
+	for name in 9000:40mbit 9001:25mbit; do
+		rig_flood "out-${name%:*}" inside "$RIG_FAR4" "${name%:*}" "${name#*:}" 3000
+		rig_flood "in-${name%:*}" far "$RIG_INSIDE4" "${name%:*}" "${name#*:}" 3000
 	done
 	look 3>&- &
 	looker=$!

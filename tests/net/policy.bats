@@ -228,28 +228,28 @@ guarantee() {
 	rig_bwctl set 50mbit
 	window=$(shown .egress.window_seconds)
 
-	greedy "$direction" 7 ssh
+	greedy "$direction" 6 ssh
 	alone=${GOT[ssh]}
 	rig_bwctl set class ui reserve 10mbit
-	greedy "$direction" 7 ssh
+	greedy "$direction" 6 ssh
 	note "$direction: ssh alone $alone bit/s, and with a guarantee for ui, which is idle, ${GOT[ssh]}"
 	least 'ssh while ui is idle' "${GOT[ssh]}" "$((alone * 95 / 100))"
 	holds wire 'ssh alone' 50mbit "$window"
 
-	greedy "$direction" 9 ssh ui
+	greedy "$direction" 7 ssh ui
 	note "$direction: ui, high, 10mbit guaranteed: ${GOT[ui]}, ssh ${GOT[ssh]} bit/s"
 	least 'ui' "${GOT[ui]}" 9000000
 	holds wire 'ssh and ui' 50mbit "$window"
 
 	rig_bwctl set class ui priority normal
-	greedy "$direction" 9 ssh ui
+	greedy "$direction" 7 ssh ui
 	note "$direction: ui, normal, 10mbit guaranteed: ${GOT[ui]}, ssh ${GOT[ssh]} bit/s"
 	least 'ui' "${GOT[ui]}" 9000000
 	holds wire 'ssh and ui' 50mbit "$window"
 
 	# For the one that has to wait for the other, else.
 	rig_bwctl set class ui priority high reserve none class ssh priority low reserve 10mbit
-	greedy "$direction" 9 ssh ui
+	greedy "$direction" 7 ssh ui
 	note "$direction: ui, high: ${GOT[ui]}, ssh, low, 10mbit guaranteed: ${GOT[ssh]} bit/s"
 	least 'ssh' "${GOT[ssh]}" 9000000
 	holds wire 'ssh and ui' 50mbit "$window"
