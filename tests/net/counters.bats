@@ -104,6 +104,16 @@ count_and_compare() {
 	count_and_compare "$RIG_FAR6" "$RIG_INSIDE6"
 }
 
+# neighbours_stay: those that are known are not asked for again, seconds after they were used
+neighbours_stay() {
+	local namespace address interface
+	for namespace in far appliance; do
+		while read -r address interface; do
+			ip -n "$namespace" neigh change "$address" dev "$interface" nud permanent
+		done < <(ip -n "$namespace" -j neigh show | jq -r '.[] | select(.lladdr) | .dst + " " + .dev')
+	done
+}
+
 # flows_passed DIRECTION FLOW: packets of a row of "bwctl flows"
 flows_passed() {
 	rig_bwctl flows --json | jq --arg direction "$1" --arg flow "$2" \
@@ -115,14 +125,16 @@ flows_passed() {
 	rig_offloads off
 	# The links are new: until their multicast reports are out, something would fall in between.
 	sleep 2.5
+	neighbours_stay
 	rig_capture out far eth0
 	rig_capture in far eth0 -Q out
 	before=$(rig_bwctl show --json)
 	# Neighbours again, so that there is ARP and neighbour discovery to be seen.
-	ip -n far neigh flush all
-	ip -n appliance neigh flush all
+	ip -n far neigh flush all nud permanent
+	ip -n appliance neigh flush all nud permanent
 	rig_in far ping -q -n -c 3 -i 0.2 -s 4000 "$RIG_APPLIANCE4"
 	rig_in far ping -q -n -c 3 -i 0.2 -s 4000 "$RIG_APPLIANCE6"
+	neighbours_stay
 	rig_capture_stop out in
 	for pair in out:egress in:ingress; do
 		same "total ${pair%:*}" "$(captured "${pair%:*}" '')" \
@@ -298,6 +310,7 @@ ten_out() {
 	rig_bwctl load eth0
 	# So that nothing but what is sent here is counted.
 	rig_in appliance sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=1
+	neighbours_stay
 	sleep 0.5
 	before=$(rig_bwctl show --json | jq .egress.passed.packets)
 	rig_bwctl set class lab 20mbit flow web class lab protocol udp remote 9000
