@@ -169,6 +169,11 @@ static void test_make(void **state)
 	policy->asked.classes[BWCTL_CLASSES - 1].exempt = 1;
 	assert_int_equal(runs_make(&none, command, policy, &run, why), -EINVAL);
 	assert_string_equal(why, "class 'lab' is exempt: no limit holds for it");
+	none.count = 1;
+	assert_int_equal(runs_make(&none, command, policy, &run, why), 0);
+	policy->asked.request[BWCTL_EGRESS].mode = BWCTL_MODE_OBSERVE;
+	assert_int_equal(runs_make(&none, command, policy, &run, why), -EINVAL);
+	assert_string_equal(why, "nothing is limited in mode observe: first bwctl set mode auto");
 	free(policy);
 }
 
@@ -358,6 +363,151 @@ static void test_follow(void **state)
 	free(previous);
 }
 
+/* ---- what would loosen them ---- */
+
+#define LAB   BWCTL_BUILTIN_CLASSES
+#define OWN   (BWCTL_BUILTIN_CLASSES + 1) /* exempt from the beginning */
+#define RULES " would loosen run 7 (\"true\"): it has to end first, or bwctl run --clear"
+
+static void exempt_ssh(struct bwctl_policy *next)
+{
+	next->asked.classes[BWCTL_SSH].exempt = 1;
+}
+
+static void new_exempt(struct bwctl_policy *next)
+{
+	strcpy(next->asked.classes[OWN + 1].name, "new");
+	next->asked.classes[OWN + 1].exempt = 1;
+}
+
+static void exempt_in_its_place(struct bwctl_policy *next)
+{
+	strcpy(next->asked.classes[OWN].name, "new");
+}
+
+static void no_exempt(struct bwctl_policy *next)
+{
+	next->asked.classes[OWN].exempt = 0;
+}
+
+static void remove_lab(struct bwctl_policy *next)
+{
+	next->asked.classes[LAB] = (struct bwctl_class_request){0};
+}
+
+static void replace_lab(struct bwctl_policy *next)
+{
+	strcpy(next->asked.classes[LAB].name, "lab2");
+}
+
+static void remove_own(struct bwctl_policy *next)
+{
+	next->asked.classes[OWN] = (struct bwctl_class_request){0};
+}
+
+static void every_limit(struct bwctl_policy *next)
+{
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		next->asked.request[direction].limit_bits_s = 0;
+		for (int class = 0; class < BWCTL_CLASSES; class ++)
+			next->asked.classes[class].limit_bits_s[direction] = 0;
+	}
+}
+
+/* As "set" has it: of both directions. */
+static void request(struct bwctl_policy *next, enum bwctl_mode mode, uint64_t window_ms)
+{
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		next->asked.request[direction].mode = mode;
+		next->asked.request[direction].window_ns = window_ms * 1000000;
+	}
+}
+
+static const struct {
+	const char *run;
+	void (*change)(struct bwctl_policy *next); /* and then, unless all is 0, mode and window */
+	enum bwctl_mode before, after, in_force;
+	uint64_t before_ms, after_ms;
+	const char *what; /* NULL: it is all right */
+} loosenings[] = {
+	{.run = "5mbit"},
+	{.run = "5mbit", .change = every_limit},
+	{.run = "5mbit", .change = exempt_ssh, .what = "'exempt yes' of class ssh"},
+	{.run = "class ssh 5mbit", .change = exempt_ssh, .what = "'exempt yes' of class ssh"},
+	{.run = "class ui ingress 5mbit", .change = new_exempt, .what = "'exempt yes' of class new"},
+	{.run = "5mbit", .change = exempt_in_its_place, .what = "'exempt yes' of class new"},
+	{.run = "5mbit", .change = no_exempt},
+	{.run = "", .change = exempt_ssh}, /* where no limit is in force it asks for none */
+	{.run = "5mbit class lab 1mbit", .change = remove_lab, .what = "removing class lab"},
+	{.run = "class lab egress 1mbit", .change = replace_lab, .what = "removing class lab"},
+	{.run = "5mbit class ssh 1mbit", .change = remove_lab},
+	{.run = "class lab egress 1mbit", .change = remove_own},
+	{.run = "5mbit", .after = BWCTL_MODE_OBSERVE, .what = "'mode observe'"},
+	{.run = "class ssh egress 1mbit", .after = BWCTL_MODE_OBSERVE, .what = "'mode observe'"},
+	{.run = "", .after = BWCTL_MODE_OBSERVE},
+	{.run = "5mbit", .after_ms = 1000},
+	{.run = "5mbit", .after_ms = 100},
+	{.run = "5mbit", .after_ms = 1001, .what = "a window of 1.001 s instead of 1 s"},
+	{.run = "egress 5mbit", .after_ms = 5000, .what = "a window of 5 s instead of 1 s"},
+	{.run = "class lab 1mbit", .after_ms = 5000, .what = "a window of 5 s instead of 1 s"},
+	{.run = "", .after_ms = 5000},
+	{.run = "5mbit", .before_ms = 500, .what = "a window of 1 s instead of 500 ms"},
+	{.run = "5mbit", .before_ms = 2000},
+	/* The default is one thing when pacing, another when policing, and longer for low limits. */
+	{.run = "5mbit", .in_force = BWCTL_MODE_POLICE, .after_ms = 2000},
+	{.run = "5mbit",
+	 .in_force = BWCTL_MODE_POLICE,
+	 .after_ms = 3000,
+	 .what = "a window of 3 s instead of 2 s"},
+	{.run = "5mbit",
+	 .in_force = BWCTL_MODE_PACE,
+	 .after = BWCTL_MODE_POLICE,
+	 .what = "a window of 2 s instead of 1 s"},
+	{.run = "5mbit",
+	 .in_force = BWCTL_MODE_POLICE,
+	 .before = BWCTL_MODE_POLICE,
+	 .after = BWCTL_MODE_PACE},
+	{.run = "5mbit", .in_force = BWCTL_MODE_PACE, .after = BWCTL_MODE_POLICE, .after_ms = 1000},
+	{.run = "100kbit", .after_ms = 9000},
+	{.run = "100kbit", .after_ms = 10000, .what = "a window of 10 s instead of 9.69 s"},
+};
+
+static void test_loosening(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < COUNT(loosenings); n++) {
+		struct bwctl_policy *previous = make_policy(), *next = make_policy();
+		char why[LOG_TEXT] = "", expected[LOG_TEXT] = "";
+		struct bwctl_run run;
+		int err;
+
+		strcpy(previous->asked.classes[LAB].name, "lab");
+		strcpy(previous->asked.classes[OWN].name, "own");
+		previous->asked.classes[OWN].exempt = 1;
+		request(previous, loosenings[n].before, loosenings[n].before_ms);
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			previous->enforcement[direction].mode = loosenings[n].in_force;
+		make(previous, loosenings[n].run, &run);
+		run.id = 7;
+		*next = *previous;
+		request(next, loosenings[n].after, loosenings[n].after_ms);
+		if (loosenings[n].change)
+			loosenings[n].change(next);
+		/* Without a run all of it is all right. */
+		assert_int_equal(runs_refuse_loosening(previous, next, why), 0);
+		/* Not in the first place. */
+		previous->runs[5] = next->runs[5] = run;
+		err = runs_refuse_loosening(previous, next, why);
+		if (loosenings[n].what)
+			snprintf(expected, sizeof(expected), "%s" RULES, loosenings[n].what);
+		if (strcmp(why, expected))
+			fail_msg("number %zu: '%s', not '%s'", n, why, expected);
+		assert_int_equal(err, loosenings[n].what ? -EBUSY : 0);
+		free(next);
+		free(previous);
+	}
+}
+
 /* ---- as text, as JSON ---- */
 
 static void test_format(void **state)
@@ -429,7 +579,7 @@ int main(void)
 		cmocka_unit_test(test_make),	cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_command), cmocka_unit_test(test_coming_and_going),
 		cmocka_unit_test(test_follow),	cmocka_unit_test(test_format),
-		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json),	cmocka_unit_test(test_loosening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

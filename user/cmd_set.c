@@ -13,6 +13,7 @@
 #include "enforce.h"
 #include "limiter.h"
 #include "policy.h"
+#include "runs.h"
 #include "units.h"
 
 /* A limit that holds nowhere is worse than none: the operator believes in it. */
@@ -181,6 +182,8 @@ int command_change(const struct options *options, const struct config_change *ch
 		*policy = *previous;
 		err = config_apply(change, &policy->asked, why);
 	}
+	if (!err)
+		err = runs_refuse_loosening(previous, policy, why);
 	/* What cannot be saved for what is in the file already is not put in force either. */
 	if (!err && save)
 		code = command_open_file(save, COMMAND_OLD, &file);

@@ -196,17 +196,25 @@ static uint64_t frames_to_ns(uint64_t frames, uint64_t limit_bits_s)
 	return bytes_to_ns(frames * POLICY_FRAME_BYTES, limit_bits_s);
 }
 
+uint64_t policy_window(const struct bwctl_request *request, bool paces, uint64_t limit_bits_s)
+{
+	uint64_t least_ns = paces ? POLICY_PACE_WINDOW_NS : POLICY_WINDOW_NS;
+
+	if (request->window_ns)
+		return request->window_ns;
+	return limit_bits_s ? at_least(least_ns, frames_to_ns(paces ? 80 : 100, limit_bits_s)) :
+			      least_ns;
+}
+
 static struct manner police(const struct bwctl_request *request, const struct policy_terms *terms)
 {
 	uint64_t limit = request->limit_bits_s;
 	struct manner manner = {
-		.window_ns = at_least(POLICY_WINDOW_NS, frames_to_ns(100, limit)),
+		.window_ns = policy_window(request, false, limit),
 		.burst_ns = POLICY_BURST_NS,
 		.lease_share = 400,
 	};
 
-	if (request->window_ns)
-		manner.window_ns = request->window_ns;
 	if (terms->is_class)
 		manner.window_ns = at_least(manner.window_ns, frames_to_ns(100, limit));
 	manner.overshoot_ns = at_least(at_most(manner.window_ns / 200, OVERSHOOT_MAX_NS),
@@ -229,7 +237,7 @@ static struct manner pace(const struct bwctl_request *request, const struct poli
 {
 	uint64_t limit = request->limit_bits_s;
 	struct manner manner = {
-		.window_ns = at_least(POLICY_PACE_WINDOW_NS, frames_to_ns(80, limit)),
+		.window_ns = policy_window(request, true, limit),
 		.burst_ns = POLICY_PACE_BURST_NS,
 		.overshoot_ns = PACE_OVERSHOOT_NS,
 		.overshoot_bytes = POLICY_FRAME_BYTES,
@@ -238,8 +246,6 @@ static struct manner pace(const struct bwctl_request *request, const struct poli
 		.lease_share = 800,
 	};
 
-	if (request->window_ns)
-		manner.window_ns = request->window_ns;
 	if (terms->is_class) {
 		manner.window_ns = at_least(manner.window_ns, frames_to_ns(80, limit));
 		manner.overshoot_ns = manner.window_ns / CLASS_OVERSHOOT_SHARE;

@@ -58,6 +58,9 @@ struct policy_terms {
 	bool is_class;	       /* a class's own limit: no levels, no leases, no jumps */
 };
 
+/* The window that is asked for, or the default of a limit (0: none) that paces, or polices. */
+uint64_t policy_window(const struct bwctl_request *request, bool paces, uint64_t limit_bits_s);
+
 /*
  * Derives meter and promise of one limit from its request, and the way in
  * which it is kept.

@@ -158,12 +158,20 @@ static void keep_what_is_in_force(const struct bwctl_policy *policy, struct bwct
 	}
 }
 
+static bool observes(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	return policy->asked.request[direction].mode == BWCTL_MODE_OBSERVE;
+}
+
 int runs_make(const struct runs_words *words, char *const command[],
 	      const struct bwctl_policy *policy, struct bwctl_run *ret_run, char why[LOG_TEXT])
 {
 	char list[LOG_TEXT];
 
 	*ret_run = (struct bwctl_run){0};
+	if (observes(policy, BWCTL_INGRESS) || observes(policy, BWCTL_EGRESS))
+		return why_refuse(why, -EINVAL,
+				  "nothing is limited in mode observe: first bwctl set mode auto");
 	name_command(command, ret_run);
 	if (words->count == 1 && !gives_limit(words->limits)) {
 		keep_what_is_in_force(policy, ret_run);
@@ -224,6 +232,107 @@ void runs_remove(struct bwctl_policy *policy, uint64_t id)
 	for (int i = 0; i < BWCTL_RUNS; i++)
 		if (policy->runs[i].id == id)
 			policy->runs[i] = (struct bwctl_run){0};
+}
+
+static bool limits_class(const struct bwctl_run *run, int class)
+{
+	return run->class_limit_bits_s[class][BWCTL_INGRESS] ||
+	       run->class_limit_bits_s[class][BWCTL_EGRESS];
+}
+
+/* Of the aggregate or of any class: all of them go by what is asked of the direction. */
+static bool limits_direction(const struct bwctl_run *run, enum bwctl_direction direction)
+{
+	bool limits = run->limit_bits_s[direction] != 0;
+
+	for (int class = 0; class < BWCTL_CLASSES; class ++)
+		limits |= run->class_limit_bits_s[class][direction] != 0;
+	return limits;
+}
+
+/*
+ * The window of a policy that comes after another. As it is to be known before the way that
+ * auto comes to, it is taken to stay; so is the limit, because a default window that is longer
+ * for a lower limit lets no more pass than the shorter one did.
+ */
+static uint64_t window_after(const struct bwctl_policy *previous, const struct bwctl_policy *policy,
+			     enum bwctl_direction direction)
+{
+	const struct bwctl_request *request = &policy->asked.request[direction];
+	uint64_t mode = request->mode;
+
+	if (mode != BWCTL_MODE_PACE && mode != BWCTL_MODE_POLICE)
+		mode = previous->enforcement[direction].mode;
+	return policy_window(request, mode != BWCTL_MODE_POLICE, policy_limit(previous, direction));
+}
+
+static int refuse_of_run(const struct bwctl_run *run, const char *what, char why[LOG_TEXT])
+{
+	return why_refuse(
+		why, -EBUSY,
+		"%s would loosen run %llu (\"%s\"): it has to end first, or bwctl run --clear",
+		what, (unsigned long long)run->id, run->command);
+}
+
+static int refuse_of_class(const struct bwctl_policy *previous, const struct bwctl_policy *next,
+			   const struct bwctl_run *run, int class, char why[LOG_TEXT])
+{
+	const struct bwctl_class_request *before = &previous->asked.classes[class];
+	const struct bwctl_class_request *after = &next->asked.classes[class];
+	bool same = !strcmp(before->name, after->name);
+	char what[UNITS_TEXT];
+
+	if (!same && limits_class(run, class)) {
+		snprintf(what, sizeof(what), "removing class %s", before->name);
+		return refuse_of_run(run, what, why);
+	}
+	/* Also one that the run does not limit: flows of others may be led there. */
+	if (*after->name && after->exempt && !(same && before->exempt)) {
+		snprintf(what, sizeof(what), "'exempt yes' of class %s", after->name);
+		return refuse_of_run(run, what, why);
+	}
+	return 0;
+}
+
+static int refuse_of_direction(const struct bwctl_policy *previous, const struct bwctl_policy *next,
+			       const struct bwctl_run *run, enum bwctl_direction direction,
+			       char why[LOG_TEXT])
+{
+	uint64_t before_ns = window_after(previous, previous, direction);
+	uint64_t after_ns = window_after(previous, next, direction);
+	char what[3 * UNITS_TEXT], before[UNITS_TEXT], after[UNITS_TEXT];
+
+	if (observes(next, direction) && !observes(previous, direction))
+		return refuse_of_run(run, "'mode observe'", why);
+	if (after_ns <= before_ns)
+		return 0;
+	snprintf(what, sizeof(what), "a window of %s instead of %s",
+		 units_format_time(after_ns, after), units_format_time(before_ns, before));
+	return refuse_of_run(run, what, why);
+}
+
+int runs_refuse_loosening(const struct bwctl_policy *previous, const struct bwctl_policy *next,
+			  char why[LOG_TEXT])
+{
+	int err = 0;
+
+	for (int i = 0; i < BWCTL_RUNS && !err; i++) {
+		const struct bwctl_run *run = &previous->runs[i];
+		bool limits = false;
+
+		if (!run->id)
+			continue;
+		for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
+			if (!limits_direction(run, direction))
+				continue;
+			limits = true;
+			err = refuse_of_direction(previous, next, run, direction, why);
+		}
+		/* One that asks for nothing has nothing to lose. */
+		for (int class = 0; class < BWCTL_CLASSES && limits && !err; class ++)
+			err = refuse_of_class(previous, next, run, class, why);
+	}
+	return err;
 }
 
 void runs_follow(const struct bwctl_policy *previous, struct bwctl_policy *policy)

@@ -36,7 +36,8 @@ int runs_parse(int count, char *const words[], struct runs_words *ret_words, cha
 /*
  * Makes a run of these words, for a command, under a policy: its classes are known by
  * name there, and where no limit is asked for those in force are taken. The id is the
- * caller's to give. 0; -ENOENT and why when there is no such class, -EINVAL when it is exempt.
+ * caller's to give. 0; -ENOENT and why when there is no such class, -EINVAL when it is exempt
+ * or the policy only observes.
  */
 int runs_make(const struct runs_words *words, char *const command[],
 	      const struct bwctl_policy *policy, struct bwctl_run *ret_run, char why[LOG_TEXT]);
@@ -52,6 +53,14 @@ int runs_add(struct bwctl_policy *policy, const struct bwctl_run *run);
 
 /* Takes out the one with this id, if there is one. */
 void runs_remove(struct bwctl_policy *policy, uint64_t id);
+
+/*
+ * Whether next, which is not derived yet, would take from a run in force what it asked for, other
+ * than by a limit, which never does: a class made exempt, a class that the run limits removed, a
+ * longer window, mode observe. 0, or -EBUSY and why: what, and of which run.
+ */
+int runs_refuse_loosening(const struct bwctl_policy *previous, const struct bwctl_policy *next,
+			  char why[LOG_TEXT]);
 
 /*
  * A class that is not there any more takes what runs asked of it along: another may

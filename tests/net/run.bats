@@ -345,20 +345,67 @@ refused() {
 		jq -c '[(.ingress, .egress).classes[].limit_bits_per_second] | unique')"
 }
 
-@test "classes that are removed in a run, or exempt; reserves that a run has no room for" {
+# refused_in_run WHAT COMMAND...: says that it would loosen run 1, and changes nothing.
+refused_in_run() {
+	local code=0 what=$1 before after
+	shift
+	before=$(rig_bwctl show --config)
+	rig_bwctl "$@" >"$RIG_DIR/stdout" 2>"$RIG_DIR/stderr" || code=$?
+	expect "exit code of $*" 1 "$code"
+	expect "what $* says" \
+		"bwctl: $what would loosen run 1 (\"$RUN\"): it has to end first, or bwctl run --clear" \
+		"$(<"$RIG_DIR/stderr")"
+	expect "output of $*" '' "$(<"$RIG_DIR/stdout")"
+	after=$(rig_bwctl show --config)
+	expect "after $*" "$before" "$after"
+}
+
+@test "nothing that would loosen a run is set or applied while it is in force" {
+	local change RUN
+	rig_bwctl set class lab 4mbit class test 1mbit >/dev/null
+	begin one 5mbit class lab 1mbit
+	RUN=$(rig_bwctl show --json | jq -r '.runs[0].command')
+	refused_in_run "'exempt yes' of class ssh" set class ssh exempt yes
+	refused_in_run "'exempt yes' of class new" set 1mbit class new exempt yes
+	refused_in_run "'mode observe'" set mode observe
+	refused_in_run 'a window of 5 s instead of 2 s' set 1mbit window 5s
+	refused_in_run 'removing class lab' set class lab remove
+	refused_in_run 'removing class lab' set --save --config "$RIG_DIR/saved" class lab remove
+	[[ ! -e $RIG_DIR/saved ]]
+	printf '[limit]\nrate = 1mbit\nmode = police\n' >"$RIG_DIR/conf"
+	refused_in_run 'removing class lab' apply "$RIG_DIR/conf"
+	printf '[class lab]\n[class ssh]\nexempt = yes\n' >>"$RIG_DIR/conf"
+	refused_in_run "'exempt yes' of class ssh" apply "$RIG_DIR/conf"
+	expect_limit 'in the run' 5
+	# What is tighter, or not of the run, may be.
+	rig_bwctl set window 1s class test remove class lab 500kbit >/dev/null 2>&1
+	expect 'window' 1 "$(rig_bwctl show --json | jq .egress.window_seconds)"
+	refused_in_run 'a window of 2 s instead of 1 s' set window default
+	# And all of it afterwards.
+	end one 0
+	for change in 'class lab remove' 'window 5s' 'class ssh exempt yes' 'mode observe'; do
+		# shellcheck disable=SC2086 # words
+		rig_bwctl set $change >/dev/null
+	done
+	refused 1 'nothing is limited in mode observe: first bwctl set mode auto' 5mbit -- touch "$RIG_DIR/was-run"
+	refused 1 'nothing is limited in mode observe: first bwctl set mode auto' -- touch "$RIG_DIR/was-run"
+}
+
+@test "classes and runs: what is exempt has no limit; reserves that a run has no room for" {
+	rig_bwctl set class test exempt yes >/dev/null
 	begin one class ssh 1mbit
-	rig_bwctl set class lab 4mbit class ui reserve 8mbit class test exempt yes >/dev/null 2>&1
+	rig_bwctl set class lab 4mbit class ui reserve 8mbit >/dev/null 2>&1
 	refused 1 "class 'test' is exempt: no limit holds for it" class test 1mbit -- touch "$RIG_DIR/was-run"
 	begin two 5mbit class lab 2mbit
 	expect_limit 'below a reserve' 5
 	expect 'limit of lab' 2000000 "$(rig_bwctl show --json | jq .egress.classes.lab.limit_bits_per_second)"
+	rig_bwctl show >/dev/null
+	end two 0
+	# Another that gets its number has nothing of it.
 	rig_bwctl set class lab remove >/dev/null 2>&1
 	rig_bwctl set class more 3mbit >/dev/null 2>&1
 	expect 'limit of another' 3000000 "$(rig_bwctl show --json | jq .egress.classes.more.limit_bits_per_second)"
-	expect_runs 'when lab is removed' '.[1].egress.classes' '{}'
-	rig_bwctl show >/dev/null
 	end one 0
-	end two 0
 	expect_limit 'at last' 20
 	expect 'reserve' 8000000 "$(rig_bwctl show --json | jq .egress.classes.ui.reserve_bits_per_second)"
 }
