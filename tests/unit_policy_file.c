@@ -466,6 +466,10 @@ static void test_derive(void **state)
 		 "f:5: ingress, when it polices: reserves of 10 Mbit/s together do not fit a window of "
 		 "200 ms: lower them or lengthen the window"},
 		{"[limit]\nrate = 10mbit\nmode = police\nwindow = 200ms\nburst = 1ms\n", NULL},
+		{"[limit]\nrate = 1mbit\nmode = pace\nwindow = 110ms\nburst = 1ms\n[class ui]\nrate = 1mbit\n",
+		 "f:5: ingress, when it paces: what classes with limits of their own let wait does not "
+		 "fit a window of 110 ms: lengthen the window"},
+		{"[limit]\nrate = 1mbit\nmode = pace\nwindow = 110ms\nburst = 1ms\n", NULL},
 	};
 
 	(void)state;

@@ -366,16 +366,16 @@ flow jump      class ssh, protocol tcp, local 1,3,5,7,9,11, remote 443,
 	expect 'all exempt' 2 "$(grep -cx "$all" <<<"$output")"
 
 	bwctl_says set class ui exempt no flow x class ui interface wlan0
-	expect 'a hint' "bwctl: hint: flow x: 'wlan0' is not loaded: nothing matches it until it is" "$stderr"
+	expect 'a hint' "hint: flow x: 'wlan0' is not loaded: nothing matches it until it is" "$stderr"
 	bwctl_says set flow y class ui interface wlan0 flow z class ui interface cli0
 	expect 'a hint' \
-		"bwctl: hint: flow x and 1 more: 'wlan0' is not loaded: nothing matches them until it is" "$stderr"
+		"hint: flow x and 1 more: 'wlan0' is not loaded: nothing matches them until it is" "$stderr"
 	write '[limit]' 'interfaces = cli0' 'mode = police' '[flow x]' 'class = ui' 'interface = cli1'
 	bwctl_says apply
-	expect 'a hint' "bwctl: hint: flow x: 'cli1' is not loaded: nothing matches it until it is" "$stderr"
+	expect 'a hint' "hint: flow x: 'cli1' is not loaded: nothing matches it until it is" "$stderr"
 	"$BWCTL" unload >/dev/null
 	bwctl_says load --all
-	expect 'load --all' "0 bwctl: hint: flow x: 'cli1' is not loaded: nothing matches it until it is" \
+	expect 'load --all' "0 hint: flow x: 'cli1' is not loaded: nothing matches it until it is" \
 		"$status $stderr"
 	done_saying 'loaded on cli1' load cli1
 }
