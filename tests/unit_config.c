@@ -242,8 +242,15 @@ static const struct {
 	{"class ssh priority low priority low", "class ssh: 'priority' is given twice"},
 	{"class ssh reserve 2", "class ssh: reserve: no unit in '2': write 2mbit or 2gbit"},
 	{"class ssh reserve unlimited",
-	 "class ssh: reserve: 'unlimited' is not a number: expected a "
-	 "number and bit, kbit, mbit or gbit"},
+	 "class ssh: reserve: 'unlimited': expected a rate, or none"},
+	{"class ssh reserve 0", "class ssh: reserve: '0': expected a rate, or none"},
+	{"class ssh reserve 0mbit", "class ssh: reserve: '0mbit': expected a rate, or none"},
+	{"class ssh reserve no", "class ssh: reserve: 'no': expected a rate, or none"},
+	{"class lab remove yes 1mbit", "class lab: 'remove' goes with nothing else"},
+	{"class lab remove remove no", "class lab: 'remove' is given twice"},
+	{"class lab exempt remove yes", "class lab: 'exempt' needs a value"},
+	{"flow x remove YES class ui", "flow x: 'remove' goes with nothing else"},
+	{"flow x default yes", "flow x: 'yes': " FLOW_WANTED},
 	{"class ssh exempt", "class ssh: 'exempt' needs a value"},
 	{"class ssh exempt true", "class ssh: exempt: 'true': expected yes or no"},
 	{"class ssh burst 1ms", "class ssh: 'burst' is not of a class: what is of the limit comes "
@@ -537,6 +544,10 @@ static const struct {
 	{"class lab", "\n[class lab]\n"},
 	{"class lab 5mbit priority low exempt no", "\n[class lab]\nrate = 5mbit\npriority = low\n"},
 	{"class lab 5mbit|class lab remove", ""},
+	{"class lab 5mbit|class lab remove yes", ""},
+	{"class lab 5mbit|class lab remove No", "\n[class lab]\nrate = 5mbit\n"},
+	{"class ssh remove no", ""},
+	{"class lab 5mbit|class lab remove no 6mbit", "\n[class lab]\nrate = 6mbit\n"},
 	{"50mbit class ssh 20mbit class ui priority normal flow jump class ssh remote 2222",
 	 "rate = 50mbit\n\n[class ui]\npriority = normal\n\n[class ssh]\nrate = 20mbit\n\n"
 	 "[flow jump]\nclass = ssh\nremote = 2222\n"},
@@ -550,18 +561,30 @@ static const struct {
 	 "\n[flow jump]\nclass = api\n"},
 	{"flow jump class ssh|flow jump remove", ""},
 	/* A listed one keeps what is not named, and has a place of its own. */
-	{"flow ssh remote 22,2222", "\n[flow ssh]\nclass = ssh\nremote = 22,2222\n"},
-	{"flow ssh protocol any local any remote any class ui", "\n[flow ssh]\nclass = ui\n"
+	{"flow ui local 443,444", "\n[flow ui]\nclass = ui\nlocal = 443-444\n"},
+	{"flow ui protocol any local any remote any class api", "\n[flow ui]\nclass = api\n"
 								"protocol = any\nlocal = any\n"
 								"remote = any\n"},
-	{"flow ssh class ssh", "\n[flow ssh]\nclass = ssh\n"},
+	{"flow ui class ui", "\n[flow ui]\nclass = ui\n"},
+	{"flow ssh before ui remote 22,2222", "\n[flow ssh]\nclass = ssh\nremote = 22,2222\n"},
+	/* Those in front of it are written too, so that it stays behind them. */
+	{"flow api remote 80",
+	 "\n[flow ui]\nclass = ui\n\n[flow admin]\nclass = admin\n\n[flow api]\nclass = api\n"
+	 "remote = 80\n"},
+	{"flow api remote 80|flow api default", ""},
 	{"flow ssh class ui|flow ssh default", ""},
 	{"flow telnet remove", "\n[flow telnet]\nremove = yes\n"},
 	{"flow telnet remove|flow telnet remove", "\n[flow telnet]\nremove = yes\n"},
 	{"flow telnet remove|flow telnet default", ""},
 	{"flow telnet default", ""},
-	{"flow telnet remove|flow telnet class ssh", "\n[flow telnet]\nclass = ssh\n"},
-	{"flow telnet class ssh|flow telnet remove", "\n[flow telnet]\nremove = yes\n"},
+	{"flow telnet remove yes", "\n[flow telnet]\nremove = yes\n"},
+	{"flow telnet remove no", ""},
+	{"flow telnet remove|flow telnet remove no", "\n[flow telnet]\nremove = yes\n"},
+	{"flow jump class ssh|flow jump remove yes", ""},
+	{"flow jump class ssh|flow jump remove no remote 22",
+	 "\n[flow jump]\nclass = ssh\nremote = 22\n"},
+	{"flow ui remove|flow ui class ssh", "\n[flow ui]\nclass = ssh\n"},
+	{"flow ui class ssh|flow ui remove", "\n[flow ui]\nremove = yes\n"},
 	{"flow telnet remove flow ui remove flow x class api",
 	 "\n[flow x]\nclass = api\n\n[flow ui]\nremove = yes\n\n[flow telnet]\nremove = yes\n"},
 	/* A class goes with its flows, in one command too. */
@@ -570,7 +593,7 @@ static const struct {
 	{"class lab flow a class lab|class lab remove class new flow a class new",
 	 "\n[class new]\n\n[flow a]\nclass = new\n"},
 	/* What a new flow may begin with. */
-	{"flow a class ui before ssh protocol 17 prefix 2001:DB8::/32 interface any",
+	{"flow a class ui before ui protocol 17 prefix 2001:DB8::/32 interface any",
 	 "\n[flow a]\nclass = ui\nprotocol = udp\nprefix = 2001:db8::/32\n"},
 };
 
@@ -623,6 +646,8 @@ static const struct {
 	{"flow telnet remove|flow Telnet class ssh",
 	 "flow Telnet: there is a flow telnet: expected a name that differs in more than case"},
 	{"flow a remove", "flow a: remove: there is no such flow"},
+	{"flow a remove no", "flow a: remove: there is no such flow"},
+	{"class lab remove no", "class lab: remove: there is no such class"},
 	{"flow tellnet remove",
 	 "flow tellnet: remove: there is no such flow: did you mean 'telnet'?"},
 	{"flow a class ssh|flow a default",
@@ -656,11 +681,21 @@ static const struct {
 	 "class ui: reserve: 2mbit is more than the egress limit of its own, 1999999bit: expected at "
 	 "most that"},
 	{"5mbit class ui reserve 2mbit class ssh reserve 3001kbit",
-	 "class ssh: reserve: all that is reserved is 5001kbit together, more than the ingress limit, "
-	 "5mbit: expected at most that"},
+	 "class ssh: reserve: all that is reserved is 5001kbit together (ui 2mbit, ssh 3001kbit), more "
+	 "than the ingress limit, 5mbit: expected at most that, or less reserved (class ui reserve "
+	 "none)"},
 	{"class ui reserve 2mbit class ssh reserve 3mbit|egress 4mbit",
-	 "all that is reserved is 5mbit together, more than the egress limit, 4mbit: expected at most "
-	 "that"},
+	 "all that is reserved is 5mbit together (ui 2mbit, ssh 3mbit), more than the egress limit, "
+	 "4mbit: expected at most that, or less reserved (class ui reserve none)"},
+	{"class ssh reserve 5mbit|1mbit",
+	 "all that is reserved is 5mbit together (ssh 5mbit), more than the ingress limit, 1mbit: "
+	 "expected at most that, or less reserved (class ssh reserve none)"},
+	{"class a reserve 1mbit class b reserve 1mbit class c reserve 1mbit class d reserve 1mbit "
+	 "class e reserve 1mbit class f reserve 1mbit class g reserve 1mbit class h reserve 1mbit "
+	 "class i reserve 1mbit class j reserve 1mbit|1mbit",
+	 "all that is reserved is 10mbit together (a 1mbit, b 1mbit, c 1mbit, d 1mbit, e 1mbit, f "
+	 "1mbit, g 1mbit, h 1mbit and 2 more), more than the ingress limit, 1mbit: expected at most "
+	 "that, or less reserved (class a reserve none)"},
 };
 
 static void test_refusals(void **state)
@@ -723,24 +758,50 @@ static const struct {
 	 "a b c | ui admin api ssh telnet icmp icmpv6"},
 	{"flow a class ui flow b class ui|flow a before b",
 	 "a b | ui admin api ssh telnet icmp icmpv6"},
-	/* A listed one that is changed is a written one from then on. */
-	{"flow a class ui|flow ssh remote 22,2222", "a ssh | ui admin api telnet icmp icmpv6"},
+	/* A listed one that is changed is a written one from then on, and so are those in front. */
+	{"flow a class ui|flow ssh remote 22,2222", "a ui admin api ssh | telnet icmp icmpv6"},
+	{"flow icmp class other", "ui admin api ssh telnet icmp | icmpv6"},
+	{"flow icmpv6 class other|flow ui class ssh", "ui admin api ssh telnet icmp icmpv6"},
+	{"flow admin remove flow api class ui", "ui api | ssh telnet icmp icmpv6"},
+	{"flow api remove|flow api class ui", "ui admin api | ssh telnet icmp icmpv6"},
 	{"flow a class ui|flow ssh before a", "ssh a | ui admin api telnet icmp icmpv6"},
-	{"flow telnet class ssh flow ui class ui", "telnet ui | admin api ssh icmp icmpv6"},
-	{"flow telnet class ssh flow ui class ui|flow telnet default",
+	{"flow telnet class ssh flow ui class api", "ui admin api ssh telnet | icmp icmpv6"},
+	{"flow telnet class ssh flow ui class api|flow telnet default",
 	 "ui | admin api ssh telnet icmp icmpv6"},
+	{"flow telnet class ssh flow api class ui|flow ui default",
+	 "admin api ssh telnet | ui icmp icmpv6"},
+	{"flow telnet before ui|flow ssh class ui|flow ssh default",
+	 "telnet | ui admin api ssh icmp icmpv6"},
 	{"flow ui class ui|flow ui default", "| ui admin api ssh telnet icmp icmpv6"},
 	{"flow icmpv6 class ui|flow icmpv6 default", "| ui admin api ssh telnet icmp icmpv6"},
 	{"flow telnet remove flow api remove|flow telnet default",
 	 "| ui admin ssh telnet icmp icmpv6"},
-	/* All that are written come before those that are not: nothing comes between them. */
-	{"flow a class ui before ssh", "a | ui admin api ssh telnet icmp icmpv6"},
+	/* All that are written come before those that are not: those in front are written then. */
+	{"flow a class ui before ssh", "ui admin api a | ssh telnet icmp icmpv6"},
+	{"flow a class ui before ui", "a | ui admin api ssh telnet icmp icmpv6"},
 	{"flow a class ui flow b class ui|flow a before telnet",
-	 "b a | ui admin api ssh telnet icmp icmpv6"},
-	{"flow ssh before telnet", "ssh | ui admin api telnet icmp icmpv6"},
+	 "b ui admin api ssh a | telnet icmp icmpv6"},
+	{"flow admin remove flow a class ui before ssh", "ui api a | ssh telnet icmp icmpv6"},
+	{"flow ssh before telnet", "ui admin api ssh | telnet icmp icmpv6"},
+	{"flow icmpv6 before api", "ui admin icmpv6 | api ssh telnet icmp"},
 	{"flow a class ui flow b class ui flow a2 class ui before b|flow a remove",
 	 "a2 b | ui admin api ssh telnet icmp icmpv6"},
 };
+
+/* What "show --config" prints of it, applied, changes nothing. */
+static void check_fixed_point(const struct bwctl_asked *asked, const char *commands)
+{
+	struct bwctl_asked again = *asked;
+	char *text = printed(asked), why[LOG_TEXT];
+	struct policy_file *file;
+
+	if (policy_file_parse("f", text, strlen(text), &file))
+		fail_msg("'%s': %s\n%s", commands, file->errors[0], text);
+	if (config_apply(&file->change, &again, why) || memcmp(asked, &again, sizeof(again)))
+		fail_msg("'%s': applied again it is something else:\n%s", commands, text);
+	policy_file_free(file);
+	free(text);
+}
 
 static void test_order(void **state)
 {
@@ -764,6 +825,7 @@ static void test_order(void **state)
 		if (strcmp(order, orders[n].order))
 			fail_msg("'%s': expected '%s', got '%s'", orders[n].commands,
 				 orders[n].order, order);
+		check_fixed_point(&asked, orders[n].commands);
 	}
 }
 
@@ -787,7 +849,8 @@ static const struct {
 	 "b=8 c=9 ui=0 admin=1 api=2 ssh=3 telnet=4 icmp=5 icmpv6=6"},
 	{"flow a class ui flow b class ui|flow a remove|flow c class ui",
 	 "b=8 c=7 ui=0 admin=1 api=2 ssh=3 telnet=4 icmp=5 icmpv6=6"},
-	{"flow ssh class ui", "ssh=3 ui=0 admin=1 api=2 telnet=4 icmp=5 icmpv6=6"},
+	{"flow ssh class ui", "ui=0 admin=1 api=2 ssh=3 telnet=4 icmp=5 icmpv6=6"},
+	{"flow ssh before ui", "ssh=3 ui=0 admin=1 api=2 telnet=4 icmp=5 icmpv6=6"},
 	{"flow ssh remove|flow a class ui|flow ssh default",
 	 "a=3 ui=0 admin=1 api=2 ssh=7 telnet=4 icmp=5 icmpv6=6"},
 };

@@ -232,7 +232,7 @@ static const struct {
 	{"[limit]\n[class lab]\nrate = 1\npriority = best\nreserve = x\nexempt = 1\n",
 	 "f:3: rate: no unit in '1': write 1mbit or 1gbit\n"
 	 "f:4: priority: 'best': expected high, normal or low\n"
-	 "f:5: reserve: 'x' is not a number: expected a number and bit, kbit, mbit or gbit\n"
+	 "f:5: reserve: 'x': expected a rate, or none\n"
 	 "f:6: exempt: '1': expected yes or no\n"},
 	{"[limit]\n[flow x]\nclass = any\nprotocol = tpc\nlocal = 65536\nremote = 2-1\nprefix = "
 	 "10.1.2.3/16\ninterface = a/b\nremove = 1\n",
@@ -248,8 +248,8 @@ static const struct {
 	/* What does not go together, in the order of the lines. */
 	{"[limit]\nrate = 1mbit\nbrust = 1\n[class ui]\nreserve = 2mbit\n[flow x]\nclass = lab\n",
 	 "f:3: unknown key 'brust': did you mean 'burst'?\n"
-	 "f:5: reserve: all that is reserved is 2mbit together, more than the ingress limit, 1mbit: "
-	 "expected at most that\n"
+	 "f:5: reserve: all that is reserved is 2mbit together (ui 2mbit), more than the ingress limit, "
+	 "1mbit: expected at most that, or less reserved (class ui reserve none)\n"
 	 "f:7: class: there is no class 'lab'\n"},
 	{"[limit]\n[flow x]\nclass = lib\n\n[class lab]\nrate = 1mbit\nreserve = 2mbit\n",
 	 "f:3: class: there is no class 'lib': did you mean 'lab'?\n"
@@ -272,6 +272,19 @@ static const struct {
 	/* One error, and not those that follow from it. */
 	{"[limit]\n[flow x]\nclass = ui\nprefix = 10.0.0.0/88\nlocal = 22\nprotocol = icmpv6\n",
 	 "f:4: prefix: '10.0.0.0/88': expected a length of 0 to 32 behind the /\n"},
+	/* But what does not follow is said. */
+	{"[limit]\n[flow x]\nclass = lab\nlocal = 22\nprotocol = icmp\nremove = maybe\n",
+	 "f:3: class: there is no class 'lab'\n"
+	 "f:4: local: protocol icmp has no ports: expected any, or tcp, udp, sctp, dccp or any as "
+	 "protocol\n"
+	 "f:6: remove: 'maybe': expected yes or no\n"},
+	{"[limit]\n[flow x]\nremove = maybe\n",
+	 "f:2: [flow x]: the class is missing: expected class and its name\n"
+	 "f:3: remove: 'maybe': expected yes or no\n"},
+	{"[limit]\n[flow x]\nclass = lab\nremote = ssh\n",
+	 "f:3: class: there is no class 'lab'\n"
+	 "f:4: remote: 'ssh': expected any, or ports such as 443, 1024-65535, >1024 or <1024, with "
+	 "commas between\n"},
 	{"[limit]\n[flow telnet]\nremove = yes\nremote = 22\n",
 	 "f:3: remove: goes with nothing else: expected no other key of this flow\n"},
 	{"[limit]\n[flow x]\nremove = yes\n",
@@ -401,8 +414,10 @@ static void test_many_errors(void **state)
 	size_t n;
 
 	(void)state;
-	for (n = 0; n < POLICY_FILE_ERRORS + 7; n++)
+	for (n = 0; n < POLICY_FILE_ERRORS + 5; n++)
 		strcat(text, "rate x\n");
+	/* What does not go together is counted with them. */
+	strcat(text, "[flow a]\nclass = none-such\n[flow b]\nprotocol = tcp\n");
 	memset(name, 'n', sizeof(name));
 	strcpy(name + sizeof(name) - 10, "the-file");
 	assert_int_equal(policy_file_parse(name, text, strlen(text), &file), -EINVAL);
@@ -446,6 +461,15 @@ static void test_derive(void **state)
 		 "shorten it or lengthen the window"},
 		{"[limit]\nmode = police\n\n[class lab]\nrate = 8kbit\n[flow x]\nclass = lab\n",
 		 NULL},
+		/* What is to blame is named: nothing fits without it, all fits with less of it. */
+		{"[limit]\nrate = 10mbit\nmode = police\nwindow = 200ms\nburst = 1ms\n\n[class ui]\nreserve = 10mbit\n",
+		 "f:5: ingress, when it polices: reserves of 10 Mbit/s together do not fit a window of "
+		 "200 ms: lower them or lengthen the window"},
+		{"[limit]\nrate = 10mbit\nmode = police\nwindow = 200ms\nburst = 1ms\n", NULL},
+		{"[limit]\nrate = 1mbit\nmode = pace\nwindow = 110ms\nburst = 1ms\n[class ui]\nrate = 1mbit\n",
+		 "f:5: ingress, when it paces: what classes with limits of their own let wait does not "
+		 "fit a window of 110 ms: lengthen the window"},
+		{"[limit]\nrate = 1mbit\nmode = pace\nwindow = 110ms\nburst = 1ms\n", NULL},
 	};
 
 	(void)state;
@@ -631,14 +655,17 @@ static const struct {
 	 "flow b class ui flow telnet remove",
 	 "[limit]\n\n# t\n[flow telnet]\n; u\nremove = yes\n\n[flow b]\nclass = ui\n"},
 	{"[limit]\n\n# t\n[flow telnet]\nremove = yes ; u\n\n[flow b]\nclass = ui\n",
-	 "flow b class ui flow telnet remote 2323",
+	 "flow b class ui flow telnet remote 2323 before ui",
 	 "[limit]\n\n[flow b]\nclass = ui\n\n# t\n[flow telnet]\n; u\nremote = 2323\n"},
 	{"[limit]\n\n# t\n[flow telnet]\nremove = yes ; u\n\n[flow b]\nclass = ui\n",
 	 "flow b class ui", "[limit]\n\n# t\n; u\n\n[flow b]\nclass = ui\n"},
+	/* One between those that are listed: those in front of it are written. */
+	{"[limit]\n\n[flow b]\nclass = ui\n# end\n", "flow b class ui flow a class ssh before api",
+	 "[limit]\n\n[flow b]\nclass = ui\n# end\n\n[flow ui]\nclass = ui\n\n[flow admin]\nclass = admin\n\n[flow a]\nclass = ssh\n"},
 	/* Lists are compared by what they say. */
-	{"[limit]\n\n[flow ssh]\nremote = 22,2222\n", "flow ssh remote 22,2223",
+	{"[limit]\n\n[flow ssh]\nremote = 22,2222\n", "flow ssh remote 22,2223 before ui",
 	 "[limit]\n\n[flow ssh]\nremote = 22,2223\n"},
-	{"[limit]\n\n[flow ssh]\nremote = 22 , 2222\n", "flow ssh remote 22,2222",
+	{"[limit]\n\n[flow ssh]\nremote = 22 , 2222\n", "flow ssh remote 22,2222 before ui",
 	 "[limit]\n\n[flow ssh]\nremote = 22 , 2222\n"},
 	{"[limit]\n\n[flow a]\nclass=ui\n\n[flow b]\nclass=ui\n[flow c]\nclass = ui\n",
 	 "flow a class ui flow c class ui",

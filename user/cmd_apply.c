@@ -21,7 +21,8 @@ static int say_errors(const struct policy_file *file)
 	for (size_t i = 0; i < kept; i++)
 		log_error("%s", file->errors[i]);
 	if (kept < file->error_count)
-		log_error("and %zu more errors", file->error_count - kept);
+		log_error("and %zu more error%s", file->error_count - kept,
+			  file->error_count - kept == 1 ? "" : "s");
 	return EXIT_FAILED;
 }
 

@@ -178,6 +178,17 @@ static void enforce_on_others(struct limiter *limiter)
 	free(previous);
 }
 
+static void hint_interfaces(struct limiter *limiter, const struct bwctl_policy *policy)
+{
+	struct limiter_interface *interfaces = NULL;
+	char ignored[LOG_TEXT];
+	size_t count = 0;
+
+	if (!limiter_interfaces(limiter, &interfaces, &count, ignored))
+		command_hint_interfaces(&policy->asked, interfaces, count);
+	free(interfaces);
+}
+
 /* A first load that failed leaves nothing behind. */
 static void undo(struct limiter *limiter)
 {
@@ -216,6 +227,8 @@ static int load(const struct options *options, struct command_file *file, int co
 			command_print_limit(policy, direction, policy->enforcement[direction].mode,
 					    policy->enforcement[direction].why);
 	}
+	if (code == EXIT_DONE)
+		hint_interfaces(limiter, policy);
 	if (limiter && code != EXIT_DONE)
 		undo(limiter);
 	limiter_close(limiter);

@@ -34,6 +34,45 @@ static void warn_of_detached(const struct limiter_interface *interfaces, size_t 
 	}
 }
 
+static bool is_loaded(const struct limiter_interface *interfaces, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(interfaces[i].name, name))
+			return true;
+	return false;
+}
+
+/* Of several that are of the same one, the first speaks for all. */
+static void hint_interface(const struct bwctl_asked *asked, uint32_t row)
+{
+	const char *name = asked->flows[row].interface;
+	size_t others = 0;
+
+	for (uint32_t n = 0; n < asked->flow_count; n++) {
+		if (n == row || strcmp(asked->flows[n].interface, name))
+			continue;
+		if (n < row)
+			return;
+		others++;
+	}
+	if (others)
+		log_hint(
+			"flow %s and %zu more: '%s' is not loaded: nothing matches them until it is",
+			asked->flows[row].name, others, name);
+	else
+		log_hint("flow %s: '%s' is not loaded: nothing matches it until it is",
+			 asked->flows[row].name, name);
+}
+
+void command_hint_interfaces(const struct bwctl_asked *asked,
+			     const struct limiter_interface *interfaces, size_t count)
+{
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		if (*asked->flows[row].interface &&
+		    !is_loaded(interfaces, count, asked->flows[row].interface))
+			hint_interface(asked, row);
+}
+
 #define NAME_WIDTH 14 /* of "class ssh", and what is below it */
 #define LINE_WIDTH 90
 
@@ -146,9 +185,11 @@ static int say_policy(const struct options *options, const struct bwctl_policy *
 {
 	if (options->json)
 		return cmd_show(options, 0, NULL);
-	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		command_print_limit(policy, direction, policy->enforcement[direction].mode,
 				    policy->enforcement[direction].why);
+		command_print_exceptions(policy, direction);
+	}
 	for (size_t n = 0; n < change->class_count && !change->whole; n++)
 		say_class(&policy->asked, change->classes[n].values.name);
 	for (size_t n = 0; n < change->flow_count && !change->whole; n++)
@@ -198,6 +239,7 @@ int command_change(const struct options *options, const struct config_change *ch
 		goto out;
 	}
 	warn_of_detached(interfaces, loaded);
+	command_hint_interfaces(&policy->asked, interfaces, loaded);
 	command_hint_runs(limiter, policy);
 	/* Under the lock, so that what is saved last is what is in force. */
 	if (save)

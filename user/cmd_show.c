@@ -119,6 +119,60 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
 }
 
+static bool has_idle_reserve(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			     uint32_t class)
+{
+	return policy->asked.classes[class].reserve_bits_s && !policy_limit(policy, direction);
+}
+
+/* "reserve 2 Mbit/s", and whether there is anything that it could be a part of. */
+static void print_reserve(const struct bwctl_policy *policy, enum bwctl_direction direction,
+			  uint32_t class)
+{
+	char rate[UNITS_TEXT];
+
+	printf("reserve %s%s", units_format_rate(policy->asked.classes[class].reserve_bits_s, rate),
+	       has_idle_reserve(policy, direction, class) ?
+		       ", which has no effect without a limit for all" :
+		       "");
+}
+
+static bool all_are_exempt(const struct bwctl_policy *policy)
+{
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (*policy->asked.classes[class].name && !policy->asked.classes[class].exempt)
+			return false;
+	return true;
+}
+
+static void print_exempt(const struct bwctl_policy *policy, uint32_t class)
+{
+	printf("         class %s is exempt: its packets pass unmetered and the limit does not cover them\n",
+	       policy_class_name(&policy->asked, class));
+}
+
+static void print_all_exempt(void)
+{
+	printf("         all classes are exempt: every packet passes unmetered and no limit covers it\n");
+}
+
+void command_print_exceptions(const struct bwctl_policy *policy, enum bwctl_direction direction)
+{
+	if (all_are_exempt(policy)) {
+		print_all_exempt();
+		return;
+	}
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
+		if (policy->asked.classes[class].exempt) {
+			print_exempt(policy, class);
+		} else if (has_idle_reserve(policy, direction, class)) {
+			printf("         class %s: ", policy_class_name(&policy->asked, class));
+			print_reserve(policy, direction, class);
+			printf("\n");
+		}
+	}
+}
+
 /* What was asked for a class beyond what it has anyway: its limit, its priority, its reserve. */
 static void print_class(const struct bwctl_policy *policy, enum bwctl_direction direction,
 			uint32_t class, bool is_default)
@@ -130,8 +184,7 @@ static void print_class(const struct bwctl_policy *policy, enum bwctl_direction 
 	char rate[UNITS_TEXT], window[UNITS_TEXT];
 
 	if (request->exempt) {
-		printf("         class %s is exempt: its packets pass unmetered and the limit does not cover them\n",
-		       name);
+		print_exempt(policy, class);
 		return;
 	}
 	if (is_default && !limit && !request->reserve_bits_s)
@@ -142,12 +195,15 @@ static void print_class(const struct bwctl_policy *policy, enum bwctl_direction 
 		       units_format_time(promise->window_ns, window));
 		comma = ", ";
 	}
-	if (request->reserve_bits_s) {
-		printf("%sreserve %s", comma, units_format_rate(request->reserve_bits_s, rate));
+	if (!is_default) {
+		printf("%spriority %s", comma, policy_priority_name(request->priority));
 		comma = ", ";
 	}
-	if (!is_default)
-		printf("%spriority %s", comma, policy_priority_name(request->priority));
+	/* The last, as something may be said of it. */
+	if (request->reserve_bits_s) {
+		printf("%s", comma);
+		print_reserve(policy, direction, class);
+	}
 	printf("\n");
 }
 
@@ -155,6 +211,10 @@ static void print_classes(const struct bwctl_policy *policy, enum bwctl_directio
 {
 	static struct bwctl_asked defaults; /* too large for the stack */
 
+	if (all_are_exempt(policy)) {
+		print_all_exempt();
+		return;
+	}
 	policy_default(&defaults);
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
 		uint8_t usual = class < BWCTL_BUILTIN_CLASSES ? defaults.classes[class].priority :

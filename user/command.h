@@ -106,6 +106,19 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 			 enum bwctl_mode mode, const char *why);
 
 /*
+ * The lines of "set" and of "show" for classes of one direction that are not what one may
+ * believe: exempt, which no limit covers, or with a reserve of no limit.
+ */
+void command_print_exceptions(const struct bwctl_policy *policy, enum bwctl_direction direction);
+
+/*
+ * The hint of "set", "apply" and "load" that flows are of an interface that is not among
+ * these, those that are loaded.
+ */
+void command_hint_interfaces(const struct bwctl_asked *asked,
+			     const struct limiter_interface *interfaces, size_t count);
+
+/*
  * The lines of "show" for runs that are in force, if there are any; the hint of "set" and
  * "apply" that there are; and that of "unload", which takes them along.
  */

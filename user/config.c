@@ -245,9 +245,13 @@ static int parse_reserve(const struct config_key *key, const char *text,
 			 struct config_change *change, size_t number, char why[LOG_TEXT])
 {
 	uint64_t reserve_bits_s;
-	int err = parse_rate(text, "none", &reserve_bits_s, why);
+	int err;
 
 	(void)key;
+	/* No reserve, said in another way, or no rate at all. */
+	if (strcasecmp(text, "none") && !strpbrk(text, "123456789"))
+		return why_refuse(why, -EINVAL, "'%.60s': expected a rate, or none", text);
+	err = parse_rate(text, "none", &reserve_bits_s, why);
 	if (!err)
 		change->classes[number].values.reserve_bits_s = reserve_bits_s;
 	return err;
@@ -1051,6 +1055,17 @@ static int begin(struct words *words, enum config_section section, const char *n
 	return err;
 }
 
+/* Whether what would take it away is said to stay: "remove no". */
+static bool is_kept(const struct words *words, const struct config_key *key)
+{
+	const struct config_change *change = words->change;
+
+	if (words->section == CONFIG_CLASS)
+		return key->settings == 1U << CONFIG_CLASS_REMOVE &&
+		       !change->classes[words->number].remove;
+	return key->settings == 1U << CONFIG_FLOW_REMOVE && !change->flows[words->number].remove;
+}
+
 /* Of a class nothing needs to be said for it to be there. What takes it away goes alone. */
 static int finish(const struct words *words, char why[LOG_TEXT])
 {
@@ -1065,13 +1080,20 @@ static int finish(const struct words *words, char why[LOG_TEXT])
 		count += given[setting];
 	for (size_t i = 0; i < keys->count && count > 1; i++)
 		if (keys->keys[i].style == CONFIG_ALONE &&
-		    given[__builtin_ctz(keys->keys[i].settings)])
+		    given[__builtin_ctz(keys->keys[i].settings)] && !is_kept(words, &keys->keys[i]))
 			return why_refuse(why, -EINVAL, "%s'%s' goes with nothing else",
 					  words->subject, keys->keys[i].name);
 	if (!count && words->section == CONFIG_FLOW)
 		return why_refuse(why, -EINVAL, "%s%.400s", words->subject,
 				  expected_words(CONFIG_FLOW, "", expected));
 	return 0;
+}
+
+/* Whether the value of a key that says it all is there as well, as in the file. */
+static bool has_answer(const struct config_key *key, int count, char *const word[])
+{
+	return key->parse != parse_nothing && count > 1 &&
+	       (!strcasecmp(word[1], "yes") || !strcasecmp(word[1], "no"));
 }
 
 /* One word, or two. Returns how many, or -EINVAL. */
@@ -1083,6 +1105,8 @@ static int parse_word(struct words *words, int count, char *const word[], char w
 
 	if (!key && !is_begin)
 		return parse_bare(words, word[0], why) ? -EINVAL : 1;
+	if (key && key->style == CONFIG_ALONE && has_answer(key, count, word))
+		return parse_pair(words, key, word[1], why) ? -EINVAL : 2;
 	if (key && key->style == CONFIG_ALONE)
 		return parse_pair(words, key, "yes", why) ? -EINVAL : 1;
 	if (count < 2 || is_word(words->section, word[1]))

@@ -173,15 +173,16 @@ bool config_is_interface_name(const char *name, size_t length);
  *   [RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME]
  *   [overhead BYTES] [mode auto|pace|police|observe] [horizon TIME]
  *   [class NAME [RATE] [ingress RATE] [egress RATE] [priority high|normal|low]
- *               [reserve RATE|none] [exempt yes|no] | class NAME remove]...
+ *               [reserve RATE|none] [exempt yes|no] | class NAME remove [yes|no]]...
  *   [flow NAME [class NAME] [protocol PROTOCOL] [local PORTS] [remote PORTS]
  *              [prefix PREFIX] [interface NAME] [before NAME] |
- *    flow NAME remove | flow NAME default]...
+ *    flow NAME remove [yes|no] | flow NAME default]...
  *
  * in these three groups one after the other, so that "class" behind "flow NAME" is
  * always the class of that flow; each class and flow once, and of each, in any
  * order, each word once. RATE may be "unlimited"; burst, window and horizon may be
- * "default"; protocol, ports, prefix and interface may be "any". Returns 0, or
+ * "default"; protocol, ports, prefix and interface may be "any"; "remove no" changes
+ * nothing. Returns 0, or
  * -EINVAL and why: which word, what was expected.
  */
 int config_parse_set(int count, char *const words[], struct config_change *ret_change,

@@ -137,6 +137,15 @@ static const char *find_lookalike(const struct bwctl_asked *asked, const char *n
 	return NULL;
 }
 
+/* Whether it is this setting that is given and no other: of remove, that it is not. */
+static bool says_only(const bool given[], int setting, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (given[i] != (i == setting))
+			return false;
+	return true;
+}
+
 static bool removes(const struct config_class_edit *edit)
 {
 	return edit->given[CONFIG_CLASS_REMOVE] && edit->remove;
@@ -210,7 +219,13 @@ static void edit_class(struct laying *laying, const struct config_class_edit *ed
 {
 	size_t number = find_class(&laying->next, edit->values.name);
 	struct bwctl_class_request *class;
+	char text[LOG_TEXT];
 
+	if (number == NONE && says_only(edit->given, CONFIG_CLASS_REMOVE, CONFIG_CLASS_SETTINGS)) {
+		complain(laying, CONFIG_CLASS, edit->values.name, "remove",
+			 "there is no such class%s", meant_class(laying, edit->values.name, text));
+		return;
+	}
 	if (number == NONE)
 		number = add_class(laying, edit->values.name);
 	if (number == NONE)
@@ -278,6 +293,13 @@ static void put_in(struct laying *laying, size_t at, const struct row *row)
 	laying->written += !row->flow.is_listed;
 }
 
+/* The listed flows in front of a row that nobody wrote become written ones, where they are. */
+static void write_up_to(struct laying *laying, size_t at)
+{
+	for (; laying->written < at; laying->written++)
+		laying->rows[laying->written].flow.is_listed = 0;
+}
+
 static struct row listed_row(size_t number)
 {
 	struct row row = {.flow = *flow_table_listed((uint32_t)number)};
@@ -326,6 +348,50 @@ static void remove_flow(struct laying *laying, const char *name)
 		laying->next.listed_removed |= 1U << listed;
 }
 
+/* Whether nothing but its place makes it another one than the listed one of its name. */
+static bool is_as_listed(const struct row *row)
+{
+	size_t number = find_listed(row->flow.name);
+	struct row listed, same = *row;
+
+	if (number == NONE)
+		return false;
+	listed = listed_row(number);
+	same.flow.is_listed = 1;
+	same.flow.class = listed.flow.class;
+	same.flow.counter = listed.flow.counter;
+	return !memcmp(&same.flow, &listed.flow, sizeof(same.flow)) &&
+	       !strcmp(same.class, listed.class);
+}
+
+/* The place of a listed flow, which is not there, among those that nobody wrote. */
+static size_t listed_place(const struct laying *laying, size_t listed)
+{
+	size_t at = laying->written;
+
+	while (at < laying->count && find_listed(laying->rows[at].flow.name) < listed)
+		at++;
+	return at;
+}
+
+/*
+ * The last of those that are written, as long as they are as listed and stand where nobody
+ * would have to write them, so that one that is listed again finds its place among them.
+ */
+static void unwrite(struct laying *laying)
+{
+	while (laying->written) {
+		struct row *row = &laying->rows[laying->written - 1];
+
+		if (!is_as_listed(row) ||
+		    (laying->written < laying->count &&
+		     find_listed(row[1].flow.name) < find_listed(row->flow.name)))
+			return;
+		row->flow.is_listed = 1;
+		laying->written--;
+	}
+}
+
 /* Back to where it is when nobody writes it. */
 static void list_flow(struct laying *laying, const char *name)
 {
@@ -347,11 +413,9 @@ static void list_flow(struct laying *laying, const char *name)
 			 BWCTL_FLOW_ROWS);
 		return;
 	}
-	for (at = laying->written; at < laying->count; at++)
-		if (find_listed(laying->rows[at].flow.name) > listed)
-			break;
+	unwrite(laying);
 	row = listed_row(listed);
-	put_in(laying, at, &row);
+	put_in(laying, listed_place(laying, listed), &row);
 }
 
 static void change_flow(const struct config_flow_edit *edit, struct row *row)
@@ -433,26 +497,29 @@ static bool new_row(struct laying *laying, const struct config_flow_edit *edit, 
 	return true;
 }
 
-/* Where it goes, itself taken out, if it does not stay: behind the written ones, or before one. */
+/*
+ * Where it goes, itself taken out, if it does not stay: before another, a listed one to
+ * where it is listed, any other behind the written ones. A text has the written ones
+ * alone, in their order, so that there a listed one is where it is written.
+ */
 static size_t place_of(struct laying *laying, const struct config_flow_edit *edit)
 {
-	size_t at = laying->written;
+	size_t at = laying->written, listed = find_listed(edit->values.name);
 	char text[LOG_TEXT];
 
 	if (!edit->given[CONFIG_FLOW_BEFORE])
-		return at;
+		return listed == NONE || laying->change->whole ? at : listed_place(laying, listed);
 	if (!strcmp(edit->before, edit->values.name)) {
 		complain(laying, CONFIG_FLOW, edit->values.name, "before",
 			 "'%s' cannot come before itself", edit->before);
 		return at;
 	}
 	at = find_row(laying, edit->before);
-	if (at == NONE)
-		complain(laying, CONFIG_FLOW, edit->values.name, "before",
-			 "there is no flow '%s'%s", edit->before,
-			 meant_flow(laying, edit->before, text));
-	/* All that are written come before one that is not. */
-	return at < laying->written ? at : laying->written;
+	if (at != NONE)
+		return at;
+	complain(laying, CONFIG_FLOW, edit->values.name, "before", "there is no flow '%s'%s",
+		 edit->before, meant_flow(laying, edit->before, text));
+	return laying->written;
 }
 
 static void edit_flow(struct laying *laying, const struct config_flow_edit *edit)
@@ -469,7 +536,20 @@ static void edit_flow(struct laying *laying, const struct config_flow_edit *edit
 	}
 	row.flow.is_listed = 0;
 	change_flow(edit, &row);
-	put_in(laying, stays ? at : place_of(laying, edit), &row);
+	if (!stays)
+		at = place_of(laying, edit);
+	write_up_to(laying, at);
+	put_in(laying, at, &row);
+}
+
+/* That it is not removed, which changes nothing; but what is not listed has to be there. */
+static void keep_flow(struct laying *laying, const char *name)
+{
+	char text[LOG_TEXT];
+
+	if (find_row(laying, name) == NONE && find_listed(name) == NONE)
+		complain(laying, CONFIG_FLOW, name, "remove", "there is no such flow%s",
+			 meant_flow(laying, name, text));
 }
 
 static void lay_flows(struct laying *laying)
@@ -488,6 +568,9 @@ static void lay_flows(struct laying *laying)
 			continue;
 		if (edit->given[CONFIG_FLOW_DEFAULT])
 			list_flow(laying, edit->values.name);
+		else if (!change->whole &&
+			 says_only(edit->given, CONFIG_FLOW_REMOVE, CONFIG_FLOW_SETTINGS))
+			keep_flow(laying, edit->values.name);
 		else
 			edit_flow(laying, edit);
 	}
@@ -667,13 +750,38 @@ static void check_class(struct laying *laying, const struct bwctl_class_request 
 			 units_exact_rate(least, limit));
 }
 
+#define NAMED_MAX 8 /* of a list in an error */
+
+/* "ui 2mbit, ssh 5mbit and 3 more". Returns the first of them, or NULL. */
+static const char *reserves_of(const struct bwctl_asked *asked, char text[LOG_TEXT])
+{
+	const char *first = NULL;
+	size_t length = 0, count = 0;
+	char reserve[UNITS_TEXT];
+
+	*text = '\0';
+	for (size_t n = 0; n < BWCTL_CLASSES; n++) {
+		const struct bwctl_class_request *class = &asked->classes[n];
+
+		if (!class->reserve_bits_s || ++count > NAMED_MAX)
+			continue;
+		length += (size_t)snprintf(text + length, LOG_TEXT - length, "%s%s %s",
+					   first ? ", " : "", class->name,
+					   units_exact_rate(class->reserve_bits_s, reserve));
+		first = first ? first : class->name;
+	}
+	if (count > NAMED_MAX)
+		snprintf(text + length, LOG_TEXT - length, " and %zu more", count - NAMED_MAX);
+	return first;
+}
+
 /* Said where the last reserve was given, which may be what is too much. */
 static void check_sum(struct laying *laying)
 {
 	const struct bwctl_asked *asked = &laying->next;
-	const char *last = NULL;
+	const char *last = NULL, *first;
 	uint64_t sum_bits_s = 0, least = 0;
-	char limit[UNITS_TEXT], sum[UNITS_TEXT];
+	char limit[UNITS_TEXT], sum[UNITS_TEXT], reserves[LOG_TEXT];
 	int direction = 0;
 
 	for (size_t n = 0; n < BWCTL_CLASSES; n++)
@@ -692,14 +800,14 @@ static void check_sum(struct laying *laying)
 	}
 	if (!least || sum_bits_s <= least)
 		return;
-	complain(
-		laying, last ? CONFIG_CLASS : CONFIG_LIMIT, last,
-		last ? "reserve" : policy_direction_name((enum bwctl_direction)direction),
-		"all that is reserved is %s together, more than the %s limit, %s: expected at most "
-		"that",
-		units_exact_rate(sum_bits_s, sum),
-		policy_direction_name((enum bwctl_direction)direction),
-		units_exact_rate(least, limit));
+	first = reserves_of(asked, reserves);
+	complain(laying, last ? CONFIG_CLASS : CONFIG_LIMIT, last,
+		 last ? "reserve" : policy_direction_name((enum bwctl_direction)direction),
+		 "all that is reserved is %s together (%.240s), more than the %s limit, %s: "
+		 "expected at most that, or less reserved (class %s reserve none)",
+		 units_exact_rate(sum_bits_s, sum), reserves,
+		 policy_direction_name((enum bwctl_direction)direction),
+		 units_exact_rate(least, limit), first);
 }
 
 /* All there are: what was right before the change may not go together with it. */

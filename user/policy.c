@@ -261,12 +261,38 @@ static struct manner pace(const struct bwctl_request *request, const struct poli
 	return manner;
 }
 
-static int too_large(const struct bwctl_request *request, uint64_t window_ns,
-		     char ret_why[UNITS_TEXT])
+/* Whether it would fit if nothing were reserved, or nothing either that classes let wait. */
+static bool fits_without(const struct bwctl_request *request, struct policy_terms terms, bool waits)
+{
+	struct bwctl_promise promise;
+	struct bwctl_meter meter;
+	char why[UNITS_TEXT];
+
+	terms.reserved_bits_s = 0;
+	terms.banked_bytes = waits ? terms.banked_bytes : 0;
+	return !policy_derive_by(request, &terms, &meter, &promise, why);
+}
+
+static int too_large(const struct bwctl_request *request, const struct policy_terms *terms,
+		     uint64_t window_ns, char ret_why[UNITS_TEXT])
 {
 	char window[UNITS_TEXT], burst[UNITS_TEXT];
 
 	units_format_time(window_ns, window);
+	if (terms->reserved_bits_s && fits_without(request, *terms, true)) {
+		snprintf(
+			ret_why, UNITS_TEXT,
+			"reserves of %.30s together do not fit a window of %.30s: lower them or lengthen the window",
+			units_format_rate(terms->reserved_bits_s, burst), window);
+		return -EINVAL;
+	}
+	if (terms->banked_bytes && fits_without(request, *terms, false)) {
+		snprintf(
+			ret_why, UNITS_TEXT,
+			"what classes with limits of their own let wait does not fit a window of %.20s: lengthen the window",
+			window);
+		return -EINVAL;
+	}
 	if (request->burst_bytes)
 		units_format_size(request->burst_bytes, burst);
 	else
@@ -375,7 +401,7 @@ int policy_derive_by(const struct bwctl_request *request, const struct policy_te
 	held_bytes += paces ? terms->banked_bytes : 0;
 	reserved_bytes = held_bytes + request->burst_bytes + 2;
 	if (reserved_bytes + manner.overshoot_bytes >= window_bytes)
-		return too_large(request, window_ns, ret_why);
+		return too_large(request, terms, window_ns, ret_why);
 	apart_ns = burst_ns + manner.room_ns + manner.late_ns;
 	if (paces)
 		apart_ns += jump_bound_ns(&manner, terms->is_class);
@@ -386,14 +412,14 @@ int policy_derive_by(const struct bwctl_request *request, const struct policy_te
 
 		apart_ns -= (frames - 1) * manner.overshoot_ns;
 		if (reserved_bytes + frames * manner.overshoot_bytes >= window_bytes)
-			return too_large(request, window_ns, ret_why);
+			return too_large(request, terms, window_ns, ret_why);
 		rate = rate_of(window_bytes - reserved_bytes - frames * manner.overshoot_bytes,
 			       window_ns + apart_ns);
 		manner.overshoot_ns = rate ? bytes_to_ns(manner.overshoot_bytes, rate) : 0;
 		apart_ns += (frames - 1) * manner.overshoot_ns;
 	}
 	if (rate < limit / 2)
-		return too_large(request, window_ns, ret_why);
+		return too_large(request, terms, window_ns, ret_why);
 	if (request->burst_bytes) {
 		burst_ns = bytes_to_ns(request->burst_bytes, rate) - 1;
 		apart_ns += burst_ns;

@@ -292,7 +292,10 @@ static int take_pair(void *user, const char *ignored, const char *name, const ch
 	err = is_list(&file->sections[reading->section], key) ?
 		      take_interfaces(file, value, text) :
 		      take_setting(file, reading->section, key, value, text);
-	if (err)
+	if (err && kind == CONFIG_FLOW && key == CONFIG_FLOW_REMOVE)
+		/* Nothing else that may be wrong with the flow follows from it. */
+		complain(file, file->line_count, "%s: %s", name, text);
+	else if (err)
 		COMPLAIN(reading, "%s: %s", name, text);
 	return 1;
 }
@@ -508,8 +511,9 @@ static void take_problem(void *context, const struct config_place *place, const 
 	char title[LOG_TEXT];
 	size_t line;
 
-	/* What is wrong with it has been said: this may follow from it. */
-	if (section && section->has_errors)
+	/* What is wrong with it has been said: this may follow from it, but for a class of that name. */
+	if (section && section->has_errors &&
+	    (section->kind != CONFIG_FLOW || place->key != key_of(CONFIG_FLOW, CONFIG_FLOW_CLASS)))
 		return;
 	line = section && place->key ? setting_line(section, place->key->settings) : 0;
 	if (!line && section)

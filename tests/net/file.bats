@@ -134,6 +134,10 @@ bwctl: $FILE:6: unknown section [flows]: did you mean [flow NAME]?" apply
 	bwctl_says apply
 	expect 'errors' 21 "$(wc -l <<<"$stderr")"
 	expect 'last error' 'bwctl: and 3 more errors' "${stderr##*$'\n'}"
+	printf '%s\n' '[limit]' x{1..20} '[flow x]' 'class = none-such' >"$FILE"
+	bwctl_says apply
+	expect 'errors' 21 "$(wc -l <<<"$stderr")"
+	expect 'last error' 'bwctl: and 1 more error' "${stderr##*$'\n'}"
 	in_force 'rate = 50mbit' 'mode = police'
 	# What shows only when it is put in force.
 	write '[limit]' 'rate = 1mbit' 'mode = police' 'burst = 3s'
@@ -171,7 +175,7 @@ bwctl: $FILE:6: unknown section [flows]: did you mean [flow NAME]?" apply
 		'remote = 23' '[flow a]' '[class with blanks]' '[clas x]'
 	refused 1 "bwctl: $FILE:4: unknown key 'prioritty': did you mean 'priority'?
 bwctl: $FILE:9: reserve: 2mbit is more than the ingress limit of its own, 1mbit: expected at most that
-bwctl: $FILE:9: reserve: all that is reserved is 22mbit together, more than the ingress limit, 10mbit: expected at most that
+bwctl: $FILE:9: reserve: all that is reserved is 22mbit together (ui 20mbit, core 2mbit), more than the ingress limit, 10mbit: expected at most that, or less reserved (class ui reserve none)
 bwctl: $FILE:11: class: there is no class 'cor': did you mean 'core'?
 bwctl: $FILE:14: prefix: '10.1.2.3/16' has bits behind its prefix: expected 10.1.0.0/16
 bwctl: $FILE:15: [flow c]: the class is missing: expected class and its name
@@ -332,6 +336,48 @@ flow jump      class ssh, protocol tcp, local 1,3,5,7,9,11, remote 443,
 		set class ssh remove
 	refused 1 "bwctl: flow jump: class: there is no class 'lab'" set flow jump class lab
 	refused 2 "bwctl: flow jump: 'remot': did you mean 'remote'?" set flow jump remot 22
+}
+
+@test "set, apply and show: what is not covered, reserves of no limit, flows of what is not loaded" {
+	local exempt='is exempt: its packets pass unmetered and the limit does not cover them' name
+	local all='         all classes are exempt: every packet passes unmetered and no limit covers it'
+	load
+	done_saying "         class api $exempt" set 50mbit class api exempt yes
+	done_saying "         class api $exempt" set 60mbit
+	done_saying "         class api $exempt" show
+	bwctl_says set unlimited class ui reserve 2mbit class api exempt no
+	expect 'of no limit' 2 \
+		"$(grep -cx '         class ui: reserve 2 Mbit/s, which has no effect without a limit for all' <<<"$output")"
+	bwctl_says show
+	expect 'of no limit' 2 \
+		"$(grep -cx '         class ui: reserve 2 Mbit/s, which has no effect without a limit for all' <<<"$output")"
+	# Of the direction that has none.
+	bwctl_says set ingress 50mbit
+	expect 'of no limit' 1 "$(grep -c 'no effect' <<<"$output")"
+	bwctl_says set egress 50mbit
+	expect 'of no limit' 0 "$(grep -c 'no effect' <<<"$output")"
+	set --
+	for name in ui admin api ssh telnet icmp other control; do
+		set -- "$@" class "$name" reserve none exempt yes
+	done
+	bwctl_says set "$@"
+	expect 'all exempt' 2 "$(grep -cx "$all" <<<"$output")"
+	bwctl_says show
+	expect 'all exempt' 2 "$(grep -cx "$all" <<<"$output")"
+
+	bwctl_says set class ui exempt no flow x class ui interface wlan0
+	expect 'a hint' "hint: flow x: 'wlan0' is not loaded: nothing matches it until it is" "$stderr"
+	bwctl_says set flow y class ui interface wlan0 flow z class ui interface cli0
+	expect 'a hint' \
+		"hint: flow x and 1 more: 'wlan0' is not loaded: nothing matches them until it is" "$stderr"
+	write '[limit]' 'interfaces = cli0' 'mode = police' '[flow x]' 'class = ui' 'interface = cli1'
+	bwctl_says apply
+	expect 'a hint' "hint: flow x: 'cli1' is not loaded: nothing matches it until it is" "$stderr"
+	"$BWCTL" unload >/dev/null
+	bwctl_says load --all
+	expect 'load --all' "0 hint: flow x: 'cli1' is not loaded: nothing matches it until it is" \
+		"$status $stderr"
+	done_saying 'loaded on cli1' load cli1
 }
 
 @test "save: a new file names the interfaces, and load --all loads them" {
