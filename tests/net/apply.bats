@@ -32,9 +32,10 @@ teardown() {
 	rig_destroy
 }
 
+# one_of WORD...: one of them, in ONE
 one_of() {
 	shift $((RANDOM % $#))
-	echo "$1"
+	ONE=$1
 }
 
 # policy NUMBER RATE: a whole policy at random. In any are the class "bulk" with a quarter of the rate, a
@@ -42,56 +43,34 @@ one_of() {
 # rate guaranteed to ui.
 policy() {
 	local number=$1 rate=$2 class
-	cat <<-EOF
-		[limit]
-		rate = ${rate}mbit
-
-		[class bulk]
-		rate = $((rate * 250))kbit
-		priority = $(one_of low normal)
-
-		[class g$number]
-		rate = $((rate * 500 + number))kbit
-		priority = $(one_of low normal high)
-
-		[class ui]
-		reserve = $((rate * 100))kbit
-	EOF
+	printf '[limit]\nrate = %dmbit\n' "$rate"
+	one_of low normal
+	printf '\n[class bulk]\nrate = %dkbit\npriority = %s\n' $((rate * 250)) "$ONE"
+	one_of low normal high
+	printf '\n[class g%d]\nrate = %dkbit\npriority = %s\n' "$number" $((rate * 500 + number)) "$ONE"
+	printf '\n[class ui]\nreserve = %dkbit\n' $((rate * 100))
 	for class in api admin ssh icmp; do
 		((RANDOM % 2)) || continue
-		printf '\n[class %s]\n' "$class"
-		((RANDOM % 3)) || echo "priority = $(one_of low normal high)"
+		one_of low normal high
+		printf '\n[class %s]\npriority = %s\n' "$class" "$ONE"
 		((RANDOM % 3)) || echo "ingress = $((rate / 4 + RANDOM % 20))mbit"
 		((RANDOM % 3)) || echo "egress = $((rate / 4 + RANDOM % 20))mbit"
 		((RANDOM % 3)) || echo "reserve = $((RANDOM % (rate / 8) + 1))mbit"
 	done
-	cat <<-EOF
-
-		[flow bulk-in]
-		class = bulk
-		protocol = udp
-		local = 9001
-
-		[flow bulk-out]
-		class = bulk
-		protocol = udp
-		remote = 9001
-
-		[flow f$number]
-		class = g$number
-		remote = $((10000 + number))
-	EOF
+	printf '\n[flow bulk-in]\nclass = bulk\nprotocol = udp\nlocal = 9001\n'
+	printf '\n[flow bulk-out]\nclass = bulk\nprotocol = udp\nremote = 9001\n'
+	printf '\n[flow f%d]\nclass = g%d\nremote = %d\n' "$number" "$number" $((10000 + number))
 	if ((RANDOM % 2)); then
-		cat <<-EOF
-
-			[flow more]
-			class = $(one_of bulk "g$number" other)
-			protocol = $(one_of tcp udp)
-			local = $(one_of 7 7000-7100 '>60000' 11,13,17-19)
-			prefix = $(one_of 10.0.0.0/8 2001:db8:7::/48 203.0.113.7/32)
-		EOF
+		one_of bulk "g$number" other
+		printf '\n[flow more]\nclass = %s\n' "$ONE"
+		one_of tcp udp
+		printf 'protocol = %s\n' "$ONE"
+		one_of 7 7000-7100 '>60000' 11,13,17-19
+		printf 'local = %s\n' "$ONE"
+		one_of 10.0.0.0/8 2001:db8:7::/48 203.0.113.7/32
+		printf 'prefix = %s\n' "$ONE"
 	fi
-	! ((RANDOM % 4 == 0)) || printf '\n[flow telnet]\nremove = yes\n'
+	((RANDOM % 4)) || printf '\n[flow telnet]\nremove = yes\n'
 }
 
 # What show prints is looked at later: one object a line, and one policy file a paragraph.
@@ -101,6 +80,7 @@ look() {
 		rig_bwctl show --config >"$RIG_DIR/config" || return
 		jq -c -R -s . <"$RIG_DIR/config" >>"$RIG_DIR/configs" || return
 		rig_bwctl flows --json | jq -c . >>"$RIG_DIR/flows" || return
+		sleep 0.05
 	done
 }
 
@@ -146,15 +126,27 @@ never_back() {
 	' "$RIG_DIR/looks"
 }
 
-# kept NAME: a connection of iperf3 that has been there all along, and carried something to the end.
+# carried PORT: bytes that connections from inside to there have brought to their end
+carried() {
+	rig_in inside ss -H -t -i -n state established "dport = :$1" | grep -o 'bytes_\(acked\|received\):[0-9]*' |
+		awk -F: '{ n += $2 } END { print n + 0 }'
+}
+
+carries_on() {
+	(($(carried "$1") > $2 + 1000000))
+}
+
+# kept NAME PORT: a connection of iperf3 that has been there all along, and carries on.
 kept() {
 	local reverse client server
 	read -r reverse client server <"$RIG_DIR/$1.flow"
 	rig_alive "$client" && rig_alive "$server" ||
 		rig_fail "'$1' has ended: $(jq -c .error "$RIG_DIR/$1.client")" || return
+	# As TCP does that has lost much: it may be a while until it tries again.
+	rig_wait 60 carries_on "$2" "$(carried "$2")" || rig_fail "'$1' does not carry on" || return
 	rig_stop "$client" "$server"
-	jq -e '(.error | test("interrupt")) and ([.intervals[-4:][].sum.bytes] | add > 0)' "$RIG_DIR/$1.client" ||
-		rig_fail "'$1': $(jq -c '[.error, .intervals[-4:][].sum.bytes]' "$RIG_DIR/$1.client")"
+	jq -e '.error | test("interrupt")' "$RIG_DIR/$1.client" >/dev/null ||
+		rig_fail "'$1': $(jq -c .error "$RIG_DIR/$1.client")"
 }
 
 @test "policies replace each other in traffic: whole, nothing is lost, no counter goes back, all limits hold" {
@@ -174,7 +166,7 @@ kept() {
 	echo "$EPOCHREALTIME 60mbit" >>"$RIG_DIR/limits"
 	echo "$EPOCHREALTIME 15000kbit" >>"$RIG_DIR/limits-bulk"
 	rig_flow ssh far inside to "$RIG_FAR4" port 22 seconds 3000
-	rig_flow api far inside to "$RIG_FAR4" port 5201 seconds 3000 reverse yes
+	rig_flow api far inside to "$RIG_FAR4" port 443 seconds 3000 reverse yes
 	rig_ask desk far "$RIG_INSIDE4" 3000
 	for name in 9000:40mbit 9001:25mbit; do
 		rig_flood "out-${name%:*}" inside "$RIG_FAR4" "${name%:*}" "${name#*:}" 3000
@@ -202,16 +194,15 @@ kept() {
 	for name in out in; do
 		rig_stop "$(<"$RIG_DIR/$name-9000.pid")" "$(<"$RIG_DIR/$name-9001.pid")"
 	done
-	sleep 0.5
-	kept ssh
-	kept api
+	kept ssh 22
+	kept api 443
 	rig_stop "$(<"$RIG_DIR/desk.pid")"
 	echo "# $count policies; request and answer: $(rig_ask_wait desk)" >&3
 	rig_capture_stop out in
 
 	seen=$(of_one_policy)
 	echo "# looked at whole: $(xargs <<<"$seen") times" >&3
-	(($(head -n 1 <<<"$seen") >= count / 5))
+	(($(head -n 1 <<<"$seen") >= count / 10))
 	# Not the same one each time.
 	(($(jq -r '.ingress.classes | keys[] | select(startswith("g"))' "$RIG_DIR/looks" | sort -u | wc -l) >= count / 10))
 	never_back

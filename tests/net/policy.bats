@@ -299,10 +299,19 @@ sinks() {
 	done
 }
 
-# mean out|in PORT SKIP: bits per second on the wire, from SKIP seconds on
+# mean out|in [PORT]: bits per second on the wire while all floods are there, which do not begin and end
+# at once
 mean() {
-	"$RIG_TOOLS/conform" --json --filter "udp port $2" --from "+$3" "$RIG_DIR/$1.pcap" |
+	"$RIG_TOOLS/conform" --json --filter "udp${2:+ port $2}" --from +1 --to +3.5 "$RIG_DIR/$1.pcap" |
 		jq '.mean_bits_per_second | floor'
+}
+
+# used out|in WHAT MBIT [PORT]: at least 0.8 of that
+used() {
+	local mean
+	mean=$(mean "$1" "${4:-}")
+	note "$1, $2: $mean bit/s"
+	least "$2 $1" "$mean" $(($3 * 800000))
 }
 
 # guaranteed_in_flood LEAST: class a, 10mbit guaranteed, offers 12; b of the same priority offers 150.
@@ -315,24 +324,27 @@ guaranteed_in_flood() {
 	window=$(shown .egress.window_seconds)
 	floods 4 a:9001:12mbit b:9002:150mbit
 	for direction in out in; do
-		note "$direction: a, 10mbit guaranteed, $(mean "$direction" 9001 1) bit/s" \
-			"b $(mean "$direction" 9002 1) bit/s"
-		least "a $direction" "$(mean "$direction" 9001 1)" "$least"
-		holds "$direction" aggregate 50mbit "$window" --min-mean 0.8
+		note "$direction: a, 10mbit guaranteed, $(mean "$direction" 9001) bit/s" \
+			"b $(mean "$direction" 9002) bit/s"
+		least "a $direction" "$(mean "$direction" 9001)" "$least"
+		holds "$direction" aggregate 50mbit "$window"
+		used "$direction" aggregate 50
 	done
 	# Of another's guarantee, one that is idle takes nothing.
 	floods 4 b:9002:150mbit
 	for direction in out in; do
-		holds "$direction" 'b alone' 50mbit "$window" --min-mean 0.8
+		holds "$direction" 'b alone' 50mbit "$window"
+		used "$direction" 'b alone' 50
 	done
 	# And not the favoured either.
 	rig_bwctl set class b priority high class a priority low
 	floods 4 a:9001:12mbit b:9002:150mbit
 	for direction in out in; do
-		note "$direction: a, low, 10mbit guaranteed, $(mean "$direction" 9001 1) bit/s" \
-			"b, high, $(mean "$direction" 9002 1) bit/s"
-		least "a $direction" "$(mean "$direction" 9001 1)" "$least"
-		holds "$direction" aggregate 50mbit "$window" --min-mean 0.8
+		note "$direction: a, low, 10mbit guaranteed, $(mean "$direction" 9001) bit/s" \
+			"b, high, $(mean "$direction" 9002) bit/s"
+		least "a $direction" "$(mean "$direction" 9001)" "$least"
+		holds "$direction" aggregate 50mbit "$window"
+		used "$direction" aggregate 50
 	done
 }
 
@@ -361,13 +373,16 @@ class_limits() {
 
 	floods 4 a0:9001:20mbit:'--cpu 0 --flows 4' a1:9001:20mbit:"--cpu $last --flows 4"
 	for direction in out in; do
-		holds "$direction" a 10mbit "$window_a" --filter 'udp port 9001' --min-mean 0.8
+		holds "$direction" a 10mbit "$window_a" --filter 'udp port 9001'
+		used "$direction" a 10 9001
 	done
 	floods 4 a0:9001:20mbit:'--cpu 0 --flows 4' a1:9001:20mbit:"--cpu $last --flows 4" \
 		b0:9002:30mbit:'--cpu 0 --flows 4' b1:9002:30mbit:"--cpu $last --flows 4"
 	for direction in out in; do
-		holds "$direction" a 10mbit "$window_a" --filter 'udp port 9001' --min-mean 0.8
-		holds "$direction" b 25mbit "$window_b" --filter 'udp port 9002' --min-mean 0.8
+		holds "$direction" a 10mbit "$window_a" --filter 'udp port 9001'
+		used "$direction" a 10 9001
+		holds "$direction" b 25mbit "$window_b" --filter 'udp port 9002'
+		used "$direction" b 25 9002
 		holds "$direction" aggregate 50mbit "$window"
 	done
 	floods 4 a0:9001:20mbit:'--cpu 0 --flows 4' a1:9001:20mbit:"--cpu $last --flows 4" \
@@ -376,7 +391,8 @@ class_limits() {
 	for direction in out in; do
 		holds "$direction" a 10mbit "$window_a" --filter 'udp port 9001'
 		holds "$direction" b 25mbit "$window_b" --filter 'udp port 9002'
-		holds "$direction" aggregate 50mbit "$window" --min-mean 0.8
+		holds "$direction" aggregate 50mbit "$window"
+		used "$direction" aggregate 50
 	done
 }
 
@@ -396,8 +412,9 @@ class_limits() {
 	[[ $(shown '[.ingress, .egress | .classes.a.limit_bits_per_second]') == '[5000000,null]' ]]
 	window=$(shown '.ingress | .classes.a.window_seconds // .window_seconds')
 	floods 4 a:9001:80mbit
-	holds in a 5mbit "$window" --min-mean 0.8
-	least 'a, out' "$(mean out 9001 0)" 32000000
+	holds in a 5mbit "$window" --filter 'udp port 9001'
+	used in a 5 9001
+	least 'a, out' "$(mean out 9001)" 32000000
 }
 
 # ---- priority -----------------------------------------------------------------------------
@@ -412,12 +429,13 @@ gives_way() {
 	window=$(shown '.egress.window_seconds')
 	floods 4 a:9001:60mbit b:9002:35mbit
 	for direction in out in; do
-		note "$direction: low $(mean "$direction" 9001 1) bit/s, normal $(mean "$direction" 9002 1) bit/s"
+		note "$direction: low $(mean "$direction" 9001) bit/s, normal $(mean "$direction" 9002) bit/s"
 		# 35 of payload are 36 on the wire.
-		least "normal $direction" "$(mean "$direction" 9002 1)" 34000000
+		least "normal $direction" "$(mean "$direction" 9002)" 34000000
 		# What is left is not wasted.
-		least "low $direction" "$(mean "$direction" 9001 1)" 4000000
-		holds "$direction" aggregate 50mbit "$window" --min-mean 0.8
+		least "low $direction" "$(mean "$direction" 9001)" 4000000
+		holds "$direction" aggregate 50mbit "$window"
+		used "$direction" aggregate 50
 	done
 }
 
@@ -496,7 +514,8 @@ uncovered() {
 	whole a
 	for direction in out in; do
 		# And takes nothing away.
-		holds "$direction" b 20mbit "$window" --filter 'udp port 9002' --min-mean 0.8
+		holds "$direction" b 20mbit "$window" --filter 'udp port 9002'
+		used "$direction" b 20 9002
 	done
 	for direction in egress ingress; do
 		name=$([[ $direction == egress ]] && echo a-out || echo a-in)
