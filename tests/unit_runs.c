@@ -469,7 +469,7 @@ static const struct {
 	 .after = BWCTL_MODE_PACE},
 	{.run = "5mbit", .in_force = BWCTL_MODE_PACE, .after = BWCTL_MODE_POLICE, .after_ms = 1000},
 	{.run = "100kbit", .after_ms = 9000},
-	{.run = "100kbit", .after_ms = 10000, .what = "a window of 10 s instead of 9.69 s"},
+	{.run = "100kbit", .after_ms = 10000, .what = "a window of 10 s instead of 9.6896 s"},
 };
 
 static void test_loosening(void **state)
