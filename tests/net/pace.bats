@@ -486,7 +486,8 @@ received() {
 	local worst
 	needs_fq
 	rig_bwctl load eth0
-	rig_bwctl set 10mbit
+	# In line with the flood: what is favoured jumps the queue.
+	rig_bwctl set 10mbit class icmp priority normal
 	rig_sink sink inside 9000
 	rig_sink sink-far far 9000
 	rig_flood in far "$RIG_INSIDE4" 9000 30mbit 4
