@@ -486,8 +486,8 @@ received() {
 	local worst
 	needs_fq
 	rig_bwctl load eth0
-	# In line with the flood: what is favoured jumps the queue.
-	rig_bwctl set 10mbit class icmp priority normal
+	# Let in, and in line with the flood: what is favoured jumps the queue.
+	rig_bwctl set 10mbit class icmp priority normal reserve 1mbit
 	rig_sink sink inside 9000
 	rig_sink sink-far far 9000
 	rig_flood in far "$RIG_INSIDE4" 9000 30mbit 4
