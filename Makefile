@@ -27,7 +27,7 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 # Debian packages, by what they are for. "make deps" installs those that are missing.
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
 	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev bpftool
-DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
+DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
@@ -216,7 +216,7 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
 		tests/vm/* tests/goodput/run tests/goodput/cells .ci/run
-	$(Q)mandoc -Tlint -W warning docs/bwctl.8
+	$(Q)mandoc -Tlint -W warning docs/*.8
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 
@@ -224,10 +224,12 @@ install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
 	install -D -m 0755 $(BUILD)/bwctl-exporter $(DESTDIR)$(SBINDIR)/bwctl-exporter
 	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
+	install -D -m 0644 docs/bwctl-exporter.8 $(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
 	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
 
 uninstall: ## what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(SBINDIR)/bwctl-exporter $(DESTDIR)$(MANDIR)/man8/bwctl.8
+	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(SBINDIR)/bwctl-exporter $(DESTDIR)$(MANDIR)/man8/bwctl.8 \
+		$(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
 	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf
 	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
 

@@ -14,10 +14,11 @@
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 README=$ROOT/README.md
 MANUAL=$ROOT/docs/bwctl.8
+EXPORTER_MANUAL=$ROOT/docs/bwctl-exporter.8
 BWCTL_BUILD=$(realpath "${BWCTL_BUILD:-$ROOT/build}")
 BWCTL=$BWCTL_BUILD/bwctl
 PATH=$BWCTL_BUILD:$PATH
-export ROOT README MANUAL BWCTL_BUILD BWCTL PATH
+export ROOT README MANUAL EXPORTER_MANUAL BWCTL_BUILD BWCTL PATH
 
 setup_file() {
 	[[ -x $BWCTL ]] || {
@@ -118,6 +119,25 @@ try_help() {
 	((tried > 6 && !failed))
 }
 
+# try_exporter: the examples of its manual, in their order; the first one goes on.
+try_exporter() {
+	local command pid='' code=0
+	run_there 'bwctl load eth0' >/dev/null || return
+	while IFS= read -r command; do
+		if [[ $command == bwctl-exporter* ]]; then
+			# shellcheck disable=SC2086 # words, as a shell would have them
+			rig_start appliance $command
+			pid=$RIG_PID
+			rig_wait 10 rig_in appliance curl --silent --fail --output /dev/null \
+				http://127.0.0.1:9977/healthz || code=1
+		else
+			[[ $(run_there "$command") == *[a-z]* ]] || code=1
+		fi
+	done
+	[[ -z $pid ]] || { kill "$pid" && wait "$pid"; } || code=1
+	((!code))
+}
+
 # The names in the JSON of show and flows.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
@@ -138,14 +158,16 @@ command_names() {
 with_network() {
 	source "$ROOT/tests/net/rig.bash"
 	trap rig_destroy EXIT
-	rig_make &&
+	# Where node_exporter would look for files: of this mount namespace alone.
+	mount -t tmpfs docs-lib /var/lib && mkdir -p /var/lib/prometheus/node-exporter &&
+		rig_make &&
 		ip -n appliance link add eth1 type veth peer name eth1 netns inside &&
 		ip netns add blue &&
 		ip -n blue link add eth0 type veth peer name eth1 || return
 	"$@"
 }
 
-export -f run_there alike is_like try try_all try_help json_names flow_rows command_names with_network
+export -f run_there alike is_like try try_all try_help try_exporter json_names flow_rows command_names with_network
 
 # there FUNCTION...: in the network, which goes away with it.
 there() {
@@ -205,6 +227,18 @@ all_files() {
 
 @test "help: every example runs" {
 	there try_help
+}
+
+@test "manual of the exporter: every command runs" {
+	sed -n 's/^\.Dl # //p' "$EXPORTER_MANUAL" | there try_exporter
+}
+
+@test "every option of the exporter is in its manual and in its help" {
+	local option
+	for option in $("$BWCTL_BUILD/bwctl-exporter" --help | grep -o -e '--[a-z][a-z-]*' | sort -u); do
+		echo "option $option"
+		grep -q -E -- "(Fl -|, )${option#-}\b|Fl .*${option#--}\b" "$EXPORTER_MANUAL"
+	done
 }
 
 @test "every command is in the manual, in README.md, and has help" {
@@ -275,7 +309,7 @@ all_files() {
 }
 
 @test "the manual is in order (mandoc)" {
-	mandoc -Tlint -W warning "$MANUAL" 2>&1
+	mandoc -Tlint -W warning "$MANUAL" "$EXPORTER_MANUAL" 2>&1
 }
 
 @test "nothing in the tree speaks of where it was written" {
