@@ -147,7 +147,7 @@ counters_of_metrics() {
 	[[ $(find "$RIG_DIR" -name '*prom*') == "$RIG_DIR/bwctl.prom" ]]
 	run rig_bwctl metrics --output "$RIG_DIR/nowhere/bwctl.prom"
 	echo "$output"
-	[[ $status == 1 && $output == "bwctl: cannot write in the directory of '$RIG_DIR/nowhere/bwctl.prom': No such file or directory" ]]
+	[[ $status == 1 && $output == "bwctl: cannot write '$RIG_DIR/nowhere/bwctl.prom': No such file or directory" ]]
 	run rig_bwctl metrics --output "$RIG_DIR"
 	[[ $status == 1 && $output == "bwctl: cannot write '$RIG_DIR'"* ]]
 	run rig_bwctl show --output x
