@@ -29,6 +29,8 @@ uint32_t holder_hold_ifindex(const struct pins *pins)
 {
 	uint32_t hash = 2166136261U;
 
+	if (pins->hold_ifindex)
+		return pins->hold_ifindex;
 	for (const char *c = pins->directory; *c; c++)
 		hash = (hash ^ (uint8_t)*c) * 16777619U;
 	return HOLD_IFINDEX + hash % HOLD_INDEXES;

@@ -277,12 +277,28 @@ static bool is_pinned(const struct limiter *limiter, const char *name)
 	return !access(path, F_OK);
 }
 
+/* By what is written down: the index of the IFB goes by the directory's name, which may be another here. */
+static uint32_t find_hold_ifindex(const struct limiter *limiter)
+{
+	struct bwctl_interface_key key, *previous = NULL;
+	struct bwctl_holder holder;
+
+	while (!bpf_map_get_next_key(limiter->map_fd[MAP_HOLDERS], previous, &key)) {
+		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &key, &holder) &&
+		    holder.direction == BWCTL_INGRESS)
+			return key.ifindex;
+		previous = &key;
+	}
+	return 0;
+}
+
 /* The same, for who may not open programs and links. */
 static int look_on(struct limiter *limiter, char why[LOG_TEXT])
 {
 	char path[PINS_PATH];
 	size_t length;
 
+	limiter->pins.hold_ifindex = find_hold_ifindex(limiter);
 	limiter->is_watched = is_pinned(limiter, SKELETON_WATCH_PIN);
 	limiter->can_hold = is_pinned(limiter, SKELETON_HOLD_PIN) &&
 			    (!is_led() || is_pinned(limiter, SKELETON_LEAD_PIN));

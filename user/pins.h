@@ -8,6 +8,7 @@
 #define PINS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "log.h"
 
@@ -17,6 +18,7 @@
 struct pins {
 	char directory[PINS_DIRECTORY]; /* without a slash at its end */
 	int lock_fd;			/* -1: not locked */
+	uint32_t hold_ifindex; /* of the IFB, for who may see the directory by another name; else 0 */
 	char *links; /* what the file of links said, for who may not open them; else NULL */
 };
 
