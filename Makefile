@@ -26,7 +26,7 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 # Debian packages, by what they are for. "make deps" installs those that are missing.
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
-	      libjansson-dev libmnl-dev libinih-dev bpftool
+	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
@@ -41,6 +41,7 @@ JOBS ?= 1
 FUZZ_SECONDS ?= 600
 
 LIBRARIES = libbpf jansson libmnl inih libelf zlib
+EXPORTER_LIBRARIES = $(LIBRARIES) libmicrohttpd libsystemd
 
 # Appended to, never replaced: CFLAGS and LDFLAGS from outside come last.
 BW_CFLAGS = -std=gnu11 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -66,7 +67,9 @@ SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard bpf/*.bpf.c))
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/obj/%.o)
 # Everything but main(): what the tests link with.
-PARTS := $(filter-out $(BUILD)/obj/main.o $(BUILD)/obj/cmd_%.o,$(USER_OBJ))
+PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o cmd_%.o),$(USER_OBJ))
+# What bwctl itself does not need.
+EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,exporter.o scrape.o accept.o)
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
@@ -84,7 +87,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 .SECONDARY:
 .PHONY: FORCE all help deps demo check check-fast check-vm fuzz goodput bench install uninstall clean tests lint
 
-all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
+all: $(BUILD)/bwctl $(BUILD)/bwctl-exporter ## build/bwctl and build/bwctl-exporter
 
 help: ## this list
 	@printf 'targets:\n'
@@ -132,9 +135,13 @@ $(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(SKELETONS) | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
 
-$(BUILD)/bwctl: $(USER_OBJ)
+$(BUILD)/bwctl: $(filter-out $(EXPORTER_ONLY),$(USER_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(LIBRARIES))
+
+$(BUILD)/bwctl-exporter: $(BUILD)/obj/exporter.o $(PARTS)
+	$(call say,LINK,$@)
+	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(EXPORTER_LIBRARIES)) -lpthread
 
 $(BUILD)/tests/empty.bpf.o: tests/bench/empty.bpf.c | $(BUILD)/tests
 	$(call say,BPF,$@)
@@ -164,7 +171,7 @@ $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h tests/policies.h Makefile
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< $(FUZZ_SRC) -o $@ \
 		$(LDFLAGS) $(shell pkg-config --libs inih)
 
-tests: $(BUILD)/bwctl $(UNIT_TESTS) $(REPLAYS) $(TEST_TOOLS) ## build what the tests need
+tests: all $(UNIT_TESTS) $(REPLAYS) $(TEST_TOOLS) ## build what the tests need
 
 demo: ## show the ceiling on real traffic, in network namespaces (as root)
 	$(as_root)
@@ -213,13 +220,14 @@ lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clan
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 
-install: $(BUILD)/bwctl ## into DESTDIR/PREFIX
+install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
+	install -D -m 0755 $(BUILD)/bwctl-exporter $(DESTDIR)$(SBINDIR)/bwctl-exporter
 	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
 	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
 
 uninstall: ## what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(MANDIR)/man8/bwctl.8
+	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(SBINDIR)/bwctl-exporter $(DESTDIR)$(MANDIR)/man8/bwctl.8
 	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf
 	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
 
