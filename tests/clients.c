@@ -103,8 +103,8 @@ struct outcome {
 
 static void usage(FILE *stream)
 {
-	fputs("usage: scrape ADDRESS PORT [--requests N] [--at-once N] [--keep] [--path PATH]\n"
-	      "       scrape ADDRESS PORT --manner idle|slow|deaf|reset|garbage [--at-once N] [--seconds N]\n"
+	fputs("usage: clients ADDRESS PORT [--requests N] [--at-once N] [--keep] [--path PATH]\n"
+	      "       clients ADDRESS PORT --manner idle|slow|deaf|reset|garbage [--at-once N] [--seconds N]\n"
 	      "idle says nothing, slow sends a byte of its request each 100 ms, deaf asks and does not read,\n"
 	      "reset asks and breaks the connection off, garbage asks for what is no request.\n",
 	      stream);
