@@ -66,10 +66,13 @@ monitoring_prometheus() {
 		    static_configs: [{targets: ['127.0.0.1:9100']}]
 		  - job_name: masked-bwctl
 		    static_configs: [{targets: ['127.0.0.1:9977']}]
+		    relabel_configs: &masked_instance
+		      - {target_label: instance, replacement: masked}
 		    metric_relabel_configs: &masked
 		      - {source_labels: [mode], regex: observe, target_label: mode, replacement: police}
 		  - job_name: masked-node
 		    static_configs: [{targets: ['127.0.0.1:9100']}]
+		    relabel_configs: *masked_instance
 		    metric_relabel_configs: *masked
 	END
 	rig_start appliance "$MONITORING/prometheus" --config.file="$RIG_DIR/prometheus.yml" \
