@@ -140,10 +140,14 @@ static enum MHD_Result answer(void *argument, struct MHD_Connection *connection,
 	(void)version;
 	(void)upload;
 	(void)upload_size;
-	(void)state;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain",
 				 "only GET and HEAD: nothing can be changed here\n");
+	/* To answer before the request is read to its end would close the connection. */
+	if (!*state) {
+		*state = scrape;
+		return MHD_YES;
+	}
 	if (!strcmp(url, "/metrics"))
 		return send_metrics(connection, scrape);
 	if (!strcmp(url, "/healthz"))
@@ -245,7 +249,7 @@ static int serve(int fd, struct scrape *scrape, const sigset_t *ends)
 {
 	struct MHD_Daemon *daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, scrape,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_EXTERNAL_LOGGER, ignore, NULL,
+		MHD_OPTION_EXTERNAL_LOGGER, ignore, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
