@@ -253,6 +253,6 @@ same_drops() {
 			return 1
 		}
 	done < <(awk '/^```/ { shown = $0 == "```promql"; next } shown && !/^#/ && NF' \
-		"$RIG_ROOT/docs/monitoring.md" | sed 's/\[[0-9]*[mh]\]/[15s]/g')
+		"$RIG_ROOT/docs/monitoring.md" | sed 's/\[[0-9]*[mhd]\]/[15s]/g')
 	((queries > 5))
 }
