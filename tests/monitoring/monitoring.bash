@@ -66,13 +66,12 @@ monitoring_prometheus() {
 		    static_configs: [{targets: ['127.0.0.1:9100']}]
 		  - job_name: masked-bwctl
 		    static_configs: [{targets: ['127.0.0.1:9977']}]
-		    relabel_configs: &masked_instance
-		      - {target_label: instance, replacement: masked}
+		    relabel_configs: [{target_label: instance, replacement: masked-bwctl}]
 		    metric_relabel_configs: &masked
 		      - {source_labels: [mode], regex: observe, target_label: mode, replacement: police}
 		  - job_name: masked-node
 		    static_configs: [{targets: ['127.0.0.1:9100']}]
-		    relabel_configs: *masked_instance
+		    relabel_configs: [{target_label: instance, replacement: masked-node}]
 		    metric_relabel_configs: *masked
 	END
 	rig_start appliance "$MONITORING/prometheus" --config.file="$RIG_DIR/prometheus.yml" \
