@@ -31,7 +31,12 @@ DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping 
 	      mandoc shellcheck strace util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
+DEPS_MONITORING := curl
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
+
+# What "make check-monitoring" tries the metrics with: unpacked, not installed.
+MONITORS := prometheus prometheus-node-exporter zabbix-agent libmodbus5 \
+	    snmpd snmp libsnmp40 libsnmp-base libwrap0 libpci3 libsensors5
 
 # What "make check-vm" boots: Debian's kernels, by version.
 KERNELS ?= 5.10 6.1 6.12 newest
@@ -85,13 +90,13 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-fast check-vm fuzz goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-fast check-vm check-monitoring fuzz goodput bench install uninstall clean tests lint
 
 all: $(BUILD)/bwctl $(BUILD)/bwctl-exporter ## build/bwctl and build/bwctl-exporter
 
 help: ## this list
 	@printf 'targets:\n'
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@printf '\nvariables:\n'
 	@printf '  %-12s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
 		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
@@ -195,6 +200,13 @@ check-vm: ## the network tests on the Debian kernels KERNELS, in virtual machine
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/check --jobs $(JOBS) $(KERNELS)
 
+check-monitoring: ## Prometheus, node_exporter and others on the metrics, a quarter of an hour (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_MONITORING)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/monitoring/fetch $(MONITORS)
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) $(PROVE) --timer tests/monitoring/*.bats
+
 fuzz: ## any bytes as a policy file, and as the words of set, FUZZ_SECONDS for each
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_FUZZ)"
 	$(Q)$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
@@ -215,6 +227,7 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
+		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/vm/* tests/goodput/run tests/goodput/cells .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.8
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all

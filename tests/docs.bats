@@ -299,8 +299,8 @@ all_files() {
 	while IFS= read -r name; do
 		echo "$name"
 		[[ -e $ROOT/$name ]]
-	done < <(grep -h -o -E '\b(bpf|docs|include|tests|user)/[A-Za-z0-9_/-]+\.[a-z0-9.]*[a-z0-9]' \
-		"$README" "$MANUAL" "$ROOT/docs/DESIGN.md" | sort -u)
+	done < <(grep -h -o -E '\b(bpf|dist|docs|include|tests|user)/[A-Za-z0-9_/-]+\.[a-z0-9.]*[a-z0-9]' \
+		"$README" "$MANUAL" "$ROOT/docs/DESIGN.md" "$ROOT/docs/monitoring.md" | sort -u)
 }
 
 @test "README.md has what make help prints, and CHANGES begins with this version" {

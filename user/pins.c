@@ -90,7 +90,8 @@ int pins_take(struct pins *pins, const char *directory, char why[LOG_TEXT])
 			"'%s' cannot be a pin directory: a BPF file system takes no dot in a name",
 			directory);
 	*slash = '\0';
-	if (!is_bpffs(parent) && strcmp(parent, BPFFS_ROOT))
+	/* Or a part of one that is mounted elsewhere, for somebody who sees no more of it. */
+	if (!is_bpffs(parent) && !is_bpffs(pins->directory) && strcmp(parent, BPFFS_ROOT))
 		return why_refuse(
 			why, -EINVAL,
 			"'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
