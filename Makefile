@@ -7,6 +7,7 @@ PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/bwctl
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
 
 CLANG   ?= clang
@@ -105,6 +106,7 @@ help: ## this list
 		FUZZ_SECONDS 'of fuzz, for each target: 600' \
 		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
 		DOCDIR 'PREFIX/share/doc/bwctl' \
+		BASHDIR 'PREFIX/share/bash-completion/completions' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
 deps: ## install the Debian packages that are missing (as root)
@@ -228,8 +230,8 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
-		tests/vm/* tests/goodput/run tests/goodput/cells .ci/run
-	$(Q)mandoc -Tlint -W warning docs/*.8
+		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
+	$(Q)mandoc -Tlint -W warning docs/*.[58]
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 
@@ -238,12 +240,14 @@ install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/bwctl-exporter $(DESTDIR)$(SBINDIR)/bwctl-exporter
 	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
 	install -D -m 0644 docs/bwctl-exporter.8 $(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
+	install -D -m 0644 docs/bwctl.conf.5 $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5
 	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
+	install -D -m 0644 dist/bash-completion/bwctl $(DESTDIR)$(BASHDIR)/bwctl
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(SBINDIR)/bwctl-exporter $(DESTDIR)$(MANDIR)/man8/bwctl.8 \
 		$(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
-	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf
+	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(DOCDIR)/bwctl.conf $(DESTDIR)$(BASHDIR)/bwctl
 	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
 
 clean: ## remove build/

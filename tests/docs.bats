@@ -15,6 +15,7 @@ ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 README=$ROOT/README.md
 MANUAL=$ROOT/docs/bwctl.8
 EXPORTER_MANUAL=$ROOT/docs/bwctl-exporter.8
+CONF_MANUAL=$ROOT/docs/bwctl.conf.5
 BWCTL_BUILD=$(realpath "${BWCTL_BUILD:-$ROOT/build}")
 BWCTL=$BWCTL_BUILD/bwctl
 PATH=$BWCTL_BUILD:$PATH
@@ -273,6 +274,24 @@ all_files() {
 	[[ $(grep -c '^[a-z]* = ' "$BATS_TEST_TMPDIR/all.conf") == 20 ]]
 }
 
+@test "manual of the policy file: its example is good, it has every key, and the error is as shown" {
+	local section key
+	awk '/^\.Ed/ { shown = 0 } shown; /^\.Bd -literal/ && !seen++ { shown = 1 }' "$CONF_MANUAL" >"$BATS_TEST_TMPDIR/bwctl.conf"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/bwctl.conf") -gt 15 ]]
+	"$BWCTL" apply --check "$BATS_TEST_TMPDIR/bwctl.conf"
+	# docs/bwctl.conf has every key, as another test knows.
+	while read -r key section; do
+		echo "$key of [$section NAME]"
+		sed -n "/^\.Ss \[$section/,/^\.S[sh] [^[]/p" "$CONF_MANUAL" | grep -q "^\.It Cm .*\b$key\b"
+	done < <(sed -n 's/^#\{0,1\}\(\[[a-z]*\).*/\1/p; s/^#\{0,1\}\([a-z]*\) = .*/\1/p' "$ROOT/docs/bwctl.conf" |
+		awk '/^\[/ { section = substr($0, 2); next } { print $0, section }' | sort -u)
+	printf '\n\nrate = 50mbut\n[limit]\n' | sed '1s/.*/[limit]/; $d' >"$BATS_TEST_TMPDIR/bwctl.conf"
+	cd "$BATS_TEST_TMPDIR"
+	run "$BWCTL" apply --check bwctl.conf
+	[[ $status == 1 ]]
+	grep -q -x -F -e "$output" "$CONF_MANUAL"
+}
+
 @test "the JSON has the names that the manual describes, no others" {
 	diff <(sed -n -E 's/^\.(It )?Va //p' "$MANUAL" | grep -o '[a-z_]*' | sort -u) <(there json_names)
 }
@@ -309,7 +328,7 @@ all_files() {
 }
 
 @test "the manual is in order (mandoc)" {
-	mandoc -Tlint -W warning "$MANUAL" "$EXPORTER_MANUAL" 2>&1
+	mandoc -Tlint -W warning "$MANUAL" "$EXPORTER_MANUAL" "$CONF_MANUAL" 2>&1
 }
 
 @test "nothing in the tree speaks of where it was written" {

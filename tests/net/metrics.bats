@@ -12,6 +12,7 @@ fi
 
 # shellcheck source-path=SCRIPTDIR source=rig.bash
 source "$BATS_TEST_DIRNAME/rig.bash"
+bats_require_minimum_version 1.5.0
 
 EXPORTER=$BWCTL_BUILD/bwctl-exporter
 PINS=/sys/fs/bpf/bwctl
@@ -309,4 +310,36 @@ unattached() {
 		--listen 192.0.2.99:9977|1|cannot listen on '192.0.2.99:9977': Cannot assign requested address
 		--netns nowhere|1|no network namespace 'nowhere' (ip netns lists them)
 	END
+}
+
+# activated SOCKETS: the exporter as systemd starts it, with listening sockets from descriptor 3 on.
+activated() {
+	# shellcheck disable=SC2016 # perl's
+	rig_start appliance perl -MSocket -MPOSIX -e '
+		my ($sockets, @command) = @ARGV;
+		my @kept;
+		$^F = 10;
+		for my $number (0 .. $sockets - 1) {
+			socket(my $socket, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+			setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
+			bind($socket, sockaddr_in(9978 + $number, INADDR_LOOPBACK)) && listen($socket, 8) or die "bind: $!";
+			POSIX::dup2(fileno($socket), 3 + $number) // die "dup2: $!";
+			push @kept, $socket;
+		}
+		@ENV{qw(LISTEN_FDS LISTEN_PID)} = ($sockets, $$);
+		exec @command;' "$1" "$EXPORTER" >"$RIG_DIR/exporter" 2>&1
+}
+
+@test "a socket that is handed over takes the place of --listen; two are refused" {
+	rig_bwctl load eth0
+	activated 1
+	rig_wait 5 get -o /dev/null "http://127.0.0.1:9978/healthz"
+	[[ $(get http://127.0.0.1:9978/metrics | sample bwctl_loaded) == 1 ]]
+	run ! rig_listens appliance tcp 9977
+	kill "$RIG_PID"
+	wait "$RIG_PID"
+	activated 2
+	run wait "$RIG_PID"
+	wait "$RIG_PID" || [[ $? == 1 ]]
+	[[ $(<"$RIG_DIR/exporter") == 'bwctl-exporter: expected one listening stream socket from systemd, not 2 sockets' ]]
 }
