@@ -104,7 +104,8 @@ static __noinline int meter_all(struct turn *turn)
 	answer = meter_admit_in(&work, turn->all, generation, level, turn->wire.bytes, seen_ns,
 				turn->pace.now_ns, &turn->clock->spent_until_ns, turn->lease,
 				turn->waits);
-	if (answer != METER_PASS || work.step.slot_ns > turn->pace.now_ns)
+	if (!turn->policy->observe &&
+	    (answer == METER_OVER || work.step.slot_ns > turn->pace.now_ns))
 		meter_over(&turn->clock->over_ns, &turn->clock->over_sum_ns, turn->pace.now_ns);
 	if (answer != METER_PASS || !turn->waits)
 		return answer;

@@ -75,6 +75,13 @@ static __always_inline void count_row(struct bwctl_flow_counters *row, enum mete
 		count_tally(&row->marked, charge);
 }
 
+static __always_inline enum bwctl_reason count_reason(enum meter_answer answer)
+{
+	if (answer == METER_CONTENDED)
+		return BWCTL_REASON_CONTENDED;
+	return answer == METER_OVER_CLASS ? BWCTL_REASON_CLASS : BWCTL_REASON_LIMIT;
+}
+
 /* counter and class are within their arrays. */
 static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
 				  enum meter_answer answer, _Bool observe, struct charge charge,
@@ -92,12 +99,10 @@ static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
 	count_row(&all->flows[counter], answer, observe, charge, pace);
 	count_row(&all->classes[class], answer, observe, charge, pace);
 	count_row(&here->classes[class], answer, observe, charge, pace);
-	if (answer == METER_CONTENDED && !observe) {
+	if (answer == METER_CONTENDED && !observe)
 		count_tally(&all->contended, charge);
-		count_tally(&here->reasons[class][BWCTL_REASON_CONTENDED], charge);
-	}
-	if (answer == METER_OVER_CLASS && !observe)
-		count_tally(&here->reasons[class][BWCTL_REASON_CLASS], charge);
+	if (answer != METER_PASS && !observe)
+		count_tally(&here->reasons[class][count_reason(answer)], charge);
 	if (answer == METER_PASS && pace->delay_ns)
 		count_bucket(all, charge, pace->delay_ns);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * A file that says where programs of bwctl hang by tcx, a line for each: its
- * name, the inode of the network namespace, and the index of the device. To ask
- * the kernel itself takes the same as to detach them, and who only reads counters
- * should not have that.
+ * name, the inode of the network namespace, the index of the device, and the ids of
+ * the maps it uses, which tell one limiter from another. To ask the kernel itself
+ * takes the same as to detach them, and who only reads counters should not have that.
  */
 #include "bwctl.h"
 
@@ -13,6 +13,7 @@
 #include <linux/bpf.h>
 
 #define LINK_TYPE_TCX 11 /* BPF_LINK_TYPE_TCX, since Linux 6.6 */
+#define LINK_MAPS     16 /* more than any program of bwctl uses */
 
 /* As much of the kernel's own as is looked at; offsets come from its BTF. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -29,7 +30,12 @@ struct net_device {
 	int ifindex;
 	possible_net_t nd_net;
 };
+struct bpf_map {
+	unsigned int id;
+};
 struct bpf_prog_aux {
+	unsigned int used_map_cnt;
+	struct bpf_map **used_maps;
 	char name[16];
 };
 struct bpf_prog {
@@ -53,6 +59,16 @@ struct bpf_iter__bpf_link {
 };
 #pragma clang attribute pop
 
+static __always_inline void print_maps(struct seq_file *to, struct bpf_prog_aux *aux)
+{
+	struct bpf_map **maps = BPF_CORE_READ(aux, used_maps), *map;
+	__u32 count = BPF_CORE_READ(aux, used_map_cnt);
+
+	for (__u32 i = 0; i < LINK_MAPS && i < count; i++)
+		if (!bpf_probe_read_kernel(&map, sizeof(map), maps + i))
+			BPF_SEQ_PRINTF(to, " %u", BPF_CORE_READ(map, id));
+}
+
 SEC("iter/bpf_link")
 int bwctl_links(struct bpf_iter__bpf_link *context)
 {
@@ -71,8 +87,10 @@ int bwctl_links(struct bpf_iter__bpf_link *context)
 	if (name[0] != 'b' || name[1] != 'w' || name[2] != 'c' || name[3] != 't' ||
 	    name[4] != 'l' || name[5] != '_')
 		return 0;
-	BPF_SEQ_PRINTF(context->meta->seq, "%s %u %d\n", name,
+	BPF_SEQ_PRINTF(context->meta->seq, "%s %u %d", name,
 		       BPF_CORE_READ(device, nd_net.net, ns.inum), BPF_CORE_READ(device, ifindex));
+	print_maps(context->meta->seq, BPF_CORE_READ(link, prog, aux));
+	BPF_SEQ_PRINTF(context->meta->seq, "\n");
 	return 0;
 }
 

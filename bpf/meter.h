@@ -242,15 +242,15 @@ METER_APART int meter_take(const struct meter_ask *ask, __u64 seen_ns, __u64 *cl
 	return METER_CONTENDED;
 }
 
-/* Packets over the limit that are no farther apart are one spell. */
-#define METER_SPELL_NS 1000000000ULL
+/* For so long a packet over the limit says that it is reached: after that it may not be any more. */
+#define METER_SPELL_NS 100000000ULL
 
-/* A spell is added up in pieces no smaller than this, so that CPUs seldom write at once. */
+/* Time is added up in pieces no smaller than this, so that CPUs seldom write at once. */
 #define METER_PIECE_NS 100000
 
 /*
  * Adds up for how long packets have been refused or had to wait: *over_ns is when the last one
- * was, *sum_ns the sum of all spells.
+ * was, *sum_ns the sum. The time since the one before counts, as far as that one speaks for it.
  */
 static __always_inline void meter_over(__u64 *over_ns, __u64 *sum_ns, __u64 now_ns)
 {
@@ -259,8 +259,9 @@ static __always_inline void meter_over(__u64 *over_ns, __u64 *sum_ns, __u64 now_
 	if (now_ns < seen_ns + METER_PIECE_NS ||
 	    __sync_val_compare_and_swap(over_ns, seen_ns, now_ns) != seen_ns)
 		return;
-	if (now_ns < seen_ns + METER_SPELL_NS)
-		__sync_fetch_and_add(sum_ns, now_ns - seen_ns);
+	if (seen_ns)
+		__sync_fetch_and_add(sum_ns, now_ns - seen_ns < METER_SPELL_NS ? now_ns - seen_ns :
+										 METER_SPELL_NS);
 }
 
 struct meter_jump {

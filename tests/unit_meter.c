@@ -1796,10 +1796,10 @@ static void test_threads(void **state)
 	}
 }
 
-/* Spells of packets that are refused are added up; pauses of a second are not. */
+/* Packets that are refused one after the other are one time; of a pause only its beginning is. */
 static void test_over(void **state)
 {
-	__u64 over_ns = 0, sum_ns = 0, now_ns = 100 * S;
+	__u64 over_ns = 0, sum_ns = 0, now_ns = 100 * S, before_ns;
 
 	(void)state;
 	meter_over(&over_ns, &sum_ns, now_ns);
@@ -1809,14 +1809,21 @@ static void test_over(void **state)
 	for (int i = 0; i < 1000; i++)
 		meter_over(&over_ns, &sum_ns, now_ns += 1700);
 	assert_in_range(sum_ns, 1600000, 1700000);
-	meter_over(&over_ns, &sum_ns, now_ns += 999 * MS);
+	meter_over(&over_ns, &sum_ns, now_ns += 99 * MS);
 	assert_int_equal(sum_ns, now_ns - 100 * S);
-	meter_over(&over_ns, &sum_ns, now_ns + 1000 * MS);
-	assert_int_equal(sum_ns, now_ns - 100 * S);
+	/* Bursts with pauses between are not all of the time. */
+	before_ns = sum_ns;
+	for (int burst = 0; burst < 10; burst++) {
+		now_ns += 900 * MS;
+		for (int i = 0; i < 100; i++)
+			meter_over(&over_ns, &sum_ns, now_ns += MS);
+	}
+	assert_in_range(sum_ns - before_ns, 10 * (99 + 100) * MS, 10 * (100 + 100) * MS);
 	/* A CPU that looked at the time earlier. */
-	meter_over(&over_ns, &sum_ns, now_ns);
-	assert_int_equal(over_ns, now_ns + 1000 * MS);
-	assert_int_equal(sum_ns, now_ns - 100 * S);
+	before_ns = sum_ns;
+	meter_over(&over_ns, &sum_ns, now_ns - MS);
+	assert_int_equal(over_ns, now_ns);
+	assert_int_equal(sum_ns, before_ns);
 }
 
 int main(void)

@@ -30,7 +30,7 @@ static void add_interface(struct report *report, const char *name, uint32_t ifin
 	struct limiter_interface *interface = &report->interfaces[report->interface_count++];
 
 	interface->key.ifindex = ifindex;
-	interface->here = interface->exists = true;
+	interface->own = interface->here = interface->exists = true;
 	interface->hook[BWCTL_INGRESS] = interface->hook[BWCTL_EGRESS] = BWCTL_HOOK_TCX;
 	snprintf(interface->name, sizeof(interface->name), "%s", name);
 }
@@ -159,37 +159,31 @@ static void test_limit(void **state)
 	assert_nothing_of(fixture, "bwctl_transmit_limit_bytes_per_second");
 }
 
-/* Parts of what was dropped, and the rest; never less than none. */
 static void test_reasons(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bwctl_interface_counters *now =
 		&fixture->report->interface_counters[0][BWCTL_EGRESS].now;
 
-	now->classes[BWCTL_SSH].dropped = (struct bwctl_tally){10, 10000};
+	now->reasons[BWCTL_SSH][BWCTL_REASON_LIMIT] = (struct bwctl_tally){5, 5000};
 	now->reasons[BWCTL_SSH][BWCTL_REASON_CLASS] = (struct bwctl_tally){3, 3000};
 	now->reasons[BWCTL_SSH][BWCTL_REASON_CONTENDED] = (struct bwctl_tally){2, 2000};
-	now->reasons[BWCTL_UI][BWCTL_REASON_CLASS] = (struct bwctl_tally){1, 60};
 	print(fixture, SAVED_NO, METRICS_PROMETHEUS);
-	assert_line(
-		fixture,
-		"bwctl_transmit_dropped_packets_total{class=\"ssh\",interface=\"eth0\",reason=\"limit\"} 5");
-	assert_line(
-		fixture,
-		"bwctl_transmit_dropped_bytes_total{class=\"ssh\",interface=\"eth0\",reason=\"class_limit\"} 3000");
-	assert_line(
-		fixture,
-		"bwctl_transmit_dropped_bytes_total{class=\"ssh\",interface=\"eth0\",reason=\"contended\"} 2000");
-	assert_line(
-		fixture,
-		"bwctl_transmit_dropped_bytes_total{class=\"ui\",interface=\"eth0\",reason=\"limit\"} 0");
-	assert_line(
-		fixture,
-		"bwctl_receive_dropped_bytes_total{class=\"ssh\",interface=\"eth0\",reason=\"limit\"} 0");
+	assert_line(fixture,
+		    "bwctl_transmit_dropped_packets_total{class=\"ssh\",interface=\"eth0\","
+		    "reason=\"limit\"} 5");
+	assert_line(fixture, "bwctl_transmit_dropped_bytes_total{class=\"ssh\",interface=\"eth0\","
+			     "reason=\"class_limit\"} 3000");
+	assert_line(fixture, "bwctl_transmit_dropped_bytes_total{class=\"ssh\",interface=\"eth0\","
+			     "reason=\"contended\"} 2000");
+	assert_line(fixture, "bwctl_transmit_dropped_bytes_total{class=\"ui\",interface=\"eth0\","
+			     "reason=\"limit\"} 0");
+	assert_line(fixture, "bwctl_receive_dropped_bytes_total{class=\"ssh\",interface=\"eth0\","
+			     "reason=\"limit\"} 0");
 	assert_line(fixture, "bwctl_policy_saved 0");
 }
 
-/* One that went away and came back is one, attached as it is now. */
+/* One that went away is not added to one of its name that came: nothing jumps, nothing is hidden. */
 static void test_interfaces(void **state)
 {
 	struct fixture *fixture = *state;
@@ -197,25 +191,29 @@ static void test_interfaces(void **state)
 
 	add_interface(report, "eth0", 3);
 	add_interface(report, "eth0", 3);
-	report->interfaces[0].exists = false;
-	memset(report->interfaces[0].hook, 0, sizeof(report->interfaces[0].hook));
-	report->interfaces[2].here = report->interfaces[2].exists = false;
+	add_interface(report, "eth1", 4);
+	/* The first is gone; the third is elsewhere, and so may be its namespace; the last is gone. */
+	report->interfaces[0].exists = report->interfaces[2].exists = false;
+	report->interfaces[3].exists = false;
+	report->interfaces[2].own = false;
 	report->interfaces[2].key.netns_inode = 4026531999;
+	memset(report->interfaces[0].hook, 0, sizeof(report->interfaces[0].hook));
+	memset(report->interfaces[3].hook, 0, sizeof(report->interfaces[3].hook));
 	report->interfaces[2].hook[BWCTL_EGRESS] = BWCTL_HOOK_NONE;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		report->interface_counters[i][BWCTL_INGRESS].now.classes[BWCTL_UI].passed.bytes =
 			100U << i;
 	print(fixture, SAVED_NO, METRICS_PROMETHEUS);
-	assert_line(fixture, "bwctl_receive_bytes_total{class=\"ui\",interface=\"eth0\"} 300");
-	assert_line(
-		fixture,
-		"bwctl_receive_bytes_total{class=\"ui\",interface=\"eth0\",netns=\"4026531999\"} 400");
-	assert_line(
-		fixture,
-		"bwctl_attached{interface=\"eth0\",direction=\"receive\",hook=\"tcx\",mode=\"police\"} 1");
-	assert_line(
-		fixture,
-		"bwctl_attached{interface=\"eth0\",netns=\"4026531999\",direction=\"transmit\",hook=\"none\",mode=\"police\"} 0");
+	assert_line(fixture, "bwctl_receive_bytes_total{class=\"ui\",interface=\"eth0\"} 200");
+	assert_line(fixture, "bwctl_receive_bytes_total{class=\"ui\",interface=\"eth0\","
+			     "netns=\"4026531999\"} 400");
+	assert_line(fixture, "bwctl_receive_bytes_total{class=\"ui\",interface=\"eth1\"} 800");
+	assert_line(fixture, "bwctl_attached{interface=\"eth0\",direction=\"receive\",hook=\"tcx\","
+			     "mode=\"police\"} 1");
+	assert_line(fixture, "bwctl_attached{interface=\"eth0\",netns=\"4026531999\","
+			     "direction=\"transmit\",hook=\"none\",mode=\"police\"} 0");
+	assert_line(fixture, "bwctl_attached{interface=\"eth1\",direction=\"transmit\","
+			     "hook=\"none\",mode=\"police\"} 0");
 }
 
 /* Whatever an interface is called, it is one label. */
@@ -234,6 +232,33 @@ static void test_escapes(void **state)
 	assert_line(
 		fixture,
 		"bwctl_attached{interface=\"a\\\"b\\\\c\\nd\",direction=\"transmit\",hook=\"tcx\",mode=\"observe\"} 1");
+}
+
+/* The kernel takes any bytes for a name, Prometheus only UTF-8. */
+static void test_utf8(void **state)
+{
+	static const struct {
+		const char *name, *shown;
+	} rows[] = {
+		{"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"},
+		{"x\xff", "x\xef\xbf\xbd"},
+		{"\xc3", "\xef\xbf\xbd"},
+		{"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char line[256];
+
+		snprintf(fixture->report->interfaces[0].name, 16, "%s", rows[i].name);
+		print(fixture, SAVED_NO, METRICS_PROMETHEUS);
+		snprintf(line, sizeof(line),
+			 "bwctl_receive_packets_total{class=\"ui\",interface=\"%s\"} 0",
+			 rows[i].shown);
+		assert_line(fixture, line);
+	}
 }
 
 static void test_histogram(void **state)
@@ -303,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reasons, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_utf8, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_histogram, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_open_metrics, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_families, setup, teardown),

@@ -1605,6 +1605,7 @@ static void test_reasons(void **state)
 	assert_int_equal(here.classes[BWCTL_CLASSES - 1].dropped.packets, 5);
 	assert_int_equal(reasons[BWCTL_REASON_CLASS].packets, 5);
 	assert_int_equal(reasons[BWCTL_REASON_CLASS].bytes, 5000);
+	assert_int_equal(reasons[BWCTL_REASON_LIMIT].packets, 0);
 	assert_int_equal(reasons[BWCTL_REASON_CONTENDED].packets, 0);
 	assert_int_equal(bpf_map_lookup_elem(clocks, &egress, &clock), 0);
 	assert_int_equal(clock.over_ns, 0);
@@ -1623,6 +1624,7 @@ static void test_reasons(void **state)
 	here = programs_interface_counters(fixture->programs, BWCTL_EGRESS);
 	assert_int_equal(here.classes[BWCTL_CLASSES - 1].dropped.packets, 8);
 	assert_int_equal(reasons[BWCTL_REASON_CLASS].packets, 5);
+	assert_int_equal(reasons[BWCTL_REASON_LIMIT].packets, 3);
 	assert_int_equal(bpf_map_lookup_elem(clocks, &egress, &clock), 0);
 	assert_true(clock.over_sum_ns >= 20 * MS);
 	assert_true(clock.over_sum_ns < 10 * S);

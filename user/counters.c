@@ -127,9 +127,11 @@ static int read_direction(int fd, const struct shape *shape, __u32 direction, vo
 	int cpus, err;
 	char *room = make_room(shape, &cpus);
 
-	err = room && base ? read_entry(fd, shape, direction, room, cpus, ret_now) : -ENOMEM;
+	/* First what is subtracted: it is never more than what is counted later. */
+	err = room && base ? read_entry(fd, shape, BWCTL_DIRECTIONS + direction, room, cpus, base) :
+			     -ENOMEM;
 	if (!err)
-		err = read_entry(fd, shape, BWCTL_DIRECTIONS + direction, room, cpus, base);
+		err = read_entry(fd, shape, direction, room, cpus, ret_now);
 	memset(ret_total, 0, sizeof(*ret_total));
 	for (size_t row = 0; row < shape->rows && !err; row++) {
 		if (row >= shape->first_class)

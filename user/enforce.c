@@ -204,6 +204,16 @@ static int build_table(struct limiter *limiter, struct bwctl_policy *policy, cha
 	return err ? why_fail(why, err, "cannot build the flow table") : 0;
 }
 
+/* Since when it has been the same, which it may go on to be. */
+static uint64_t since_s(const struct bwctl_policy *previous, const struct bwctl_policy *policy)
+{
+	if (previous && !memcmp(&previous->asked, &policy->asked, sizeof(policy->asked)) &&
+	    !memcmp(previous->runs, policy->runs, sizeof(policy->runs)) &&
+	    !memcmp(previous->enforcement, policy->enforcement, sizeof(policy->enforcement)))
+		return previous->since_s;
+	return (uint64_t)time(NULL);
+}
+
 int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 	    struct bwctl_policy *policy, char *const names[], int count, char why[LOG_TEXT])
 {
@@ -233,7 +243,7 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 		if (err)
 			break;
 		policy_succeed(previous, policy, limiter_now_ns());
-		policy->since_s = (uint64_t)time(NULL);
+		policy->since_s = since_s(previous, policy);
 		err = limiter_publish(limiter, policy, why);
 		if (err || !has_lost(limiter, &candidates, policy))
 			break;

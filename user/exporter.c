@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * bwctl-exporter: metrics by HTTP. A program of its own, which only reads
- * pins that are shared and can change nothing; HTTP is libmicrohttpd's.
+ * pins that are shared and can change nothing; HTTP is libmicrohttpd's. No
+ * client can keep others waiting: who has to wait for a text is put aside, and
+ * who does not come to an end with a request is closed.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "accept.h"
@@ -26,8 +33,13 @@
 #define LISTEN_BACKLOG	  128
 #define THREADS		  2
 #define CONNECTIONS	  256
-#define IDLE_S		  5 /* a connection on which nothing moves for longer is closed */
+#define CROWDED		  192 /* above that the oldest are closed */
 #define CONNECTION_MEMORY 16384
+#define SECOND_NS	  1000000000ULL
+#define LIFE_S		  30 /* of a connection without a request that came to its end */
+#define LIFE_NS		  (LIFE_S * SECOND_NS)
+#define WAIT_NS		  (2 * SECOND_NS) /* for a text */
+#define TICK_NS		  (SECOND_NS / 4)
 
 enum {
 	EXIT_FAILED = 1,
@@ -37,6 +49,162 @@ enum {
 struct options {
 	const char *listen, *pin_dir, *config, *netns;
 };
+
+/* A connection, since its last request came to an end, or it was made. */
+struct client {
+	TAILQ_ENTRY(client) entry; /* the oldest first */
+	int fd;
+	uint64_t since_ns;
+	bool is_closed;
+};
+
+/* A request that is being answered. */
+struct request {
+	TAILQ_ENTRY(request) entry;
+	struct MHD_Connection *connection;
+	uint64_t since_ns;
+};
+
+TAILQ_HEAD(clients, client);
+TAILQ_HEAD(requests, request);
+
+/* The lock is held for none of libmicrohttpd's functions, which have locks of their own. */
+struct server {
+	struct scrape *scrape;
+	pthread_mutex_t lock;
+	struct clients clients;
+	unsigned int client_count;
+	struct requests waiting; /* put aside until there is a text */
+	bool ends;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+/* ---- connections ---- */
+
+/* With the lock. */
+static void forget_client(struct server *server, struct client *client)
+{
+	if (client->is_closed)
+		return;
+	TAILQ_REMOVE(&server->clients, client, entry);
+	server->client_count--;
+	client->is_closed = true;
+}
+
+static void note_connection(void *argument, struct MHD_Connection *connection, void **context,
+			    enum MHD_ConnectionNotificationCode code)
+{
+	struct server *server = argument;
+	struct client *client = *context;
+
+	pthread_mutex_lock(&server->lock);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+		client = info ? calloc(1, sizeof(*client)) : NULL;
+		if (client) {
+			client->fd = info->connect_fd;
+			client->since_ns = now_ns();
+			TAILQ_INSERT_TAIL(&server->clients, client, entry);
+			server->client_count++;
+		}
+		*context = client;
+	} else if (client) {
+		/* It is told of before the descriptor is closed, and may be another's. */
+		forget_client(server, client);
+		free(client);
+		*context = NULL;
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void note_end(void *argument, struct MHD_Connection *connection, void **state,
+		     enum MHD_RequestTerminationCode code)
+{
+	struct server *server = argument;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct client *client = info ? info->socket_context : NULL;
+
+	free(*state);
+	*state = NULL;
+	pthread_mutex_lock(&server->lock);
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && client && !client->is_closed) {
+		TAILQ_REMOVE(&server->clients, client, entry);
+		client->since_ns = now_ns();
+		TAILQ_INSERT_TAIL(&server->clients, client, entry);
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void close_the_oldest(struct server *server)
+{
+	uint64_t oldest_ns = now_ns() - LIFE_NS;
+	struct client *client;
+
+	pthread_mutex_lock(&server->lock);
+	while ((client = TAILQ_FIRST(&server->clients)) &&
+	       (client->since_ns < oldest_ns || server->client_count > CROWDED)) {
+		shutdown(client->fd, SHUT_RDWR);
+		forget_client(server, client);
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- waiting ---- */
+
+static void put_aside(struct server *server, struct request *request)
+{
+	MHD_suspend_connection(request->connection);
+	pthread_mutex_lock(&server->lock);
+	TAILQ_INSERT_TAIL(&server->waiting, request, entry);
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* Those that have waited since then, or longer, come to answer() once more. */
+static void take_up(struct server *server, uint64_t since_ns)
+{
+	struct requests taken = TAILQ_HEAD_INITIALIZER(taken);
+	struct request *request, *next;
+
+	pthread_mutex_lock(&server->lock);
+	for (request = TAILQ_FIRST(&server->waiting); request; request = next) {
+		next = TAILQ_NEXT(request, entry);
+		if (request->since_ns > since_ns)
+			continue;
+		TAILQ_REMOVE(&server->waiting, request, entry);
+		TAILQ_INSERT_TAIL(&taken, request, entry);
+	}
+	pthread_mutex_unlock(&server->lock);
+	/* Once it is resumed, the request may be gone. */
+	for (request = TAILQ_FIRST(&taken); request; request = next) {
+		next = TAILQ_NEXT(request, entry);
+		MHD_resume_connection(request->connection);
+	}
+}
+
+static void take_up_all(void *argument)
+{
+	take_up(argument, UINT64_MAX);
+}
+
+static bool has_to_end(struct server *server, const struct request *request)
+{
+	bool ends;
+
+	pthread_mutex_lock(&server->lock);
+	ends = server->ends;
+	pthread_mutex_unlock(&server->lock);
+	return ends || request->since_ns + WAIT_NS < now_ns();
+}
 
 /* ---- answers ---- */
 
@@ -77,49 +245,49 @@ static void give_back(void *text)
 	scrape_give_back(text);
 }
 
-static enum MHD_Result send_metrics(struct MHD_Connection *connection, struct scrape *scrape)
+static enum MHD_Result send_scraped(struct MHD_Connection *connection, enum scrape_kind kind,
+				    bool gzip, struct scrape_text *text)
 {
-	enum metrics_format format = accept_open_metrics(header(connection, "Accept")) ?
-					     METRICS_OPENMETRICS :
-					     METRICS_PROMETHEUS;
-	bool gzip = accept_gzip(header(connection, "Accept-Encoding"));
-	struct scrape_text *text = scrape_take(scrape, format, gzip);
-	struct MHD_Response *response;
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+		text->length, text->data, give_back, text);
+	unsigned int error = kind == SCRAPE_HEALTH ? MHD_HTTP_SERVICE_UNAVAILABLE :
+						     MHD_HTTP_INTERNAL_SERVER_ERROR;
 
-	if (!text)
-		return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain",
-				 "the counters cannot be read in time\n");
-	response = MHD_create_response_from_buffer_with_free_callback_cls(text->length, text->data,
-									  give_back, text);
 	if (!response) {
 		scrape_give_back(text);
 		return MHD_NO;
 	}
 	MHD_add_response_header(response, "Content-Type",
-				text->is_error ? "text/plain; charset=utf-8" :
-						 metrics_content_type(format));
-	MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding");
+				text->is_error || kind == SCRAPE_HEALTH ?
+					"text/plain; charset=utf-8" :
+					metrics_content_type((enum metrics_format)kind));
+	if (kind != SCRAPE_HEALTH)
+		MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding");
 	if (gzip && !text->is_error)
 		MHD_add_response_header(response, "Content-Encoding", "gzip");
-	return send_response(connection,
-			     text->is_error ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK,
-			     response);
+	return send_response(connection, text->is_error ? error : MHD_HTTP_OK, response);
 }
 
-/* Whether what there is can be read. That nothing is loaded is for /metrics to say. */
-static enum MHD_Result send_health(struct MHD_Connection *connection, struct scrape *scrape)
+/* Now, or once more when there is something to send. */
+static enum MHD_Result serve(struct server *server, struct request *request, enum scrape_kind kind)
 {
-	struct scrape_text *text = scrape_take(scrape, METRICS_PROMETHEUS, false);
-	enum MHD_Result result;
+	struct MHD_Connection *connection = request->connection;
+	bool gzip = kind != SCRAPE_HEALTH && accept_gzip(header(connection, "Accept-Encoding"));
+	struct scrape_text *text = scrape_take(server->scrape, kind, gzip);
 
-	if (!text)
+	if (text)
+		return send_scraped(connection, kind, gzip, text);
+	if (has_to_end(server, request))
 		return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain",
 				 "the counters cannot be read in time\n");
-	result = text->is_error ? send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-					    "text/plain; charset=utf-8", text->data) :
-				  send_text(connection, MHD_HTTP_OK, "text/plain", "ok\n");
-	scrape_give_back(text);
-	return result;
+	put_aside(server, request);
+	/* It may have been made in between, when nobody waited for it yet; or all ends. */
+	text = scrape_take(server->scrape, kind, gzip);
+	if (text)
+		scrape_give_back(text);
+	if (text || has_to_end(server, request))
+		take_up_all(server);
+	return MHD_YES;
 }
 
 static enum MHD_Result send_index(struct MHD_Connection *connection)
@@ -131,11 +299,20 @@ static enum MHD_Result send_index(struct MHD_Connection *connection)
 			 "<li><a href=\"/healthz\">health</a></li>\n</ul>\n</html>\n");
 }
 
+static struct request *begin(struct MHD_Connection *connection)
+{
+	struct request *request = malloc(sizeof(*request));
+
+	if (request)
+		*request = (struct request){.connection = connection, .since_ns = now_ns()};
+	return request;
+}
+
 static enum MHD_Result answer(void *argument, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_size, void **state)
 {
-	struct scrape *scrape = argument;
+	struct server *server = argument;
 
 	(void)version;
 	(void)upload;
@@ -145,13 +322,16 @@ static enum MHD_Result answer(void *argument, struct MHD_Connection *connection,
 				 "only GET and HEAD: nothing can be changed here\n");
 	/* To answer before the request is read to its end would close the connection. */
 	if (!*state) {
-		*state = scrape;
-		return MHD_YES;
+		*state = begin(connection);
+		return *state ? MHD_YES : MHD_NO;
 	}
 	if (!strcmp(url, "/metrics"))
-		return send_metrics(connection, scrape);
+		return serve(server, *state,
+			     accept_open_metrics(header(connection, "Accept")) ?
+				     SCRAPE_OPENMETRICS :
+				     SCRAPE_PROMETHEUS);
 	if (!strcmp(url, "/healthz"))
-		return send_health(connection, scrape);
+		return serve(server, *state, SCRAPE_HEALTH);
 	if (!strcmp(url, "/"))
 		return send_index(connection);
 	return send_text(connection, MHD_HTTP_NOT_FOUND, "text/plain",
@@ -192,11 +372,14 @@ static int split(char *text, char **ret_host, char **ret_port)
 
 static int bind_to(const struct addrinfo *address)
 {
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-	int err;
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, off = 0, err;
 
 	if (fd < 0)
 		return -errno;
+	/* Any address of IPv6 is any of IPv4 as well. */
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
 	    !bind(fd, address->ai_addr, address->ai_addrlen) && !listen(fd, LISTEN_BACKLOG))
 		return fd;
@@ -205,28 +388,54 @@ static int bind_to(const struct addrinfo *address)
 	return err;
 }
 
+/* The first that is to be had; of no host in particular IPv6's, which includes the others. */
+static int bind_first(const struct addrinfo *found, bool is_any)
+{
+	int err = -EADDRNOTAVAIL;
+
+	for (int only_ipv6 = is_any; only_ipv6 >= 0; only_ipv6--)
+		for (const struct addrinfo *each = found; each; each = each->ai_next) {
+			if (only_ipv6 && each->ai_family != AF_INET6)
+				continue;
+			err = bind_to(each);
+			if (err >= 0)
+				return err;
+		}
+	return err;
+}
+
+static int refuse_address(const char *address, char why[LOG_TEXT])
+{
+	snprintf(why, LOG_TEXT,
+		 "'%.100s': expected an address and a port, as " LISTEN " or [::1]:9977", address);
+	return -EINVAL;
+}
+
 /* A socket, or -errno and why; -EINVAL for a mistaken address. */
 static int listen_on(const char *address, char why[LOG_TEXT])
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	struct addrinfo *found = NULL;
 	char *text = strdup(address), *host, *port;
-	int err = text ? split(text, &host, &port) : -ENOMEM;
+	int err = text ? split(text, &host, &port) : -ENOMEM, failure = 0;
 
-	if (!err && getaddrinfo(*host ? host : NULL, port, &hints, &found))
-		err = -EINVAL;
 	if (!err)
-		err = bind_to(found);
+		failure = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+	if (failure == EAI_NONAME || failure == EAI_SERVICE)
+		err = -EINVAL;
+	else if (!err && !failure)
+		err = bind_first(found, !*host);
 	if (found)
 		freeaddrinfo(found);
 	free(text);
 	if (err == -EINVAL)
-		snprintf(why, LOG_TEXT,
-			 "'%.100s': expected an address and a port, as " LISTEN " or [::1]:9977",
-			 address);
-	else if (err < 0)
-		snprintf(why, LOG_TEXT, "cannot listen on '%.100s': %s", address, strerror(-err));
-	return err;
+		return refuse_address(address, why);
+	if (failure || err < 0)
+		snprintf(why, LOG_TEXT, "cannot listen on '%.100s': %s", address,
+			 failure && failure != EAI_SYSTEM ? gai_strerror(failure) :
+			 failure			  ? strerror(errno) :
+							    strerror(-err));
+	return failure ? -EADDRNOTAVAIL : err;
 }
 
 /* The socket that systemd made, or one of our own. */
@@ -245,33 +454,43 @@ static int find_socket(const struct options *options, char why[LOG_TEXT])
 
 /* ---- the program ---- */
 
-static int serve(int fd, struct scrape *scrape, const sigset_t *ends)
+static struct MHD_Daemon *start(struct server *server, int fd)
 {
-	struct MHD_Daemon *daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, scrape,
-		MHD_OPTION_EXTERNAL_LOGGER, ignore, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
-	int signal;
+	return MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+		NULL, NULL, answer, server, MHD_OPTION_EXTERNAL_LOGGER, ignore, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)LIFE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+		note_end, server, MHD_OPTION_END);
+}
 
-	if (!daemon) {
-		log_error("cannot start the HTTP server");
-		return EXIT_FAILED;
+/* Until a signal says that it is to end. */
+static void keep_house(struct server *server, const sigset_t *ends)
+{
+	static const struct timespec tick = {.tv_nsec = TICK_NS};
+
+	while (sigtimedwait(ends, NULL, &tick) < 0) {
+		close_the_oldest(server);
+		take_up(server, now_ns() - WAIT_NS);
 	}
-	sd_notify(0, "READY=1");
-	sigwait(ends, &signal);
-	sd_notify(0, "STOPPING=1");
-	MHD_stop_daemon(daemon);
-	return EXIT_SUCCESS;
+	pthread_mutex_lock(&server->lock);
+	server->ends = true;
+	pthread_mutex_unlock(&server->lock);
+	take_up_all(server);
 }
 
 static int run(const struct options *options)
 {
-	struct scrape *scrape = NULL;
+	static struct server server = {.lock = PTHREAD_MUTEX_INITIALIZER,
+				       .clients = TAILQ_HEAD_INITIALIZER(server.clients),
+				       .waiting = TAILQ_HEAD_INITIALIZER(server.waiting)};
+	struct MHD_Daemon *daemon;
 	char why[LOG_TEXT] = "";
 	sigset_t ends;
-	int fd, code, err;
+	int fd, err;
 
 	if (options->netns && netns_enter(options->netns, why)) {
 		log_error("%s", why);
@@ -284,14 +503,26 @@ static int run(const struct options *options)
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	fd = find_socket(options, why);
-	err = fd < 0 ? fd : scrape_start(&scrape, options->pin_dir, options->config, why);
+	err = fd < 0 ? fd :
+		       scrape_start(&server.scrape, options->pin_dir, options->config, take_up_all,
+				    &server, why);
 	if (err) {
 		log_error("%s", why);
 		return err == -EINVAL ? EXIT_MISUSE : EXIT_FAILED;
 	}
-	code = serve(fd, scrape, &ends);
-	scrape_stop(scrape);
-	return code;
+	daemon = start(&server, fd);
+	if (!daemon) {
+		log_error("cannot start the HTTP server");
+		return EXIT_FAILED;
+	}
+	sd_notify(0, "READY=1");
+	keep_house(&server, &ends);
+	sd_notify(0, "STOPPING=1");
+	MHD_stop_daemon(daemon);
+	/* Held up by what it reads: it goes with the process. */
+	if (scrape_stop(server.scrape))
+		_exit(EXIT_SUCCESS);
+	return EXIT_SUCCESS;
 }
 
 static void print_usage(FILE *out)

@@ -12,6 +12,7 @@
 #include <net/if_arp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -94,23 +95,44 @@ static uint32_t link_ifindex(const char *path)
 	return ifindex;
 }
 
-/* A line of bpf/links.bpf.c's for a program of that direction. */
-static bool is_told(const char *links, const struct bwctl_interface_key *key,
+/* The rest of a line: whether the id is among those in it. */
+static bool has_id(const char *ids, uint32_t wanted)
+{
+	char *end;
+
+	for (;; ids = end) {
+		unsigned long id = strtoul(ids, &end, 10);
+
+		if (end == ids || *ids == '\n')
+			return false;
+		if (id == wanted)
+			return true;
+	}
+}
+
+/*
+ * A line of bpf/links.bpf.c's for a program of that direction. The one of the IFB uses none of
+ * the maps that can be told, but the index is no other's.
+ */
+static bool is_told(const struct pins *pins, const struct bwctl_interface_key *key,
 		    enum bwctl_direction direction)
 {
 	const char *const names[] = {direction == BWCTL_INGRESS ? "bwctl_eth_in" : "bwctl_eth_out",
 				     direction == BWCTL_INGRESS ? "bwctl_ip_in" : "bwctl_ip_out",
 				     direction == BWCTL_INGRESS ? "" : "bwctl_hold"};
 
-	for (const char *line = links; *line; line = strchr(line, '\n') + 1) {
+	for (const char *line = pins->links; *line; line = strchr(line, '\n') + 1) {
 		unsigned long long inode;
 		unsigned int ifindex;
 		char name[BWCTL_NAME];
+		int length;
 
 		if (!strchr(line, '\n'))
 			return false;
-		if (sscanf(line, "%15s %llu %u", name, &inode, &ifindex) != 3 ||
+		if (sscanf(line, "%15s %llu %u%n", name, &inode, &ifindex, &length) != 3 ||
 		    inode != key->netns_inode || ifindex != key->ifindex)
+			continue;
+		if (strcmp(name, "bwctl_hold") && !has_id(line + length, pins->links_map))
 			continue;
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 			if (!strcmp(name, names[i]))
@@ -126,7 +148,7 @@ enum hooks_link hooks_link_state(const struct pins *pins, const struct bwctl_int
 	uint32_t ifindex;
 
 	if (pins->links)
-		return is_told(pins->links, key, direction) ? HOOKS_LINK_ATTACHED : HOOKS_LINK_NONE;
+		return is_told(pins, key, direction) ? HOOKS_LINK_ATTACHED : HOOKS_LINK_NONE;
 	link_path(pins, key, direction, path);
 	ifindex = link_ifindex(path);
 	if (ifindex)

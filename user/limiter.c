@@ -137,7 +137,7 @@ static bool is_telling(const char *name)
 static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 {
 	bool is_other = false;
-	int missing = 0;
+	int missing = 0, found = 0;
 
 	for (int i = 0; i < MAPS; i++) {
 		struct bpf_map_info info = {0};
@@ -153,11 +153,17 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 		if (limiter->map_fd[i] < 0)
 			return why_fail(why, -errno, "cannot open '%s/%s'", limiter->pins.directory,
 					map_names[i]);
+		found++;
 		if (bpf_obj_get_info_by_fd(limiter->map_fd[i], &info, &length))
 			return why_fail(why, -errno, "cannot inspect '%s/%s'",
 					limiter->pins.directory, map_names[i]);
 		is_other = is_other || info.value_size != expected_value_size(i);
 	}
+	if (limiter->looks && missing)
+		missing = found ? -ENODATA : why_refuse(why, -ENOENT, "nothing is loaded");
+	if (missing == -ENODATA)
+		why_refuse(why, missing, "the limiter in '%s' is not whole",
+			   limiter->pins.directory);
 	return is_other ? refuse_other_abi(limiter, why) : missing;
 }
 
@@ -295,6 +301,8 @@ static uint32_t find_hold_ifindex(const struct limiter *limiter)
 /* The same, for who may not open programs and links. */
 static int look_on(struct limiter *limiter, char why[LOG_TEXT])
 {
+	struct bpf_map_info info = {0};
+	__u32 info_length = sizeof(info);
 	char path[PINS_PATH];
 	size_t length;
 
@@ -302,9 +310,19 @@ static int look_on(struct limiter *limiter, char why[LOG_TEXT])
 	limiter->is_watched = is_pinned(limiter, SKELETON_WATCH_PIN);
 	limiter->can_hold = is_pinned(limiter, SKELETON_HOLD_PIN) &&
 			    (!is_led() || is_pinned(limiter, SKELETON_LEAD_PIN));
-	if (!is_pinned(limiter, SKELETON_LINKS_PIN))
+	/* Before tcx there are no links. Root may look for itself. */
+	if (is_led() || !access(limiter->pins.directory, R_OK))
 		return 0;
 	pins_path(&limiter->pins, SKELETON_LINKS_PIN, path);
+	if (!is_pinned(limiter, SKELETON_LINKS_PIN))
+		return why_refuse(
+			why, -ENODATA,
+			"what is attached cannot be told: no '%s' (bwctl load IFACE makes it)",
+			path);
+	if (bpf_obj_get_info_by_fd(limiter->map_fd[MAP_COUNTERS], &info, &info_length))
+		return why_fail(why, -errno, "cannot inspect '%s/%s'", limiter->pins.directory,
+				map_names[MAP_COUNTERS]);
+	limiter->pins.links_map = info.id;
 	return store_read(path, &limiter->pins.links, &length, why);
 }
 
@@ -388,6 +406,31 @@ static int detach_unknown(struct limiter *limiter, bool is_other, char why[LOG_T
 	return err < 0 ? err : 0;
 }
 
+/*
+ * By namespace and index, as links are. Written into by the programs of that
+ * interface alone.
+ */
+static void counters_pin(const struct bwctl_interface_key *key, char ret_name[64])
+{
+	snprintf(ret_name, 64, "counters-%llu-%u", (unsigned long long)key->netns_inode,
+		 key->ifindex);
+}
+
+static bool is_counters_pin(const char *name)
+{
+	unsigned long long inode;
+	unsigned int ifindex;
+	char more;
+
+	return sscanf(name, "counters-%llu-%u%c", &inode, &ifindex, &more) == 2;
+}
+
+static bool is_shared_pin(const char *name)
+{
+	return is_telling(name) || is_counters_pin(name) || !strcmp(name, POLICY_PIN) ||
+	       !strcmp(name, SKELETON_LINKS_PIN);
+}
+
 int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter_access access,
 		 char why[LOG_TEXT])
 {
@@ -412,8 +455,6 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	limiter->looks = access == LIMITER_LOOK;
 	if (limiter->looks) {
 		err = open_maps(limiter, why);
-		if (err == -ENOENT)
-			why_refuse(why, err, "nothing is loaded");
 		if (!err)
 			err = check_policy_abi(limiter, why);
 		if (!err)
@@ -452,6 +493,9 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 			close_maps(limiter);
 			err = open_maps(limiter, why);
 		}
+		/* At once: somebody may look on while the programs of interfaces are loaded. */
+		if (!err && pins_share_named(&limiter->pins, is_shared_pin))
+			log_note("not all of '%s' can be shared", limiter->pins.directory);
 	}
 	find_holding(limiter);
 out:
@@ -462,31 +506,6 @@ out:
 		*ret_limiter = limiter;
 	}
 	return err;
-}
-
-/*
- * By namespace and index, as links are. Written into by the programs of that
- * interface alone.
- */
-static void counters_pin(const struct bwctl_interface_key *key, char ret_name[64])
-{
-	snprintf(ret_name, 64, "counters-%llu-%u", (unsigned long long)key->netns_inode,
-		 key->ifindex);
-}
-
-static bool is_counters_pin(const char *name)
-{
-	unsigned long long inode;
-	unsigned int ifindex;
-	char more;
-
-	return sscanf(name, "counters-%llu-%u%c", &inode, &ifindex, &more) == 2;
-}
-
-static bool is_shared_pin(const char *name)
-{
-	return is_telling(name) || is_counters_pin(name) || !strcmp(name, POLICY_PIN) ||
-	       !strcmp(name, SKELETON_LINKS_PIN);
 }
 
 void limiter_close(struct limiter *limiter)
@@ -802,8 +821,9 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 	bool own, dead = false;
 
 	memcpy(interface->name, interface->record.name, sizeof(interface->name));
-	own = key->netns_inode == limiter->netns_inode;
-	interface->here = own || !netns_exists(key->netns_inode);
+	interface->own = own = key->netns_inode == limiter->netns_inode;
+	/* Who only looks on may not see the processes by which that is told. */
+	interface->here = own || (!limiter->looks && !netns_exists(key->netns_inode));
 	interface->exists = own && if_indextoname(key->ifindex, interface->name);
 	if (!interface->exists)
 		memcpy(interface->name, interface->record.name, sizeof(interface->name));
@@ -1088,7 +1108,10 @@ static int pin_counters(const struct limiter *limiter, const struct prepared *pr
 	pins_path(&limiter->pins, name, path);
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
-	return bpf_obj_pin(prepared->programs.counters_fd, path) ? -errno : 0;
+	if (bpf_obj_pin(prepared->programs.counters_fd, path))
+		return -errno;
+	pins_share(&limiter->pins, name);
+	return 0;
 }
 
 /* Both directions on one kind of hook. */

@@ -36,7 +36,8 @@ enum limiter_access {
 struct limiter_interface {
 	struct bwctl_interface_key key;
 	struct bwctl_interface record;
-	bool here;     /* in this network namespace, or in one that is gone */
+	bool own;      /* of this network namespace */
+	bool here;     /* of this one, or of one that is gone */
 	bool exists;   /* in this network namespace, now */
 	char name[16]; /* its name now; as it was loaded when it is gone or elsewhere */
 	enum bwctl_hook hook[BWCTL_DIRECTIONS]; /* BWCTL_HOOK_NONE: nothing of ours is attached */

@@ -17,12 +17,12 @@
 
 static const char *const prefixes[BWCTL_DIRECTIONS] = {"receive", "transmit"};
 
-/* Interfaces that have the same labels, and what they counted together. */
+/* An interface, as its labels have it. */
 struct place {
 	const char *name;
-	uint64_t netns_inode;			   /* of another network namespace; 0: this one */
-	const struct limiter_interface *interface; /* the one of them that is attached, or any */
-	struct bwctl_interface_counters now[BWCTL_DIRECTIONS];
+	uint64_t netns_inode; /* of another network namespace; 0: this one */
+	const struct limiter_interface *interface;
+	const struct counters_interface *counters; /* [direction] */
 };
 
 struct metrics {
@@ -43,34 +43,26 @@ const char *metrics_content_type(enum metrics_format format)
 
 /* ---- interfaces ---- */
 
-static void add_tally(struct bwctl_tally *sum, const struct bwctl_tally *tally)
+/*
+ * Of interfaces of one name in one network namespace there is one at most; others are what is
+ * written down of one that went away. That gives way to the one that is there: their sum would
+ * jump, and take away from what came later.
+ */
+static bool is_superseded(const struct report *report, size_t number)
 {
-	sum->packets += tally->packets;
-	sum->bytes += tally->bytes;
-}
+	const struct limiter_interface *interface = &report->interfaces[number];
 
-static bool is_attached(const struct limiter_interface *interface)
-{
-	return interface->hook[BWCTL_INGRESS] && interface->hook[BWCTL_EGRESS];
-}
+	for (size_t i = 0; i < report->interface_count; i++) {
+		const struct limiter_interface *other = &report->interfaces[i];
 
-static struct place *find_place(struct metrics *metrics, const struct limiter_interface *interface)
-{
-	uint64_t inode = interface->here ? 0 : interface->key.netns_inode;
-	struct place *place;
-
-	for (size_t i = 0; i < metrics->place_count; i++) {
-		place = &metrics->places[i];
-		if (place->netns_inode != inode || strcmp(place->name, interface->name))
+		if (i == number || other->key.netns_inode != interface->key.netns_inode ||
+		    strcmp(other->name, interface->name))
 			continue;
-		if (is_attached(interface) || (interface->exists && !is_attached(place->interface)))
-			place->interface = interface;
-		return place;
+		/* None of them is there: the last one that was. */
+		if (other->exists || (!interface->exists && i > number))
+			return true;
 	}
-	place = &metrics->places[metrics->place_count++];
-	*place = (struct place){
-		.name = interface->name, .netns_inode = inode, .interface = interface};
-	return place;
+	return false;
 }
 
 static void make_places(struct metrics *metrics)
@@ -79,29 +71,53 @@ static void make_places(struct metrics *metrics)
 
 	metrics->places = calloc(report->interface_count + 1, sizeof(*metrics->places));
 	for (size_t i = 0; i < report->interface_count && metrics->places; i++) {
-		struct place *place = find_place(metrics, &report->interfaces[i]);
+		const struct limiter_interface *interface = &report->interfaces[i];
 
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-			const struct bwctl_interface_counters *now =
-				&report->interface_counters[i][direction].now;
-			struct bwctl_interface_counters *sum = &place->now[direction];
-
-			for (int class = 0; class < BWCTL_CLASSES; class ++) {
-				counters_add(&sum->classes[class], &now->classes[class]);
-				for (int reason = 0; reason < BWCTL_REASONS; reason++)
-					add_tally(&sum->reasons[class][reason],
-						  &now->reasons[class][reason]);
-			}
-		}
+		if (!is_superseded(report, i))
+			metrics->places[metrics->place_count++] = (struct place){
+				.name = interface->name,
+				.netns_inode = interface->own ? 0 : interface->key.netns_inode,
+				.interface = interface,
+				.counters = report->interface_counters[i]};
 	}
 }
 
 /* ---- samples ---- */
 
-/* A label's value, as both formats have it: \\, \" and \n. */
+/* Bytes of the character of UTF-8 that text begins with (RFC 3629); 0: of none. */
+static size_t character(const char *text)
+{
+	const unsigned char *byte = (const unsigned char *)text;
+	size_t length = byte[0] < 0x80		 ? 1 :
+			(byte[0] & 0xe0) == 0xc0 ? 2 :
+			(byte[0] & 0xf0) == 0xe0 ? 3 :
+			(byte[0] & 0xf8) == 0xf0 ? 4 :
+						   0;
+
+	for (size_t i = 1; i < length; i++)
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than need be, a surrogate, or beyond Unicode. */
+	if ((length == 2 && byte[0] < 0xc2) || (length == 3 && byte[0] == 0xe0 && byte[1] < 0xa0) ||
+	    (length == 3 && byte[0] == 0xed && byte[1] > 0x9f) ||
+	    (length == 4 && byte[0] == 0xf0 && byte[1] < 0x90) ||
+	    (length == 4 && (byte[0] > 0xf4 || (byte[0] == 0xf4 && byte[1] > 0x8f))))
+		return 0;
+	return length;
+}
+
+/*
+ * A label's value, as both formats have it: \\, \" and \n, and UTF-8, which the name of an
+ * interface need not be.
+ */
 static void print_text(FILE *out, const char *text)
 {
-	for (; *text; text++) {
+	for (size_t length; *text; text += length ? length : 1) {
+		length = character(text);
+		if (length != 1) {
+			fwrite(length ? text : "\xef\xbf\xbd", 1, length ? length : 3, out);
+			continue;
+		}
 		if (*text == '\n') {
 			fputs("\\n", out);
 			continue;
@@ -184,17 +200,18 @@ static void print_tally(const struct metrics *metrics, const char *name, const s
 }
 
 static void print_reasons(const struct metrics *metrics, const char *name,
-			  const struct place *place, const char *class, uint64_t all,
+			  const struct place *place, const char *class,
 			  const struct bwctl_tally reasons[BWCTL_REASONS], bool bytes)
 {
-	uint64_t own = amount(&reasons[BWCTL_REASON_CLASS], bytes);
-	uint64_t contended = amount(&reasons[BWCTL_REASON_CONTENDED], bytes);
+	static const char *const names[BWCTL_REASONS] = {
+		[BWCTL_REASON_LIMIT] = "limit",
+		[BWCTL_REASON_CLASS] = "class_limit",
+		[BWCTL_REASON_CONTENDED] = "contended",
+	};
 
-	/* Read one after the other, while packets come: never less than nothing. */
-	all = all > own + contended ? all - own - contended : 0;
-	print_tally(metrics, name, place, class, "limit", all);
-	print_tally(metrics, name, place, class, "class_limit", own);
-	print_tally(metrics, name, place, class, "contended", contended);
+	for (int reason = 0; reason < BWCTL_REASONS; reason++)
+		print_tally(metrics, name, place, class, names[reason],
+			    amount(&reasons[reason], bytes));
 }
 
 static void print_tallies(const struct metrics *metrics, const struct tally_metric *metric,
@@ -211,23 +228,22 @@ static void print_tallies(const struct metrics *metrics, const struct tally_metr
 		const struct place *place = &metrics->places[i];
 
 		for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
-			const struct bwctl_interface_counters *now = &place->now[direction];
+			const struct bwctl_interface_counters *now =
+				&place->counters[direction].now;
 			const char *row = (const char *)&now->classes[class];
-			uint64_t value;
 
 			if (!report_has_class(metrics->report, class))
 				continue;
-			value = amount((const void *)(row + metric->offset), bytes);
 			if (metric->by_reason)
 				print_reasons(metrics, name, place,
 					      policy_class_name(&metrics->report->policy.asked,
 								class),
-					      value, now->reasons[class], bytes);
+					      now->reasons[class], bytes);
 			else
-				print_tally(metrics, name, place,
-					    policy_class_name(&metrics->report->policy.asked,
-							      class),
-					    NULL, value);
+				print_tally(
+					metrics, name, place,
+					policy_class_name(&metrics->report->policy.asked, class),
+					NULL, amount((const void *)(row + metric->offset), bytes));
 		}
 	}
 }

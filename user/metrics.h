@@ -22,9 +22,8 @@ enum metrics_format {
 const char *metrics_content_type(enum metrics_format format);
 
 /*
- * Prints all there are. Interfaces of the same name, as one that went away and came back, are
- * counted together; those of another network namespace are told by its inode. Whether all was
- * written out has to be asked of out.
+ * Prints all there are. Interfaces of another network namespace are told by its inode. Whether
+ * all was written out has to be asked of out.
  */
 void metrics_print(FILE *out, const struct report *report, enum saved_answer saved,
 		   enum metrics_format format);

@@ -249,9 +249,21 @@ bool pins_are_shared(const struct pins *pins)
 	return !stat(pins->directory, &there) && there.st_mode & S_IXGRP;
 }
 
+/* Its directory's group, which a pin has by itself unless it is older than the directory is shared. */
 static int share_one(const char *path)
 {
-	return chmod(path, S_IRUSR | S_IWUSR | S_IRGRP) && errno != ENOENT ? -errno : 0;
+	char directory[PINS_PATH];
+	struct stat pin, parent;
+	char *slash;
+
+	strcpy(directory, path);
+	slash = strrchr(directory, '/');
+	*slash = '\0';
+	if (stat(path, &pin) || stat(directory, &parent))
+		return -errno;
+	if (pin.st_gid != parent.st_gid && chown(path, (uid_t)-1, parent.st_gid))
+		return -errno;
+	return chmod(path, S_IRUSR | S_IWUSR | S_IRGRP) ? -errno : 0;
 }
 
 int pins_share(const struct pins *pins, const char *name)

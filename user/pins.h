@@ -19,7 +19,8 @@ struct pins {
 	char directory[PINS_DIRECTORY]; /* without a slash at its end */
 	int lock_fd;			/* -1: not locked */
 	uint32_t hold_ifindex; /* of the IFB, for who may see the directory by another name; else 0 */
-	char *links; /* what the file of links said, for who may not open them; else NULL */
+	char *links;	    /* what the file of links said, for who may not open them; else NULL */
+	uint32_t links_map; /* the id of a map that all of ours use which meter */
 };
 
 enum pins_access {

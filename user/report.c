@@ -15,7 +15,7 @@
 #include "runs.h"
 
 /* A policy is seldom changed twice while it is looked at. */
-#define LOOK_TRIES    5
+#define LOOK_TRIES    20
 #define LOOK_PAUSE_US 5000
 
 /* An interface that a crash left half loaded has counted nothing. */

@@ -34,8 +34,11 @@ static enum saved_answer look(const char *path, const struct bwctl_policy *polic
 	size_t length;
 	int err = store_read(path, &text, &length, why);
 
-	if (err == -ENOENT)
-		return SAVED_NO;
+	if (err == -ENOENT) {
+		text = strdup("[limit]\n");
+		err = text ? 0 : -ENOMEM;
+		length = text ? strlen(text) : 0;
+	}
 	if (err && err != -EFBIG)
 		return SAVED_UNKNOWN;
 	if (!err)
@@ -66,12 +69,17 @@ enum saved_answer saved_ask(struct saved *saved, const char *path,
 	if (!*path)
 		return SAVED_UNKNOWN;
 	/* Looked at before it is read: a change in between shows the next time. */
-	if (stat(path, &file))
-		return errno == ENOENT ? SAVED_NO : SAVED_UNKNOWN;
-	if (saved && saved->generation == policy->generation && is_same_file(&saved->file, &file))
+	if (stat(path, &file) && errno != ENOENT)
+		return SAVED_UNKNOWN;
+	if (saved && saved->is_known && is_same_file(&saved->file, &file) &&
+	    !memcmp(&saved->asked, &policy->asked, sizeof(saved->asked)))
 		return saved->answer;
 	answer = look(path, policy);
-	if (saved)
-		*saved = (struct saved){policy->generation, file, answer};
+	if (saved) {
+		saved->is_known = true;
+		saved->asked = policy->asked;
+		saved->file = file;
+		saved->answer = answer;
+	}
 	return answer;
 }

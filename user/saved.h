@@ -6,20 +6,21 @@
 #ifndef SAVED_H
 #define SAVED_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "bwctl.h"
 
 enum saved_answer {
-	SAVED_NO, /* it says something else, is not in order, or is missing */
+	SAVED_NO, /* it says something else, or is not in order; a missing one says that all is default */
 	SAVED_YES,
 	SAVED_UNKNOWN, /* it cannot be read */
 };
 
 /* What the last answer was about. All zero: nothing yet. */
 struct saved {
-	uint64_t generation;
+	bool is_known;
+	struct bwctl_asked asked;
 	struct stat file;
 	enum saved_answer answer;
 };

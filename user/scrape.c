@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * Texts that are made by one thread and read by many. Who finds one that is a little old
- * takes it and asks for the next, so that under load nobody waits; who comes
- * after a pause waits for one that is new.
+ * takes it, and so asks for the next: under load nobody has to come again.
  */
 #include "scrape.h"
 
@@ -21,7 +20,7 @@
 #define SECOND_NS 1000000000ULL
 #define FRESH_NS  (SECOND_NS / 10) /* no other is made before */
 #define STALE_NS  (SECOND_NS / 4)  /* nobody gets an older one */
-#define WAIT_S	  5
+#define STOP_S	  2
 
 #define GZIP_WINDOW (15 + 16) /* zlib: the largest window, and gzip's header */
 #define GZIP_MEMORY 8
@@ -30,15 +29,23 @@
 
 struct scrape {
 	const char *pin_dir, *config;
-	struct saved saved;
+	void (*is_made)(void *argument);
+	void *argument;
 	pthread_t thread;
-	pthread_mutex_t lock;	/* of all below */
-	pthread_cond_t wanted;	/* somebody asks, or it is to end */
-	pthread_cond_t is_made; /* there are new texts */
+
+	/* The thread's own: what was read last, and when. */
+	struct saved saved;
+	struct report *report; /* NULL: it failed, and why */
+	enum saved_answer answer;
+	char why[LOG_TEXT];
+	uint64_t read_ns;
+
+	pthread_mutex_t lock;  /* of all below */
+	pthread_cond_t wanted; /* somebody asks, or it is to end */
 	bool ends;
-	bool wants[METRICS_FORMATS][2];
-	struct scrape_text *texts[METRICS_FORMATS][2];
-	uint64_t made_ns[METRICS_FORMATS][2]; /* when what they say was read */
+	bool wants[SCRAPE_KINDS][2];
+	struct scrape_text *texts[SCRAPE_KINDS][2];
+	uint64_t made_ns[SCRAPE_KINDS][2]; /* when what they say was read; 0: never */
 };
 
 static uint64_t now_ns(void)
@@ -72,16 +79,21 @@ static struct scrape_text *make_error(struct scrape *scrape, const char *why)
 	return length < 0 ? NULL : make_text(scrape, line, (size_t)length, true);
 }
 
-static struct scrape_text *make_plain(struct scrape *scrape, const struct report *report,
-				      enum saved_answer saved, enum metrics_format format)
+static struct scrape_text *make_plain(struct scrape *scrape, enum scrape_kind kind)
 {
 	size_t length = 0;
 	char *data = NULL;
-	FILE *out = open_memstream(&data, &length);
+	FILE *out;
 
+	if (!scrape->report)
+		return make_error(scrape, scrape->why);
+	out = open_memstream(&data, &length);
 	if (!out)
 		return NULL;
-	metrics_print(out, report, saved, format);
+	if (kind == SCRAPE_HEALTH)
+		fputs("ok\n", out);
+	else
+		metrics_print(out, scrape->report, scrape->answer, (enum metrics_format)kind);
 	if (fclose(out)) {
 		free(data);
 		return NULL;
@@ -123,53 +135,54 @@ static void drop(struct scrape_text *text)
 	free(text);
 }
 
-/* With the lock. */
-static void publish(struct scrape *scrape, struct scrape_text *text, enum metrics_format format,
-		    int packing, uint64_t read_ns)
+/* One kind, as far as it is wanted. */
+static void make(struct scrape *scrape, enum scrape_kind kind, const bool wants[2])
 {
-	drop(scrape->texts[format][packing]);
-	scrape->texts[format][packing] = text;
-	scrape->made_ns[format][packing] = read_ns;
-}
+	struct scrape_text *made[2] = {make_plain(scrape, kind), NULL};
 
-/* One of the formats, as far as it is wanted. Without the lock. */
-static void make(struct scrape *scrape, enum metrics_format format, const bool wants[2],
-		 const struct report *report, enum saved_answer saved, const char *why,
-		 uint64_t read_ns)
-{
-	struct scrape_text *made[2] = {NULL, NULL};
-
-	made[PLAIN] = report ? make_plain(scrape, report, saved, format) : make_error(scrape, why);
 	if (wants[PACKED] && made[PLAIN])
-		made[PACKED] = report ? make_packed(scrape, made[PLAIN]) : make_error(scrape, why);
+		made[PACKED] = made[PLAIN]->is_error ? make_error(scrape, scrape->why) :
+						       make_packed(scrape, made[PLAIN]);
 	pthread_mutex_lock(&scrape->lock);
-	for (int packing = 0; packing < 2; packing++)
-		if (made[packing])
-			publish(scrape, made[packing], format, packing, read_ns);
+	for (int packing = 0; packing < 2; packing++) {
+		if (!made[packing])
+			continue;
+		drop(scrape->texts[kind][packing]);
+		scrape->texts[kind][packing] = made[packing];
+		scrape->made_ns[kind][packing] = scrape->read_ns;
+	}
 	pthread_mutex_unlock(&scrape->lock);
 }
 
-static void make_all(struct scrape *scrape, bool wants[METRICS_FORMATS][2])
+/* Reads the limiter, unless it was just read. An error is for the journal once, and its end. */
+static void look(struct scrape *scrape)
 {
-	struct report *report = NULL;
-	enum saved_answer saved = SAVED_UNKNOWN;
-	uint64_t read_ns = now_ns();
-	char why[LOG_TEXT] = "";
+	char before[LOG_TEXT];
 
-	if (report_read(scrape->pin_dir, LIMITER_LOOK, &report, why))
-		report = NULL;
-	else if (report_is_loaded(report))
-		saved = saved_ask(&scrape->saved, scrape->config, &report->policy);
-	for (int format = 0; format < METRICS_FORMATS; format++)
-		if (wants[format][PLAIN] || wants[format][PACKED])
-			make(scrape, format, wants[format], report, saved, why, read_ns);
-	report_free(report);
+	if (scrape->read_ns && now_ns() - scrape->read_ns < FRESH_NS)
+		return;
+	memcpy(before, scrape->why, sizeof(before));
+	report_free(scrape->report);
+	scrape->report = NULL;
+	scrape->why[0] = '\0';
+	scrape->answer = SAVED_UNKNOWN;
+	scrape->read_ns = now_ns();
+	if (report_read(scrape->pin_dir, LIMITER_LOOK, &scrape->report, scrape->why))
+		scrape->report = NULL;
+	else
+		scrape->why[0] = '\0';
+	if (scrape->report && report_is_loaded(scrape->report))
+		scrape->answer = saved_ask(&scrape->saved, scrape->config, &scrape->report->policy);
+	if (scrape->why[0] && strcmp(before, scrape->why))
+		log_error("%s", scrape->why);
+	else if (!scrape->why[0] && before[0])
+		log_hint("what could not be read can be read again");
 }
 
 static bool is_wanted(const struct scrape *scrape)
 {
-	for (int format = 0; format < METRICS_FORMATS; format++)
-		if (scrape->wants[format][PLAIN] || scrape->wants[format][PACKED])
+	for (int kind = 0; kind < SCRAPE_KINDS; kind++)
+		if (scrape->wants[kind][PLAIN] || scrape->wants[kind][PACKED])
 			return true;
 	return false;
 }
@@ -180,8 +193,7 @@ static void *work(void *argument)
 
 	pthread_mutex_lock(&scrape->lock);
 	for (;;) {
-		bool wants[METRICS_FORMATS][2];
-		uint64_t begun_ns, spent_ns;
+		bool wants[SCRAPE_KINDS][2];
 
 		while (!scrape->ends && !is_wanted(scrape))
 			pthread_cond_wait(&scrape->wanted, &scrape->lock);
@@ -190,24 +202,12 @@ static void *work(void *argument)
 		memcpy(wants, scrape->wants, sizeof(wants));
 		memset(scrape->wants, 0, sizeof(scrape->wants));
 		pthread_mutex_unlock(&scrape->lock);
-		begun_ns = now_ns();
-		make_all(scrape, wants);
-		spent_ns = now_ns() - begun_ns;
+		look(scrape);
+		for (int kind = 0; kind < SCRAPE_KINDS; kind++)
+			if (wants[kind][PLAIN] || wants[kind][PACKED])
+				make(scrape, kind, wants[kind]);
+		scrape->is_made(scrape->argument);
 		pthread_mutex_lock(&scrape->lock);
-		pthread_cond_broadcast(&scrape->is_made);
-		if (!scrape->ends && spent_ns < FRESH_NS) {
-			struct timespec until;
-
-			/* What is wanted meanwhile can wait, or is not wanted by anybody yet. */
-			clock_gettime(CLOCK_MONOTONIC, &until);
-			until.tv_nsec += (long)(FRESH_NS - spent_ns);
-			until.tv_sec += until.tv_nsec / (long)SECOND_NS;
-			until.tv_nsec %= (long)SECOND_NS;
-			while (!scrape->ends &&
-			       pthread_cond_timedwait(&scrape->wanted, &scrape->lock, &until) !=
-				       ETIMEDOUT)
-				;
-		}
 	}
 	pthread_mutex_unlock(&scrape->lock);
 	return NULL;
@@ -215,24 +215,19 @@ static void *work(void *argument)
 
 /* ---- taking ---- */
 
-struct scrape_text *scrape_take(struct scrape *scrape, enum metrics_format format, bool gzip)
+struct scrape_text *scrape_take(struct scrape *scrape, enum scrape_kind kind, bool gzip)
 {
 	int packing = gzip ? PACKED : PLAIN;
-	uint64_t asked_ns = now_ns(), oldest_ns = asked_ns - STALE_NS;
-	struct scrape_text *text;
-	struct timespec until;
+	uint64_t asked_ns = now_ns();
+	struct scrape_text *text = NULL;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += WAIT_S;
 	pthread_mutex_lock(&scrape->lock);
-	if (scrape->made_ns[format][packing] + FRESH_NS < asked_ns) {
-		scrape->wants[format][packing] = true;
+	if (scrape->made_ns[kind][packing] + FRESH_NS < asked_ns) {
+		scrape->wants[kind][packing] = true;
 		pthread_cond_signal(&scrape->wanted);
 	}
-	while (scrape->made_ns[format][packing] < oldest_ns && !scrape->ends)
-		if (pthread_cond_timedwait(&scrape->is_made, &scrape->lock, &until) == ETIMEDOUT)
-			break;
-	text = scrape->made_ns[format][packing] < oldest_ns ? NULL : scrape->texts[format][packing];
+	if (scrape->made_ns[kind][packing] + STALE_NS >= asked_ns)
+		text = scrape->texts[kind][packing];
 	if (text)
 		text->holders++;
 	pthread_mutex_unlock(&scrape->lock);
@@ -251,10 +246,9 @@ void scrape_give_back(struct scrape_text *text)
 /* ---- beginning and end ---- */
 
 int scrape_start(struct scrape **ret_scrape, const char *pin_dir, const char *config,
-		 char why[LOG_TEXT])
+		 void (*is_made)(void *argument), void *argument, char why[LOG_TEXT])
 {
 	struct scrape *scrape = calloc(1, sizeof(*scrape));
-	pthread_condattr_t monotonic;
 	int err;
 
 	if (!scrape) {
@@ -263,12 +257,10 @@ int scrape_start(struct scrape **ret_scrape, const char *pin_dir, const char *co
 	}
 	scrape->pin_dir = pin_dir;
 	scrape->config = config;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	scrape->is_made = is_made;
+	scrape->argument = argument;
 	pthread_mutex_init(&scrape->lock, NULL);
-	pthread_cond_init(&scrape->wanted, &monotonic);
-	pthread_cond_init(&scrape->is_made, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&scrape->wanted, NULL);
 	err = -pthread_create(&scrape->thread, NULL, work, scrape);
 	if (err) {
 		snprintf(why, LOG_TEXT, "cannot start a thread: %s", strerror(-err));
@@ -279,21 +271,24 @@ int scrape_start(struct scrape **ret_scrape, const char *pin_dir, const char *co
 	return 0;
 }
 
-void scrape_stop(struct scrape *scrape)
+int scrape_stop(struct scrape *scrape)
 {
-	if (!scrape)
-		return;
+	struct timespec until;
+
 	pthread_mutex_lock(&scrape->lock);
 	scrape->ends = true;
 	pthread_cond_broadcast(&scrape->wanted);
-	pthread_cond_broadcast(&scrape->is_made);
 	pthread_mutex_unlock(&scrape->lock);
-	pthread_join(scrape->thread, NULL);
-	for (int format = 0; format < METRICS_FORMATS; format++)
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_S;
+	if (pthread_timedjoin_np(scrape->thread, NULL, &until))
+		return -EBUSY;
+	for (int kind = 0; kind < SCRAPE_KINDS; kind++)
 		for (int packing = 0; packing < 2; packing++)
-			drop(scrape->texts[format][packing]);
+			drop(scrape->texts[kind][packing]);
+	report_free(scrape->report);
 	pthread_cond_destroy(&scrape->wanted);
-	pthread_cond_destroy(&scrape->is_made);
 	pthread_mutex_destroy(&scrape->lock);
 	free(scrape);
+	return 0;
 }

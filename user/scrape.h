@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * What a server of metrics serves: texts, made anew by one thread when somebody
- * asks, at most ten times a second however many do. Knows nothing of HTTP.
+ * asks, at most ten times a second however many do. Nobody waits here. Knows
+ * nothing of HTTP.
  */
 #ifndef SCRAPE_H
 #define SCRAPE_H
@@ -14,13 +15,27 @@
 
 struct scrape;
 
+/* What is served: the formats of metrics, and one line that all is well. */
+enum scrape_kind {
+	SCRAPE_PROMETHEUS = METRICS_PROMETHEUS,
+	SCRAPE_OPENMETRICS = METRICS_OPENMETRICS,
+	SCRAPE_HEALTH = METRICS_FORMATS,
+	SCRAPE_KINDS
+};
+
 /*
  * Starts the thread; signals that are blocked in the caller stay so in it. The strings have to
- * last. config is the policy file, or empty. 0, or -errno and why.
+ * last. config is the policy file, or empty. is_made is called by that thread when there is
+ * something new. 0, or -errno and why.
  */
 int scrape_start(struct scrape **ret_scrape, const char *pin_dir, const char *config,
-		 char why[LOG_TEXT]);
-void scrape_stop(struct scrape *scrape);
+		 void (*is_made)(void *argument), void *argument, char why[LOG_TEXT]);
+
+/*
+ * Ends the thread, if that is done within a second or two: it may be held up by what it reads.
+ * Else -EBUSY, and nothing of it may be touched any more.
+ */
+int scrape_stop(struct scrape *scrape);
 
 /* A text, or why there is none. It stays as it is until whoever took it gives it back. */
 struct scrape_text {
@@ -32,10 +47,10 @@ struct scrape_text {
 };
 
 /*
- * The metrics as they are now, or were less than a quarter of a second ago, compressed by gzip
- * or not. An error is never compressed. NULL when it takes more than a few seconds.
+ * A text as of now, or of less than a quarter of a second ago, compressed by gzip or not. An error
+ * is never compressed. NULL when there is none: it is being made, and is_made() will tell.
  */
-struct scrape_text *scrape_take(struct scrape *scrape, enum metrics_format format, bool gzip);
+struct scrape_text *scrape_take(struct scrape *scrape, enum scrape_kind kind, bool gzip);
 void scrape_give_back(struct scrape_text *text);
 
 #endif

@@ -100,7 +100,7 @@ static int pin_maps(const struct pins *pins, const struct bpf_object_skeleton *p
 }
 
 /* Pins a program or link, in the place of a former one: there is always one of the two. */
-static int pin_over(const struct pins *pins, int fd, const char *name)
+static int pin_over(const struct pins *pins, int fd, const char *name, bool is_shared)
 {
 	char new_name[PINS_PATH], new_path[PINS_PATH], path[PINS_PATH];
 
@@ -109,7 +109,11 @@ static int pin_over(const struct pins *pins, int fd, const char *name)
 	pins_path(pins, name, path);
 	if (unlink(new_path) && errno != ENOENT)
 		return -errno;
-	return bpf_obj_pin(fd, new_path) || rename(new_path, path) ? -errno : 0;
+	if (bpf_obj_pin(fd, new_path))
+		return -errno;
+	if (is_shared)
+		pins_share(pins, new_name);
+	return rename(new_path, path) ? -errno : 0;
 }
 
 /*
@@ -131,9 +135,10 @@ static void load_watch(const struct pins *pins)
 		err = watch_bpf__attach(watch);
 	if (!err)
 		err = pin_over(pins, bpf_link__fd(watch->links.bwctl_watch_down),
-			       SKELETON_WATCH_DOWN_PIN);
+			       SKELETON_WATCH_DOWN_PIN, false);
 	if (!err)
-		err = pin_over(pins, bpf_link__fd(watch->links.bwctl_watch), SKELETON_WATCH_PIN);
+		err = pin_over(pins, bpf_link__fd(watch->links.bwctl_watch), SKELETON_WATCH_PIN,
+			       false);
 	if (err)
 		log_note("queues cannot be watched (%s): no pacing", strerror(-err));
 	watch_bpf__destroy(watch);
@@ -151,9 +156,11 @@ static void load_links(const struct pins *pins)
 		err = iterator ? 0 : -errno;
 	}
 	if (!err)
-		err = pin_over(pins, bpf_link__fd(iterator), SKELETON_LINKS_PIN);
+		err = pin_over(pins, bpf_link__fd(iterator), SKELETON_LINKS_PIN, true);
 	if (err)
-		log_note("no file can tell what is attached (%s)", strerror(-err));
+		log_hint(
+			"what is attached can be told to nobody without privileges, such as bwctl-exporter (%s)",
+			strerror(-err));
 	bpf_link__destroy(iterator);
 	links_bpf__destroy(links);
 }
@@ -201,11 +208,11 @@ int skeleton_load_shared(const struct pins *pins, bool leads, bool tcx, char why
 		goto out;
 	}
 	if (can_hold)
-		err = pin_over(pins, bpf_program__fd(skeleton->progs.bwctl_hold),
-			       SKELETON_HOLD_PIN);
+		err = pin_over(pins, bpf_program__fd(skeleton->progs.bwctl_hold), SKELETON_HOLD_PIN,
+			       false);
 	if (!err && can_hold && leads)
-		err = pin_over(pins, bpf_program__fd(skeleton->progs.bwctl_lead),
-			       SKELETON_LEAD_PIN);
+		err = pin_over(pins, bpf_program__fd(skeleton->progs.bwctl_lead), SKELETON_LEAD_PIN,
+			       false);
 	if (err)
 		why_fail(why, err, "cannot pin a program in '%s'", pins->directory);
 	else

@@ -131,7 +131,7 @@ counters_of_metrics() {
 	rig_flood_wait flood
 	seconds=$(rig_bwctl metrics | sample bwctl_transmit_at_limit_seconds_total)
 	echo "# at the limit for $seconds s" >&3
-	# 3 seconds, less what the burst took.
+	# 3 seconds, less what the burst took, and a little of the pause.
 	jq -n -e "$seconds > 2 and $seconds < 4"
 	[[ $(rig_bwctl metrics | sample bwctl_receive_at_limit_seconds_total) == 0 ]]
 	sleep 1
@@ -196,6 +196,7 @@ loaded_by_exporter() {
 	[[ $(get -o /dev/null -w '%{http_code}' -X DELETE "$URL/metrics") == 405 ]]
 	[[ $(get -o /dev/null -w '%{http_code}' -d x=1 "$URL/metrics") == 405 ]]
 	[[ $(get -o /dev/null -w '%{http_code}' -I "$URL/metrics") == 200 ]]
+	[[ $(get "http://[::1]:9977/" -o /dev/null -w '%{http_code}' || true) == 000 ]]
 	[[ $(get "$URL/metrics" "$URL/healthz" -w '%{num_connects}\n' | grep -c '^[01]$') == 2 ]]
 }
 
@@ -273,6 +274,122 @@ unattached() {
 	get "$URL/metrics" | grep -q '^bwctl_attached{.*direction="transmit",hook="none",.*} 0$'
 }
 
+saved_by_exporter() {
+	[[ $(get "$URL/metrics" | sample bwctl_policy_saved) == "$1" ]]
+}
+
+@test "in force is what the file says, or not: also when the limiter is another one" {
+	rig_bwctl load eth0
+	rig_bwctl set 20mbit
+	rig_bwctl set 50mbit --save
+	start_exporter
+	rig_wait 5 saved_by_exporter 1
+	mv /etc/bwctl.conf "$RIG_DIR/kept"
+	rig_bwctl unload
+	rig_bwctl load eth0
+	rig_bwctl set 20mbit
+	mv "$RIG_DIR/kept" /etc/bwctl.conf
+	rig_bwctl set 30mbit
+	rig_wait 5 saved_by_exporter 0
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
+}
+
+@test "since when: a policy that is put in force once more is the same" {
+	local since
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit
+	since=$(rig_bwctl show --json | jq .since)
+	sleep 1.1
+	rig_bwctl set 50mbit
+	rig_bwctl load eth0 inside0
+	[[ $(rig_bwctl show --json | jq .since) == "$since" ]]
+	rig_bwctl set 51mbit
+	(($(rig_bwctl show --json | jq .since) > since))
+}
+
+@test "what is missing of the limiter is an error, not nothing" {
+	shared_pins
+	rig_bwctl load eth0
+	start_exporter
+	rig_wait 5 loaded_by_exporter
+	mv "$PINS/holders" "$PINS/elsewhere"
+	sleep 0.3
+	[[ $(get -o "$RIG_DIR/answer" -w '%{http_code}' "$URL/metrics") == 500 ]]
+	[[ $(<"$RIG_DIR/answer") == "the limiter in '$PINS' is not whole" ]]
+	[[ $(get -o /dev/null -w '%{http_code}' "$URL/healthz") == 503 ]]
+	# Once, however often it is asked for.
+	[[ $(<"$RIG_DIR/exporter") == "bwctl-exporter: the limiter in '$PINS' is not whole" ]]
+	mv "$PINS/elsewhere" "$PINS/holders"
+	rig_wait 5 loaded_by_exporter
+	rig_has_tcx || return 0
+	rm "$PINS/links"
+	sleep 0.3
+	[[ $(get -o "$RIG_DIR/answer" -w '%{http_code}' "$URL/metrics") == 500 ]]
+	[[ $(<"$RIG_DIR/answer") == "what is attached cannot be told: no '$PINS/links'"* ]]
+	rig_bwctl load eth0
+	rig_wait 5 loaded_by_exporter
+}
+
+@test "no scrape fails while interfaces are loaded and limits are set" {
+	local i codes
+	shared_pins
+	rig_bwctl load eth0
+	start_exporter
+	for i in {1..150}; do
+		get -o /dev/null -w '%{http_code}\n' "$URL/metrics"
+		sleep 0.02
+	done >"$RIG_DIR/codes" &
+	for i in {1..4}; do
+		rig_bwctl load eth0 inside0
+		rig_bwctl set "${i}0mbit"
+	done
+	wait $!
+	codes=$(sort "$RIG_DIR/codes" | uniq -c | tr -s ' ')
+	[[ $codes == ' 150 200' ]] || {
+		echo "$codes"
+		return 1
+	}
+}
+
+@test "a limiter in a directory that was private, and is shared later, can be looked at after another load" {
+	rig_bwctl load eth0
+	chmod 711 "${PINS%/*}"
+	chgrp "$GROUP" "$PINS"
+	chmod 2710 "$PINS"
+	start_exporter
+	[[ $(get -o /dev/null -w '%{http_code}' "$URL/metrics") == 500 ]]
+	rig_bwctl load --again 2>/dev/null || rig_bwctl load eth0
+	rig_wait 5 loaded_by_exporter
+}
+
+@test "another limiter on the same interface is not taken for this one" {
+	shared_pins
+	rig_has_tcx || skip 'no tcx here: clsact is seen by everybody'
+	rig_bwctl load eth0
+	rig_bwctl --pin-dir "${PINS%/*}/other" load eth0
+	start_exporter
+	get "$URL/metrics" | grep -q '^bwctl_attached{.*direction="transmit",hook="tcx",.*} 1$'
+	rig_in appliance bpftool link detach pinned "$(echo "$PINS"/link-*-egress)"
+	rig_wait 5 unattached
+	rig_bwctl --pin-dir "${PINS%/*}/other" unload
+}
+
+@test "what holds up a scrape holds up no other request, and not the end" {
+	rig_bwctl load eth0
+	mkfifo "$RIG_DIR/held.conf"
+	rig_start appliance "$EXPORTER" --config "$RIG_DIR/held.conf" >"$RIG_DIR/exporter" 2>&1
+	rig_wait 5 rig_listens appliance tcp 9977
+	get -o /dev/null -w '%{http_code}\n' "$URL/metrics" "$URL/metrics" >"$RIG_DIR/codes" &
+	sleep 0.5
+	[[ $(get --max-time 1 -o /dev/null -w '%{http_code}' "$URL/") == 200 ]]
+	get -o /dev/null -w '%{http_code}\n' "$URL/metrics" >"$RIG_DIR/late"
+	[[ $(<"$RIG_DIR/late") == 503 ]]
+	kill "$RIG_PID"
+	rig_wait_gone 5 "$RIG_PID"
+	wait
+	grep -q 503 "$RIG_DIR/codes"
+}
+
 @test "in force is what the file says, or not" {
 	rig_bwctl load eth0
 	rig_bwctl set 50mbit
@@ -289,6 +406,10 @@ unattached() {
 	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
 	rm /etc/bwctl.conf
 	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
+	# A file that is not there says that all is default.
+	rig_bwctl unload
+	rig_bwctl load eth0
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 1 ]]
 	run rig_bwctl --config '' metrics
 	[[ $status == 0 && $output != *bwctl_policy_saved* ]]
 }
