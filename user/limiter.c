@@ -444,7 +444,7 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 		limiter->map_fd[i] = -1;
 	limiter->hold_fd = limiter->lead_fd = -1;
 	skeleton_hear();
-	err = pins_take(&limiter->pins, pin_dir, why);
+	err = pins_take(&limiter->pins, pin_dir, access == LIMITER_LOOK, why);
 	if (err)
 		goto out;
 	if (stat("/proc/self/ns/net", &netns)) {

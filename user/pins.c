@@ -65,7 +65,7 @@ static bool mount_would_vanish(void)
 	return vanishes;
 }
 
-int pins_take(struct pins *pins, const char *directory, char why[LOG_TEXT])
+int pins_take(struct pins *pins, const char *directory, bool looks, char why[LOG_TEXT])
 {
 	char parent[PINS_DIRECTORY];
 	size_t length = strlen(directory);
@@ -91,7 +91,8 @@ int pins_take(struct pins *pins, const char *directory, char why[LOG_TEXT])
 			directory);
 	*slash = '\0';
 	/* Or a part of one that is mounted elsewhere, for somebody who sees no more of it. */
-	if (!is_bpffs(parent) && !is_bpffs(pins->directory) && strcmp(parent, BPFFS_ROOT))
+	if (!is_bpffs(parent) && !(looks && is_bpffs(pins->directory)) &&
+	    strcmp(parent, BPFFS_ROOT))
 		return why_refuse(
 			why, -EINVAL,
 			"'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
@@ -246,7 +247,8 @@ bool pins_are_shared(const struct pins *pins)
 {
 	struct stat there;
 
-	return !stat(pins->directory, &there) && there.st_mode & S_IXGRP;
+	return !stat(pins->directory, &there) && there.st_mode & S_ISGID &&
+	       there.st_mode & S_IXGRP;
 }
 
 /* Its directory's group, which a pin has by itself unless it is older than the directory is shared. */

@@ -31,10 +31,10 @@ enum pins_access {
 
 /*
  * Takes the name of a pin directory, if it can be one: a directory of its own
- * in a BPF file system. The file system may be missing yet at its usual place.
- * Touches nothing. 0, or -EINVAL and why.
+ * in a BPF file system. The file system may be missing yet at its usual place. Who only
+ * looks on may see the directory mounted elsewhere. Touches nothing. 0, or -EINVAL and why.
  */
-int pins_take(struct pins *pins, const char *directory, char why[LOG_TEXT]);
+int pins_take(struct pins *pins, const char *directory, bool looks, char why[LOG_TEXT]);
 
 /*
  * Locks the directory that was taken, and waits while another process has it
@@ -51,9 +51,9 @@ void pins_path(const struct pins *pins, const char *name, char ret_path[PINS_PAT
 bool pins_is_empty(const struct pins *pins);
 
 /*
- * A directory whose group may enter it was made for bwctl by somebody else, so that others can
- * look on without being able to change anything: it stays when all is unloaded, and pins that
- * only tell something may be read by its group, which they inherit if the directory is setgid.
+ * A directory that is setgid and that its group may enter was made for bwctl by somebody else, so
+ * that others can look on without being able to change anything: it stays when all is unloaded, and
+ * pins that only tell something may be read by its group, which they inherit.
  */
 bool pins_are_shared(const struct pins *pins);
 

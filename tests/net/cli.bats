@@ -357,7 +357,7 @@ refuse_settings() {
 	"$BWCTL" show --json >"$BATS_TEST_TMPDIR/json"
 	jq -e --arg version "$("$BWCTL" --version | cut -d ' ' -f 2)" '.version == $version' \
 		"$BATS_TEST_TMPDIR/json"
-	expect 'names' '["egress","ingress","interfaces","runs","version"]' "$(json keys)"
+	expect 'names' '["egress","ingress","interfaces","runs","since","version"]' "$(json keys)"
 	expect 'interfaces' "$(ip -j link show cli0 | jq -c -S '[{name: .[].ifname, ifindex: .[].ifindex,
 		ingress: {hook: env.HOOK, mode: "police"}, egress: {hook: env.HOOK, mode: "police"}}]')" \
 		"$(json '.interfaces | map({name, ifindex, ingress: (.ingress | {hook, mode}),
@@ -498,7 +498,7 @@ fits() {
 	bwctl_says flows --json
 	jq -e '.flows | length > 10 and all(
 		keys == ["class", "delay_seconds_max", "delay_seconds_sum", "direction", "dropped",
-			"flow", "marked", "name", "paced", "passed", "would_drop"]
+			"flow", "marked", "name", "paced", "passed", "seen", "would_drop"]
 		and (.name == null) == (.class == "other" or .class == "control")
 		and (.direction | . == "ingress" or . == "egress"))' <<<"$output"
 }

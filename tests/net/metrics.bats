@@ -31,6 +31,7 @@ setup() {
 teardown() {
 	rig_bwctl unload
 	rmdir "$PINS" 2>/dev/null || true
+	rm -f /etc/bwctl.conf
 	chmod 700 "${PINS%/*}"
 	rig_destroy
 }
@@ -279,6 +280,7 @@ saved_by_exporter() {
 }
 
 @test "in force is what the file says, or not: also when the limiter is another one" {
+	shared_pins
 	rig_bwctl load eth0
 	rig_bwctl set 20mbit
 	rig_bwctl set 50mbit --save
