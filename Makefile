@@ -7,6 +7,8 @@ PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/bwctl
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= $(PREFIX)/lib/udev
 DESTDIR ?=
 
 CLANG   ?= clang
@@ -30,6 +32,8 @@ DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zli
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
+DEPS_DEB := debhelper dpkg-dev lintian fakeroot
+DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
@@ -77,12 +81,20 @@ FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c poli
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
+# As long as there is no exporter, there is nothing to be built for it.
+EXPORTER ?= $(if $(wildcard user/exporter.c),$(BUILD)/bwctl-exporter)
+# What the units need besides: the rest of /usr/lib.
+LIBDIR = $(PREFIX)/lib
+UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
+MANUALS := $(wildcard docs/*.8)
+DEB_TREE = build/deb/bwctl-$(VERSION)
+
 # Root: namespaces, BPF, and packages where some are missing.
 as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit 1; }
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-fast check-vm fuzz goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-boot check-fast check-vm deb fuzz packaged goodput bench install uninstall clean tests lint
 
 all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
 
@@ -213,15 +225,39 @@ lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clan
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 
-install: $(BUILD)/bwctl ## into DESTDIR/PREFIX
-	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
-	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
+# What make install needs.
+packaged: $(BUILD)/bwctl $(EXPORTER)
+
+deb: ## build/bwctl_*.deb and build/bwctl-exporter_*.deb
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_DEB)"
+	$(Q)rm -rf build/deb && mkdir -p $(DEB_TREE)
+	$(Q)tar -cf - --exclude=./build --exclude=./.git . | tar -xf - -C $(DEB_TREE)
+	$(Q)mv $(DEB_TREE)/dist/debian $(DEB_TREE)/debian
+	$(Q)cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc >../log 2>&1 || \
+		{ tail -n 40 ../log >&2; exit 1; }
+	$(Q)rm -f build/bwctl_*.deb build/bwctl-exporter_*.deb && mv build/deb/*.deb build/ && ls build/*.deb
+
+# Where a file says /usr/sbin or /usr/lib/bwctl, what was asked for.
+installed = sed 's|/usr/sbin/|$(SBINDIR)/|g; s|/usr/lib/bwctl/|$(LIBDIR)/bwctl/|g' $(1) >$(2) && chmod $(3) $(2)
+
+install: packaged ## into DESTDIR/PREFIX
+	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(EXPORTER)
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(MANUALS)
 	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
+	install -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(UDEVDIR)/rules.d $(DESTDIR)$(LIBDIR)/bwctl
+	$(foreach unit,$(UNITS),$(call installed,dist/systemd/$(unit),$(DESTDIR)$(SYSTEMDUNITDIR)/$(unit),0644) &&) :
+	$(call installed,dist/udev/90-bwctl.rules,$(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules,0644)
+	$(call installed,dist/udev/net-device,$(DESTDIR)$(LIBDIR)/bwctl/net-device,0755)
+	install -D -m 0644 dist/systemd/bwctl.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf
+	install -D -m 0644 dist/systemd/bwctl.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
 
 uninstall: ## what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(MANDIR)/man8/bwctl.8
-	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf
-	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MANUALS)))
+	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
+	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LIBDIR)/bwctl/net-device
+	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
+	rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 
 clean: ## remove build/
 	rm -rf build

@@ -27,7 +27,9 @@ struct options {
 	enum bwctl_hook hook; /* of load; BWCTL_HOOK_NONE chooses */
 	const char *config;   /* the policy file; empty: none */
 	bool json;
-	bool all;	   /* of load: the interfaces that the policy file names */
+	bool all;	   /* of load: the interfaces that the policy file names, */
+	bool present;	   /* those of them that are there, */
+	bool again;	   /* those that are loaded */
 	bool check;	   /* of apply: nothing but that */
 	bool save;	   /* of set */
 	bool clear;	   /* of run */
