@@ -9,6 +9,7 @@ MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/bwctl
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev
+LINKDIR ?= $(PREFIX)/lib/systemd/network
 DESTDIR ?=
 
 CLANG   ?= clang
@@ -248,6 +249,7 @@ install: packaged ## into DESTDIR/PREFIX
 	$(foreach unit,$(UNITS),$(call installed,dist/systemd/$(unit),$(DESTDIR)$(SYSTEMDUNITDIR)/$(unit),0644) &&) :
 	$(call installed,dist/udev/90-bwctl.rules,$(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules,0644)
 	$(call installed,dist/udev/net-device,$(DESTDIR)$(LIBDIR)/bwctl/net-device,0755)
+	install -D -m 0644 -t $(DESTDIR)$(LINKDIR) dist/udev/70-bwctl.link
 	install -D -m 0644 dist/systemd/bwctl.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf
 	install -D -m 0644 dist/systemd/bwctl.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
 
@@ -255,7 +257,8 @@ uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MANUALS)))
 	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
-	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LIBDIR)/bwctl/net-device
+	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
+	rm -f $(DESTDIR)$(LIBDIR)/bwctl/net-device
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
 	rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 
