@@ -41,7 +41,7 @@ setup_file() {
 	# Somebody who is in a hurry: sends from the moment on at which there is a route.
 	cat >"$root/etc/systemd/system/hurry.service" <<-END
 		[Service]
-		ExecStart=bash -c 'until ip route get 192.0.2.2 | grep -q via.*ens5 || ip route get 192.0.2.2 | grep -q dev.ens5; do sleep 0.05; done; exec blast send 192.0.2.2 9 --rate 20mbit --size 1000 --seconds 4'
+		ExecStart=bash -c 'until ip route get 192.0.2.2 2>/dev/null | grep -q ens5; do sleep 0.05; done; exec blast send 192.0.2.2 9 --rate 12mbit --size 1000 --seconds 4'
 		Type=oneshot
 		[Install]
 		WantedBy=multi-user.target
@@ -67,8 +67,7 @@ teardown() {
 newer() {
 	local tree=$BATS_FILE_TMPDIR/$1
 	dpkg-deb -R "$2/$1"_*.deb "$tree"
-	sed -i -E 's/^(Version: .*|.*bwctl \(= [^)]*)/\1+newer/; s/\+newer\)/)/' "$tree/DEBIAN/control"
-	sed -i -E 's/\(= ([^)]*)\)\+newer/(= \1+newer)/' "$tree/DEBIAN/control"
+	sed -i -E 's/^Version: .*/&+newer/; s/(bwctl \(= [^)]*)\)/\1+newer)/' "$tree/DEBIAN/control"
 	mkdir -p "$2/newer"
 	dpkg-deb --root-owner-group -b "$tree" "$2/newer/" >&2
 }
@@ -149,12 +148,12 @@ is_active() {
 @test "upgrade: under traffic, not a frame unmetered and no counter back" {
 	local before after
 	before=$(counted)
-	machine_do 'blast send 192.0.2.2 9 --rate 20mbit --size 1000 --seconds 20 >/run/blast 2>&1 & echo $! >/run/blast.pid'
+	machine_do 'blast send 192.0.2.2 9 --rate 8mbit --size 1000 --seconds 20 >/run/blast 2>&1 & echo $! >/run/blast.pid'
 	machine_do 'while [ -e /proc/$(cat /run/blast.pid) ]; do bwctl show --json | tr -d "\n "; echo; done >/run/shows 2>&1 &'
-	machine_do 'dpkg -i /root/newer/*.deb' >"$BATS_TEST_TMPDIR/dpkg"
-	cat "$BATS_TEST_TMPDIR/dpkg"
+	run machine_do 'dpkg -i /root/newer/*.deb'
+	((status == 0))
 	# Another program is attached now, and by the same means.
-	grep -q 'loaded on ens5' "$BATS_TEST_TMPDIR/dpkg"
+	[[ $output == *'loaded on ens5'* ]]
 	expect 'the version' 'install ok installed 0.1.0+newer' \
 		"$(machine_do "dpkg-query -W -f '\${Status} \${Version}\n' bwctl")"
 	machine_do 'while [ -e /proc/$(cat /run/blast.pid) ]; do sleep 0.5; done; cat /run/shows' >"$BATS_TEST_TMPDIR/shows"
@@ -166,7 +165,7 @@ is_active() {
 	agrees net0 "$SENT0" ens5
 	holds net0 "$SENT0"
 	after=$(counted)
-	((after > before + 5000))
+	((after > before + 4000))
 	is_active bwctl.service bwctl@ens5.service bwctl-exporter.socket
 }
 
@@ -176,7 +175,7 @@ is_active() {
 	machine_do 'sed -i s/3mbit/3mbut/ /etc/bwctl.conf'
 	run machine_do 'systemctl reload bwctl'
 	((status == 1))
-	machine_do 'journalctl -b --no-pager -o cat -u bwctl' | grep "bwctl.conf:2: rate: '3mbut'"
+	machine_do 'journalctl -b --no-pager -o cat -u bwctl' | grep "bwctl.conf:2: rate: unknown unit 'mbut'"
 	machine_do 'bwctl show --config' | grep -x 'rate = 3mbit'
 	machine_do 'sed -i s/3mbut/4mbit/ /etc/bwctl.conf && systemctl reload bwctl'
 	machine_do 'bwctl show --config' | grep -x 'rate = 4mbit'
@@ -184,7 +183,7 @@ is_active() {
 
 # plug ADDRESS, unplug
 plug() {
-	machine_qmp "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"virtio-net-pci\", \"id\": \"nic1\",
+	machine_qmp "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"vmxnet3\", \"id\": \"nic1\",
 		\"netdev\": \"net1\", \"mac\": \"$MACHINE_MAC1\", \"addr\": \"$1\", \"romfile\": \"\"}}"
 }
 
@@ -247,7 +246,7 @@ unit_becomes() {
 	reboot
 	booted degraded
 	expect 'bwctl.service' failed "$(machine_do 'systemctl is-active bwctl.service')"
-	machine_do 'journalctl -b --no-pager -o cat -u bwctl.service' | grep "bwctl.conf:2: rate: '4mbut'"
+	machine_do 'journalctl -b --no-pager -o cat -u bwctl.service' | grep "bwctl.conf:2: rate: unknown unit 'mbut'"
 	run machine_do 'bwctl show'
 	[[ $output == *'nothing is loaded'* ]]
 	machine_do 'sed -i s/4mbut/4mbit/ /etc/bwctl.conf; systemctl enable hurry.service; systemctl restart bwctl.service'
