@@ -42,7 +42,7 @@ machine_root() {
 		mkdir -p "${cache%/*}"
 		main=$(machine_repository debian) || machine_fail 'apt has no Debian mirror' || return
 		extra=$(machine_repository debian-security) || extra=${main%/}-security
-		mmdebstrap --quiet --format=tar --variant=minbase --include="$packages" \
+		mmdebstrap --quiet --format=tar --variant=minbase ${packages:+"--include=$packages"} \
 			--aptopt='Acquire::Check-Valid-Until "false"' bookworm "$cache.new" \
 			"deb $main bookworm main" "deb $extra bookworm-security main" >&2 </dev/null &&
 			mv "$cache.new" "$cache" || return
