@@ -7,6 +7,7 @@ PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/bwctl
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev
 LINKDIR ?= $(PREFIX)/lib/systemd/network
@@ -29,23 +30,32 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 # Debian packages, by what they are for. "make deps" installs those that are missing.
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
-	      libjansson-dev libmnl-dev libinih-dev bpftool
-DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq iproute2 iputils-ping iperf3 tcpdump ethtool \
+	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev bpftool
+DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
+DEPS_MONITORING := curl
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
+
+# What "make check-monitoring" tries the metrics with: unpacked, not installed.
+MONITORS := prometheus prometheus-node-exporter zabbix-agent libmodbus5 \
+	    snmpd snmp libsnmp40 libsnmp-base libwrap0 libpci3 libsensors5
 
 # What "make check-vm" boots: Debian's kernels, by version.
 KERNELS ?= 5.10 6.1 6.12 newest
 JOBS ?= 1
 
+# And those that "make check-boot" does: Debian 12 comes with the first.
+BOOT_KERNELS ?= 6.1 6.12
+
 # How long "make fuzz" tries each target.
 FUZZ_SECONDS ?= 600
 
 LIBRARIES = libbpf jansson libmnl inih libelf zlib
+EXPORTER_LIBRARIES = $(LIBRARIES) libmicrohttpd libsystemd
 
 # Appended to, never replaced: CFLAGS and LDFLAGS from outside come last.
 BW_CFLAGS = -std=gnu11 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -71,7 +81,9 @@ SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard bpf/*.bpf.c))
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/obj/%.o)
 # Everything but main(): what the tests link with.
-PARTS := $(filter-out $(BUILD)/obj/main.o $(BUILD)/obj/cmd_%.o,$(USER_OBJ))
+PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o cmd_%.o),$(USER_OBJ))
+# What bwctl itself does not need.
+EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,exporter.o scrape.o accept.o)
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
@@ -82,8 +94,6 @@ FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c poli
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
-# As long as there is no exporter, there is nothing to be built for it.
-EXPORTER ?= $(if $(wildcard user/exporter.c),$(BUILD)/bwctl-exporter)
 # What the units need besides: the rest of /usr/lib.
 LIBDIR = $(PREFIX)/lib
 UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
@@ -95,21 +105,25 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-boot check-fast check-vm deb fuzz packaged goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput bench install uninstall clean tests lint
 
-all: $(BUILD)/bwctl ## build/bwctl, the one file there is to install
+all: $(BUILD)/bwctl $(BUILD)/bwctl-exporter ## build/bwctl and build/bwctl-exporter
 
 help: ## this list
 	@printf 'targets:\n'
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@printf '\nvariables:\n'
 	@printf '  %-12s %s\n' CC 'compiler (gcc, clang)' WERROR=1 'warnings are errors' \
 		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
 		KERNELS 'of check-vm: 5.10 6.1 6.12 newest' \
 		JOBS 'of check-vm: machines at once (1)' \
+		BOOT_KERNELS 'of check-boot: 6.1 6.12' \
 		FUZZ_SECONDS 'of fuzz, for each target: 600' \
 		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
 		DOCDIR 'PREFIX/share/doc/bwctl' \
+		BASHDIR 'PREFIX/share/bash-completion/completions' \
+		SYSTEMDUNITDIR 'PREFIX/lib/systemd/system' UDEVDIR 'PREFIX/lib/udev' \
+		LINKDIR 'PREFIX/lib/systemd/network' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
 deps: ## install the Debian packages that are missing (as root)
@@ -145,9 +159,13 @@ $(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(SKELETONS) | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
 
-$(BUILD)/bwctl: $(USER_OBJ)
+$(BUILD)/bwctl: $(filter-out $(EXPORTER_ONLY),$(USER_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(LIBRARIES))
+
+$(BUILD)/bwctl-exporter: $(BUILD)/obj/exporter.o $(PARTS)
+	$(call say,LINK,$@)
+	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(EXPORTER_LIBRARIES)) -lpthread
 
 $(BUILD)/tests/empty.bpf.o: tests/bench/empty.bpf.c | $(BUILD)/tests
 	$(call say,BPF,$@)
@@ -177,7 +195,7 @@ $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h tests/policies.h Makefile
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< $(FUZZ_SRC) -o $@ \
 		$(LDFLAGS) $(shell pkg-config --libs inih)
 
-tests: $(BUILD)/bwctl $(UNIT_TESTS) $(REPLAYS) $(TEST_TOOLS) ## build what the tests need
+tests: all $(UNIT_TESTS) $(REPLAYS) $(TEST_TOOLS) ## build what the tests need
 
 demo: ## show the ceiling on real traffic, in network namespaces (as root)
 	$(as_root)
@@ -201,6 +219,23 @@ check-vm: ## the network tests on the Debian kernels KERNELS, in virtual machine
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/check --jobs $(JOBS) $(KERNELS)
 
+check-monitoring: ## Prometheus, node_exporter and others on the metrics, a quarter of an hour (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_MONITORING)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/monitoring/fetch $(MONITORS)
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) $(PROVE) --timer tests/monitoring/*.bats
+
+check-boot: ## the Debian packages: in order, and on Debian 12 in virtual machines that boot (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM) $(DEPS_BOOT)"
+	$(Q)$(MAKE) --no-print-directory tests deb
+	$(Q)for kernel in $(BOOT_KERNELS); do \
+		echo "kernel $$kernel"; \
+		BWCTL_BUILD=$(CURDIR)/$(BUILD) BWCTL_BOOT_KERNEL=$$kernel $(PROVE) --timer tests/boot/boot.bats || exit 1; \
+	done
+	$(Q)$(PROVE) --timer tests/boot/package.bats
+
 fuzz: ## any bytes as a policy file, and as the words of set, FUZZ_SECONDS for each
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_FUZZ)"
 	$(Q)$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
@@ -220,14 +255,12 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
-		tests/vm/* tests/goodput/run tests/goodput/cells .ci/run
-	$(Q)mandoc -Tlint -W warning docs/bwctl.8
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device \
+		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
+		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
+	$(Q)mandoc -Tlint -W warning docs/*.[58]
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
-
-# What make install needs.
-packaged: $(BUILD)/bwctl $(EXPORTER)
 
 deb: ## build/bwctl_*.deb and build/bwctl-exporter_*.deb
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_DEB)"
@@ -241,9 +274,11 @@ deb: ## build/bwctl_*.deb and build/bwctl-exporter_*.deb
 # Where a file says /usr/sbin or /usr/lib/bwctl, what was asked for.
 installed = sed 's|/usr/sbin/|$(SBINDIR)/|g; s|/usr/lib/bwctl/|$(LIBDIR)/bwctl/|g' $(1) >$(2) && chmod $(3) $(2)
 
-install: packaged ## into DESTDIR/PREFIX
-	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(EXPORTER)
+install: all ## into DESTDIR/PREFIX
+	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(BUILD)/bwctl-exporter
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(MANUALS)
+	install -D -m 0644 docs/bwctl.conf.5 $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5
+	install -D -m 0644 dist/bash-completion/bwctl $(DESTDIR)$(BASHDIR)/bwctl
 	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
 	install -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(UDEVDIR)/rules.d $(DESTDIR)$(LIBDIR)/bwctl
 	$(foreach unit,$(UNITS),$(call installed,dist/systemd/$(unit),$(DESTDIR)$(SYSTEMDUNITDIR)/$(unit),0644) &&) :
@@ -256,6 +291,7 @@ install: packaged ## into DESTDIR/PREFIX
 uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MANUALS)))
+	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(BASHDIR)/bwctl
 	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
 	rm -f $(DESTDIR)$(LIBDIR)/bwctl/net-device

@@ -104,6 +104,8 @@ static __noinline int meter_all(struct turn *turn)
 	answer = meter_admit_in(&work, turn->all, generation, level, turn->wire.bytes, seen_ns,
 				turn->pace.now_ns, &turn->clock->spent_until_ns, turn->lease,
 				turn->waits);
+	if (answer != METER_PASS || work.step.slot_ns > turn->pace.now_ns)
+		meter_over(&turn->clock->over_ns, &turn->clock->over_sum_ns, turn->pace.now_ns);
 	if (answer != METER_PASS || !turn->waits)
 		return answer;
 	turn->slot_ns = turn->leave_ns = work.step.slot_ns;
@@ -168,6 +170,8 @@ static __noinline int meter_own(struct turn *turn)
 	answer = meter_buy_own(&work, turn->own, turn->wire.bytes,
 			       meter_max(pace->now_ns, pace->depart_ns), wait_until(turn),
 			       &clock->spent_until_ns, turn->waits);
+	if (answer == METER_OVER)
+		return METER_OVER_CLASS;
 	if (answer != METER_PASS || !turn->waits)
 		return answer;
 	slot_ns = work.step.slot_ns;
@@ -219,7 +223,7 @@ static __always_inline enum meter_answer meter(struct __sk_buff *skb, struct tur
 			return METER_OVER;
 	}
 	if (is_own && !own_has_room(turn))
-		return METER_OVER;
+		return METER_OVER_CLASS;
 	if (turn->all->rate_bits_s)
 		answer = meter_aggregate(turn);
 	if (answer == METER_PASS && is_own)

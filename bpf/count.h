@@ -92,8 +92,12 @@ static __always_inline void count(__u32 direction, __u32 counter, __u32 class,
 	count_row(&all->flows[counter], answer, observe, charge, pace);
 	count_row(&all->classes[class], answer, observe, charge, pace);
 	count_row(&here->classes[class], answer, observe, charge, pace);
-	if (answer == METER_CONTENDED && !observe)
+	if (answer == METER_CONTENDED && !observe) {
 		count_tally(&all->contended, charge);
+		count_tally(&here->reasons[class][BWCTL_REASON_CONTENDED], charge);
+	}
+	if (answer == METER_OVER_CLASS && !observe)
+		count_tally(&here->reasons[class][BWCTL_REASON_CLASS], charge);
 	if (answer == METER_PASS && pace->delay_ns)
 		count_bucket(all, charge, pace->delay_ns);
 }

@@ -62,7 +62,8 @@
 
 enum meter_answer {
 	METER_PASS,
-	METER_OVER,	 /* over the limit */
+	METER_OVER,	  /* over the limit */
+	METER_OVER_CLASS, /* over that of the class */
 	METER_CONTENDED, /* within it perhaps, but the clock was never ours: refused all the same */
 };
 
@@ -239,6 +240,27 @@ METER_APART int meter_take(const struct meter_ask *ask, __u64 seen_ns, __u64 *cl
 		seen_ns = found_ns;
 	}
 	return METER_CONTENDED;
+}
+
+/* Packets over the limit that are no farther apart are one spell. */
+#define METER_SPELL_NS 1000000000ULL
+
+/* A spell is added up in pieces no smaller than this, so that CPUs seldom write at once. */
+#define METER_PIECE_NS 100000
+
+/*
+ * Adds up for how long packets have been refused or had to wait: *over_ns is when the last one
+ * was, *sum_ns the sum of all spells.
+ */
+static __always_inline void meter_over(__u64 *over_ns, __u64 *sum_ns, __u64 now_ns)
+{
+	__u64 seen_ns = *(volatile __u64 *)over_ns;
+
+	if (now_ns < seen_ns + METER_PIECE_NS ||
+	    __sync_val_compare_and_swap(over_ns, seen_ns, now_ns) != seen_ns)
+		return;
+	if (now_ns < seen_ns + METER_SPELL_NS)
+		__sync_fetch_and_add(sum_ns, now_ns - seen_ns);
 }
 
 struct meter_jump {

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define BWCTL_ABI 4
+#define BWCTL_ABI 5
 
 enum bwctl_direction {
 	BWCTL_INGRESS,
@@ -268,6 +268,7 @@ struct bwctl_policy {
 	__u32 abi;
 	__u32 possible_cpus;
 	__u64 generation; /* leases taken under another generation are void */
+	__u64 since_s;	  /* CLOCK_REALTIME, in force since then */
 	struct bwctl_meter meter[BWCTL_DIRECTIONS];
 	struct bwctl_meter class_meter[BWCTL_DIRECTIONS][BWCTL_CLASSES];
 	struct bwctl_reserve reserve[BWCTL_DIRECTIONS][BWCTL_CLASSES];
@@ -296,7 +297,9 @@ struct bwctl_hold {
 struct bwctl_clock {
 	__u64 spent_until_ns;
 	__u64 reserved_until_ns; /* of a class: the same, of what is reserved for it */
-	__u64 pad[6];
+	__u64 over_ns;		 /* when last a packet was refused, or had to wait */
+	__u64 over_sum_ns;	 /* for how long in all that went on; see meter_over() */
+	__u64 pad[4];
 	struct bwctl_hold held;
 	__u64 high_since_ns;   /* since when the backlog has been high, 0 when it is not */
 	__u64 lost_generation; /* the policy under which a queue that holds packets was taken away */
@@ -334,9 +337,17 @@ struct bwctl_flow_counters {
  */
 #define BWCTL_COUNTED (2 * BWCTL_DIRECTIONS)
 
+/* Why packets were dropped, where it was not the limit of all. */
+enum bwctl_reason {
+	BWCTL_REASON_CLASS,	/* the limit of the class */
+	BWCTL_REASON_CONTENDED, /* the clock was contended */
+	BWCTL_REASONS
+};
+
 /* Of one interface alone, in one direction. */
 struct bwctl_interface_counters {
 	struct bwctl_flow_counters classes[BWCTL_CLASSES];
+	struct bwctl_tally reasons[BWCTL_CLASSES][BWCTL_REASONS]; /* parts of dropped */
 };
 
 /* Packets paced, by delay: bucket i is up to 1 ms << i, the last is anything above. */

@@ -14,10 +14,12 @@
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 README=$ROOT/README.md
 MANUAL=$ROOT/docs/bwctl.8
+EXPORTER_MANUAL=$ROOT/docs/bwctl-exporter.8
+CONF_MANUAL=$ROOT/docs/bwctl.conf.5
 BWCTL_BUILD=$(realpath "${BWCTL_BUILD:-$ROOT/build}")
 BWCTL=$BWCTL_BUILD/bwctl
 PATH=$BWCTL_BUILD:$PATH
-export ROOT README MANUAL BWCTL_BUILD BWCTL PATH
+export ROOT README MANUAL EXPORTER_MANUAL BWCTL_BUILD BWCTL PATH
 
 setup_file() {
 	[[ -x $BWCTL ]] || {
@@ -118,6 +120,25 @@ try_help() {
 	((tried > 6 && !failed))
 }
 
+# try_exporter: the examples of its manual, in their order; the first one goes on.
+try_exporter() {
+	local command pid='' code=0
+	run_there 'bwctl load eth0' >/dev/null || return
+	while IFS= read -r command; do
+		if [[ $command == bwctl-exporter* ]]; then
+			# shellcheck disable=SC2086 # words, as a shell would have them
+			rig_start appliance $command
+			pid=$RIG_PID
+			rig_wait 10 rig_in appliance curl --silent --fail --output /dev/null \
+				http://127.0.0.1:9977/healthz || code=1
+		else
+			[[ $(run_there "$command") == *[a-z]* ]] || code=1
+		fi
+	done
+	[[ -z $pid ]] || { kill "$pid" && wait "$pid"; } || code=1
+	((!code))
+}
+
 # The names in the JSON of show and flows.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
@@ -138,14 +159,16 @@ command_names() {
 with_network() {
 	source "$ROOT/tests/net/rig.bash"
 	trap rig_destroy EXIT
-	rig_make &&
+	# Where node_exporter would look for files: of this mount namespace alone.
+	mount -t tmpfs docs-lib /var/lib && mkdir -p /var/lib/prometheus/node-exporter &&
+		rig_make &&
 		ip -n appliance link add eth1 type veth peer name eth1 netns inside &&
 		ip netns add blue &&
 		ip -n blue link add eth0 type veth peer name eth1 || return
 	"$@"
 }
 
-export -f run_there alike is_like try try_all try_help json_names flow_rows command_names with_network
+export -f run_there alike is_like try try_all try_help try_exporter json_names flow_rows command_names with_network
 
 # there FUNCTION...: in the network, which goes away with it.
 there() {
@@ -207,6 +230,18 @@ all_files() {
 	there try_help
 }
 
+@test "manual of the exporter: every command runs" {
+	sed -n 's/^\.Dl # //p' "$EXPORTER_MANUAL" | there try_exporter
+}
+
+@test "every option of the exporter is in its manual and in its help" {
+	local option
+	for option in $("$BWCTL_BUILD/bwctl-exporter" --help | grep -o -e '--[a-z][a-z-]*' | sort -u); do
+		echo "option $option"
+		grep -q -E -- "(Fl -|, )${option#-}\b|Fl .*${option#--}\b" "$EXPORTER_MANUAL"
+	done
+}
+
 @test "every command is in the manual, in README.md, and has help" {
 	local name
 	[[ $(command_names | wc -l) -ge 6 ]]
@@ -239,6 +274,24 @@ all_files() {
 	[[ $(grep -c '^[a-z]* = ' "$BATS_TEST_TMPDIR/all.conf") == 20 ]]
 }
 
+@test "manual of the policy file: its example is good, it has every key, and the error is as shown" {
+	local section key
+	awk '/^\.Ed/ { shown = 0 } shown; /^\.Bd -literal/ && !seen++ { shown = 1 }' "$CONF_MANUAL" >"$BATS_TEST_TMPDIR/bwctl.conf"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/bwctl.conf") -gt 15 ]]
+	"$BWCTL" apply --check "$BATS_TEST_TMPDIR/bwctl.conf"
+	# docs/bwctl.conf has every key, as another test knows.
+	while read -r key section; do
+		echo "$key of [$section NAME]"
+		sed -n "/^\.Ss \[$section/,/^\.S[sh] [^[]/p" "$CONF_MANUAL" | grep -q "^\.It Cm .*\b$key\b"
+	done < <(sed -n 's/^#\{0,1\}\(\[[a-z]*\).*/\1/p; s/^#\{0,1\}\([a-z]*\) = .*/\1/p' "$ROOT/docs/bwctl.conf" |
+		awk '/^\[/ { section = substr($0, 2); next } { print $0, section }' | sort -u)
+	printf '\n\nrate = 50mbut\n[limit]\n' | sed '1s/.*/[limit]/; $d' >"$BATS_TEST_TMPDIR/bwctl.conf"
+	cd "$BATS_TEST_TMPDIR"
+	run "$BWCTL" apply --check bwctl.conf
+	[[ $status == 1 ]]
+	grep -q -x -F -e "$output" "$CONF_MANUAL"
+}
+
 @test "the JSON has the names that the manual describes, no others" {
 	diff <(sed -n -E 's/^\.(It )?Va //p' "$MANUAL" | grep -o '[a-z_]*' | sort -u) <(there json_names)
 }
@@ -265,8 +318,8 @@ all_files() {
 	while IFS= read -r name; do
 		echo "$name"
 		[[ -e $ROOT/$name ]]
-	done < <(grep -h -o -E '\b(bpf|docs|include|tests|user)/[A-Za-z0-9_/-]+\.[a-z0-9.]*[a-z0-9]' \
-		"$README" "$MANUAL" "$ROOT/docs/DESIGN.md" | sort -u)
+	done < <(grep -h -o -E '\b(bpf|dist|docs|include|tests|user)/[A-Za-z0-9_/-]+\.[a-z0-9.]*[a-z0-9]' \
+		"$README" "$MANUAL" "$ROOT/docs/DESIGN.md" "$ROOT/docs/monitoring.md" | sort -u)
 }
 
 @test "README.md has what make help prints, and CHANGES begins with this version" {
@@ -275,7 +328,7 @@ all_files() {
 }
 
 @test "the manual is in order (mandoc)" {
-	mandoc -Tlint -W warning "$MANUAL" 2>&1
+	mandoc -Tlint -W warning "$MANUAL" "$EXPORTER_MANUAL" "$CONF_MANUAL" 2>&1
 }
 
 @test "nothing in the tree speaks of where it was written" {

@@ -99,6 +99,9 @@ static void count(struct maps *maps, uint32_t class, uint32_t flow, uint64_t pac
 		count_row(&maps->all_cpus[cpu].flows[flow], packets, delay_ns);
 		count_row(&maps->all_cpus[cpu].classes[class], packets, delay_ns);
 		count_row(&maps->one_cpus[cpu].classes[class], packets, delay_ns);
+		for (int reason = 0; reason < BWCTL_REASONS; reason++)
+			maps->one_cpus[cpu].reasons[class][reason].bytes +=
+				packets * (uint64_t)(reason + 1);
 		maps->all_cpus[cpu].contended.packets += packets;
 		maps->all_cpus[cpu].delays[BWCTL_DELAY_BUCKETS - 1] += packets;
 	}
@@ -120,6 +123,13 @@ static void assert_row(const struct bwctl_flow_counters *row, uint64_t packets)
 	assert_int_equal(row->would_drop.bytes, 300 * packets);
 	assert_int_equal(row->marked.packets, 4 * packets);
 	assert_int_equal(row->marked.bytes, 400 * packets);
+}
+
+static void assert_reasons(const struct counters_interface *one, uint32_t class, uint64_t packets)
+{
+	for (int reason = 0; reason < BWCTL_REASONS; reason++)
+		assert_int_equal(one->now.reasons[class][reason].bytes,
+				 packets * (uint64_t)(reason + 1));
 }
 
 struct seen {
@@ -163,6 +173,9 @@ static void test_sums(void **state)
 		assert_int_equal(all->now.contended.packets, 16 * cpus);
 		assert_int_equal(all->now.delays[BWCTL_DELAY_BUCKETS - 1], 16 * cpus);
 		assert_row(&one->now.classes[LAB], 5 * cpus);
+		assert_reasons(one, LAB, 5 * cpus);
+		assert_reasons(one, BWCTL_SSH, 11 * cpus);
+		assert_reasons(one, OTHER, 0);
 		assert_row(&one->total, 16 * cpus);
 	}
 }
@@ -191,6 +204,8 @@ static void test_newcomers_begin_at_zero(void **state)
 			assert_row(&all->now.flows[201], 3 * cpus);
 			assert_row(&seen->one[direction].now.classes[LAB], 0);
 			assert_row(&seen->one[direction].now.classes[OTHER], 3 * cpus);
+			assert_reasons(&seen->one[direction], LAB, 0);
+			assert_reasons(&seen->one[direction], OTHER, 3 * cpus);
 			/* What was counted stays counted. */
 			assert_row(&all->total, (8 + 4 * (uint64_t)round) * cpus);
 			assert_row(&seen->one[direction].total, (8 + 4 * (uint64_t)round) * cpus);

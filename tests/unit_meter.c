@@ -1796,6 +1796,29 @@ static void test_threads(void **state)
 	}
 }
 
+/* Spells of packets that are refused are added up; pauses of a second are not. */
+static void test_over(void **state)
+{
+	__u64 over_ns = 0, sum_ns = 0, now_ns = 100 * S;
+
+	(void)state;
+	meter_over(&over_ns, &sum_ns, now_ns);
+	assert_int_equal(over_ns, now_ns);
+	assert_int_equal(sum_ns, 0);
+	/* However close together they are, nothing gets lost. */
+	for (int i = 0; i < 1000; i++)
+		meter_over(&over_ns, &sum_ns, now_ns += 1700);
+	assert_in_range(sum_ns, 1600000, 1700000);
+	meter_over(&over_ns, &sum_ns, now_ns += 999 * MS);
+	assert_int_equal(sum_ns, now_ns - 100 * S);
+	meter_over(&over_ns, &sum_ns, now_ns + 1000 * MS);
+	assert_int_equal(sum_ns, now_ns - 100 * S);
+	/* A CPU that looked at the time earlier. */
+	meter_over(&over_ns, &sum_ns, now_ns);
+	assert_int_equal(over_ns, now_ns + 1000 * MS);
+	assert_int_equal(sum_ns, now_ns - 100 * S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1833,6 +1856,7 @@ int main(void)
 		cmocka_unit_test(test_generation_voids_leases),
 		cmocka_unit_test(test_debt_is_limited),
 		cmocka_unit_test(test_late_now_refunds_nothing),
+		cmocka_unit_test(test_over),
 		cmocka_unit_test(test_contention_refuses),
 		cmocka_unit_test(test_threads),
 	};

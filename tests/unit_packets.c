@@ -1579,6 +1579,56 @@ static void test_own_class(void **state)
 				 direction == BWCTL_EGRESS);
 }
 
+/* What is refused by whose limit; and that time at the limit is that of all alone. */
+static void test_reasons(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_policy *policy = own_class_policy(64000);
+	struct bwctl_interface_counters here;
+	const struct bwctl_tally *reasons = here.reasons[BWCTL_CLASSES - 1];
+	struct bwctl_clock clock;
+	__u32 egress = BWCTL_EGRESS;
+	int clocks = bpf_map__fd(fixture->programs->maps.clocks);
+
+	/* All has room, the class has none. */
+	policy->asked.request[BWCTL_EGRESS].limit_bits_s = 1000000000;
+	policy->asked.classes[BWCTL_CLASSES - 1].limit_bits_s[BWCTL_EGRESS] = 8000;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		policy->enforcement[direction].mode = BWCTL_MODE_POLICE;
+	assert_int_equal(policy_build(policy, true, (char[LOG_TEXT]){0}), 0);
+	publish_policy(fixture, policy);
+	set_clock(fixture, 1);
+	deliver_until_refused(fixture, tcp_ssh_out, BWCTL_EGRESS);
+	for (int i = 0; i < 4; i++)
+		assert_true(deliver_stack(fixture, tcp_ssh_out, BWCTL_EGRESS).dropped);
+	here = programs_interface_counters(fixture->programs, BWCTL_EGRESS);
+	assert_int_equal(here.classes[BWCTL_CLASSES - 1].dropped.packets, 5);
+	assert_int_equal(reasons[BWCTL_REASON_CLASS].packets, 5);
+	assert_int_equal(reasons[BWCTL_REASON_CLASS].bytes, 5000);
+	assert_int_equal(reasons[BWCTL_REASON_CONTENDED].packets, 0);
+	assert_int_equal(bpf_map_lookup_elem(clocks, &egress, &clock), 0);
+	assert_int_equal(clock.over_ns, 0);
+
+	/* The other way round. */
+	policy->asked.request[BWCTL_EGRESS].limit_bits_s = 8000;
+	policy->asked.classes[BWCTL_CLASSES - 1].limit_bits_s[BWCTL_EGRESS] = 0;
+	assert_int_equal(policy_build(policy, true, (char[LOG_TEXT]){0}), 0);
+	publish_policy(fixture, policy);
+	set_clock(fixture, 1);
+	deliver_until_refused(fixture, tcp_ssh_out, BWCTL_EGRESS);
+	for (int i = 0; i < 2; i++) {
+		usleep(10000);
+		assert_true(deliver_stack(fixture, tcp_ssh_out, BWCTL_EGRESS).dropped);
+	}
+	here = programs_interface_counters(fixture->programs, BWCTL_EGRESS);
+	assert_int_equal(here.classes[BWCTL_CLASSES - 1].dropped.packets, 8);
+	assert_int_equal(reasons[BWCTL_REASON_CLASS].packets, 5);
+	assert_int_equal(bpf_map_lookup_elem(clocks, &egress, &clock), 0);
+	assert_true(clock.over_sum_ns >= 20 * MS);
+	assert_true(clock.over_sum_ns < 10 * S);
+	free(policy);
+}
+
 /* Passes whatever the clock says, is counted, and costs the others nothing. */
 static void test_exempt(void **state)
 {
@@ -2724,6 +2774,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_directions_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_class, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reasons, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exempt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_observed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lease_ends_with_its_policy, setup, teardown),

@@ -77,7 +77,7 @@ int cmd_flows(const struct options *options, int count, char *words[])
 
 	(void)count;
 	(void)words;
-	err = report_read(options->pin_dir, &report, why);
+	err = report_read(options->pin_dir, LIMITER_READ, &report, why);
 	if (err)
 		return command_failed(err, why);
 	if (options->json) {

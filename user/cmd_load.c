@@ -427,6 +427,8 @@ int cmd_unload(const struct options *options, int count, char *words[])
 	err = limiter_remove(limiter, why);
 	if (err)
 		code = command_failed(err, why);
+	else if (!loaded && limiter_is_fresh(limiter))
+		printf("nothing was loaded\n");
 	else if (!loaded)
 		printf("removed what was left in '%s'\n", options->pin_dir);
 out:

@@ -15,6 +15,7 @@
 #include "policy.h"
 #include "runs.h"
 #include "units.h"
+#include "words.h"
 
 /* A limit that holds nowhere is worse than none: the operator believes in it. */
 static void warn_of_detached(const struct limiter_interface *interfaces, size_t count)
@@ -117,12 +118,28 @@ static bool has_flow(const struct bwctl_asked *asked, size_t class)
 	return class == BWCTL_OTHER || class == BWCTL_CONTROL;
 }
 
+/* A class that was made by a slip of the pen: ": did you mean 'ssh'?", or nothing. */
+static const char *meant(const struct bwctl_asked *asked, size_t n, char text[LOG_TEXT])
+{
+	const char *names[BWCTL_CLASSES];
+	char found[LOG_TEXT];
+	size_t count = 0;
+
+	for (size_t i = 0; i < BWCTL_CLASSES; i++)
+		if (*asked->classes[i].name && has_flow(asked, i))
+			names[count++] = asked->classes[i].name;
+	if (!words_nearest(names, count, "''", asked->classes[n].name, found))
+		return "";
+	snprintf(text, LOG_TEXT, ": %.100s", found);
+	return text;
+}
+
 /* "class ssh      ingress 20 Mbit/s, egress 20 Mbit/s, priority normal" */
 static void say_class(const struct bwctl_asked *asked, const char *name)
 {
 	struct list list = begin_list("class", name);
 	const struct bwctl_class_request *class;
-	char text[UNITS_TEXT];
+	char text[UNITS_TEXT], why[LOG_TEXT];
 	size_t n = 0;
 
 	while (n < BWCTL_CLASSES && strcmp(asked->classes[n].name, name))
@@ -146,7 +163,7 @@ static void say_class(const struct bwctl_asked *asked, const char *name)
 		say(&list, "reserve %s", units_format_rate(class->reserve_bits_s, text));
 	say(&list, "priority %s", policy_priority_name(class->priority));
 	if (!has_flow(asked, n))
-		say(&list, "no flow leads into it");
+		say(&list, "no flow leads into it%s", meant(asked, n, why));
 	printf("\n");
 }
 

@@ -26,6 +26,7 @@ struct options {
 	const char *pin_dir;
 	enum bwctl_hook hook; /* of load; BWCTL_HOOK_NONE chooses */
 	const char *config;   /* the policy file; empty: none */
+	const char *output;   /* of metrics: a file, or NULL */
 	bool json;
 	bool all;	   /* of load: the interfaces that the policy file names, */
 	bool present;	   /* those of them that are there, */
@@ -44,6 +45,7 @@ int cmd_apply(const struct options *options, int count, char *words[]);
 int cmd_save(const struct options *options, int count, char *words[]);
 int cmd_run(const struct options *options, int count, char *words[]);
 int cmd_show(const struct options *options, int count, char *words[]);
+int cmd_metrics(const struct options *options, int count, char *words[]);
 int cmd_flows(const struct options *options, int count, char *words[]);
 int cmd_help(const struct options *options, int count, char *words[]);
 

@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a map's value consists of. */
+/* What a map's value consists of: rows, and words behind them. */
 struct shape {
 	size_t size;
 	size_t rows;
 	size_t first_class; /* the row of class 0; flows are before it */
+	size_t class_words; /* of each class, in their order, the first behind the rows */
 };
 
 static const struct shape shape_of_all = {
@@ -31,6 +32,7 @@ static const struct shape shape_of_one = {
 	.size = sizeof(struct bwctl_interface_counters),
 	.rows = BWCTL_CLASSES,
 	.first_class = 0,
+	.class_words = sizeof(struct bwctl_tally[BWCTL_REASONS]) / 8,
 };
 
 _Static_assert(offsetof(struct bwctl_counters, flows) == 0 &&
@@ -81,6 +83,11 @@ static void subtract(struct bwctl_flow_counters *row, const struct bwctl_flow_co
 		row->delay_max_ns = 0;
 }
 
+static size_t words_of(const struct shape *shape)
+{
+	return (shape->size - shape->rows * sizeof(struct bwctl_flow_counters)) / 8;
+}
+
 /* Room for one entry of all CPUs; NULL when there is none. */
 static void *make_room(const struct shape *shape, int *ret_cpus)
 {
@@ -92,7 +99,7 @@ static void *make_room(const struct shape *shape, int *ret_cpus)
 static int read_entry(int fd, const struct shape *shape, __u32 entry, char *room, int cpus,
 		      void *ret_sum)
 {
-	size_t words = (shape->size - shape->rows * sizeof(struct bwctl_flow_counters)) / 8;
+	size_t words = words_of(shape);
 	struct bwctl_flow_counters *sum = ret_sum;
 	uint64_t *rest = (uint64_t *)(void *)(sum + shape->rows);
 
@@ -116,6 +123,7 @@ static int read_direction(int fd, const struct shape *shape, __u32 direction, vo
 			  struct bwctl_flow_counters *ret_total)
 {
 	struct bwctl_flow_counters *rows = ret_now, *base = malloc(shape->size);
+	uint64_t *rest = (uint64_t *)(void *)(rows + shape->rows);
 	int cpus, err;
 	char *room = make_room(shape, &cpus);
 
@@ -128,6 +136,8 @@ static int read_direction(int fd, const struct shape *shape, __u32 direction, vo
 			counters_add(ret_total, &rows[row]);
 		subtract(&rows[row], &base[row]);
 	}
+	for (size_t word = 0; word < words_of(shape) && !err; word++)
+		rest[word] -= ((const uint64_t *)(const void *)(base + shape->rows))[word];
 	free(room);
 	free(base);
 	return err;
@@ -190,6 +200,17 @@ bool counters_newcomers(const struct bwctl_asked *previous, const struct bwctl_a
 	return any;
 }
 
+static void begin_words(const struct shape *shape, const struct counters_set *set,
+			struct bwctl_flow_counters *base, const struct bwctl_flow_counters *now)
+{
+	uint64_t *to = (uint64_t *)(void *)(base + shape->rows);
+	const uint64_t *from = (const uint64_t *)(const void *)(now + shape->rows);
+
+	for (size_t word = 0; word < BWCTL_CLASSES * shape->class_words; word++)
+		if (set->class[word / shape->class_words])
+			to[word] = from[word];
+}
+
 static int begin(int fd, const struct shape *shape, const struct counters_set *set)
 {
 	struct bwctl_flow_counters *now = malloc(shape->size), *base;
@@ -210,6 +231,8 @@ static int begin(int fd, const struct shape *shape, const struct counters_set *s
 			if (row < shape->first_class ? set->flow[row] :
 						       set->class[row - shape->first_class])
 				base[row] = now[row];
+		if (!err)
+			begin_words(shape, set, base, now);
 		if (!err && bpf_map_update_elem(fd, &entry, room, BPF_ANY))
 			err = -errno;
 	}

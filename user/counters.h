@@ -19,7 +19,7 @@ struct counters {
 };
 
 struct counters_interface {
-	struct bwctl_interface_counters now;
+	struct bwctl_interface_counters now; /* each class since its name got its number */
 	struct bwctl_flow_counters total;
 };
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "flow_table.h"
 #include "policy.h"
@@ -188,6 +189,7 @@ static void fall_back(struct limiter *limiter, const struct bwctl_policy *previo
 	if (policy_build(policy, limiter_leases_are_safe(), ignored))
 		return;
 	policy_succeed(previous, policy, limiter_now_ns());
+	policy->since_s = (uint64_t)time(NULL);
 	limiter_publish(limiter, policy, ignored);
 }
 
@@ -231,6 +233,7 @@ int enforce(struct limiter *limiter, const struct bwctl_policy *previous,
 		if (err)
 			break;
 		policy_succeed(previous, policy, limiter_now_ns());
+		policy->since_s = (uint64_t)time(NULL);
 		err = limiter_publish(limiter, policy, why);
 		if (err || !has_lost(limiter, &candidates, policy))
 			break;

@@ -29,6 +29,8 @@ uint32_t holder_hold_ifindex(const struct pins *pins)
 {
 	uint32_t hash = 2166136261U;
 
+	if (pins->hold_ifindex)
+		return pins->hold_ifindex;
 	for (const char *c = pins->directory; *c; c++)
 		hash = (hash ^ (uint8_t)*c) * 16777619U;
 	return HOLD_IFINDEX + hash % HOLD_INDEXES;
@@ -160,7 +162,7 @@ static int look(const struct holder_means *means, const struct hooks_place *plac
 				  "this kernel does not tell when a qdisc is taken away");
 	if (direction == BWCTL_EGRESS)
 		return look_out(means, place, name, will_prepare, ret_root, why);
-	if (means->hold_fd < 0 || (means->is_led && means->lead_fd < 0))
+	if (!means->can_hold)
 		return why_refuse(why, -EOPNOTSUPP, "Linux 5.18 or newer is needed");
 	return look_in(means, place, name, will_prepare, why);
 }

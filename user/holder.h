@@ -24,7 +24,8 @@ struct holder_means {
 	const struct pins *pins;
 	uint64_t netns_inode;
 	int holders_fd; /* map of devices whose fq is watched */
-	int hold_fd;	/* the program of the IFB; -1: this kernel does not load it */
+	bool can_hold;	/* the kernel has loaded the program of the IFB, and what leads there */
+	int hold_fd;	/* that program, or -1: for who only looks on */
 	bool is_led;	/* packets get there by a filter of ours, not by the program that meters */
 	int lead_fd;	/* the program of that filter, or -1 */
 	bool is_watched;

@@ -94,12 +94,39 @@ static uint32_t link_ifindex(const char *path)
 	return ifindex;
 }
 
+/* A line of bpf/links.bpf.c's for a program of that direction. */
+static bool is_told(const char *links, const struct bwctl_interface_key *key,
+		    enum bwctl_direction direction)
+{
+	const char *const names[] = {direction == BWCTL_INGRESS ? "bwctl_eth_in" : "bwctl_eth_out",
+				     direction == BWCTL_INGRESS ? "bwctl_ip_in" : "bwctl_ip_out",
+				     direction == BWCTL_INGRESS ? "" : "bwctl_hold"};
+
+	for (const char *line = links; *line; line = strchr(line, '\n') + 1) {
+		unsigned long long inode;
+		unsigned int ifindex;
+		char name[BWCTL_NAME];
+
+		if (!strchr(line, '\n'))
+			return false;
+		if (sscanf(line, "%15s %llu %u", name, &inode, &ifindex) != 3 ||
+		    inode != key->netns_inode || ifindex != key->ifindex)
+			continue;
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (!strcmp(name, names[i]))
+				return true;
+	}
+	return false;
+}
+
 enum hooks_link hooks_link_state(const struct pins *pins, const struct bwctl_interface_key *key,
 				 enum bwctl_direction direction)
 {
 	char path[PINS_PATH];
 	uint32_t ifindex;
 
+	if (pins->links)
+		return is_told(pins->links, key, direction) ? HOOKS_LINK_ATTACHED : HOOKS_LINK_NONE;
 	link_path(pins, key, direction, path);
 	ifindex = link_ifindex(path);
 	if (ifindex)

@@ -46,6 +46,7 @@ enum hooks_link {
 	HOOKS_LINK_MOVED, /* the same, but its device got another index in another network namespace */
 	HOOKS_LINK_DEAD, /* pinned, and its device is gone, or it cannot be opened */
 };
+/* For who may not open links (pins.links) it is attached or not, by what the programs are called. */
 enum hooks_link hooks_link_state(const struct pins *pins, const struct bwctl_interface_key *key,
 				 enum bwctl_direction direction);
 

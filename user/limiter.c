@@ -27,6 +27,7 @@
 #include "policy.h"
 #include "runs.h"
 #include "skeleton.h"
+#include "store.h"
 #include "why.h"
 
 #define POLICY_PIN     "policy"
@@ -62,9 +63,12 @@ struct prepared {
 
 struct limiter {
 	struct pins pins;
+	bool looks; /* LIMITER_LOOK: maps are only read */
 	bool fresh; /* nothing was pinned when we got the lock: to be removed if it comes to nothing */
 	int map_fd[MAPS];
+	__u32 policy_id;      /* of the map that was in force when last it was opened */
 	int hold_fd, lead_fd; /* programs of the IFB and of the way there; -1: none */
+	bool can_hold;
 	bool is_watched;
 	struct prepared *prepared;
 	size_t prepared_count;
@@ -107,6 +111,28 @@ static void close_maps(struct limiter *limiter)
 	}
 }
 
+/* A map by its pin: a file descriptor, or -1 and errno. */
+static int open_map(const struct limiter *limiter, const char *name)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = limiter->looks ? BPF_F_RDONLY : 0);
+	char path[PINS_PATH];
+
+	pins_path(&limiter->pins, name, path);
+	return bpf_obj_get_opts(path, &options);
+}
+
+/* Maps that say something to who only looks on. */
+static bool is_telling(const char *name)
+{
+	static const enum pinned_map telling[] = {MAP_POLICIES, MAP_CLOCKS, MAP_COUNTERS,
+						  MAP_INTERFACES, MAP_HOLDERS};
+
+	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
+		if (!strcmp(name, map_names[telling[i]]))
+			return true;
+	return false;
+}
+
 /* The maps as they are pinned. -ENOENT: at least one is missing. */
 static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 {
@@ -116,18 +142,20 @@ static int open_maps(struct limiter *limiter, char why[LOG_TEXT])
 	for (int i = 0; i < MAPS; i++) {
 		struct bpf_map_info info = {0};
 		__u32 length = sizeof(info);
-		char path[PINS_PATH];
 
-		pins_path(&limiter->pins, map_names[i], path);
-		limiter->map_fd[i] = bpf_obj_get(path);
+		if (limiter->looks && !is_telling(map_names[i]))
+			continue;
+		limiter->map_fd[i] = open_map(limiter, map_names[i]);
 		if (limiter->map_fd[i] < 0 && errno == ENOENT) {
 			missing = -ENOENT;
 			continue;
 		}
 		if (limiter->map_fd[i] < 0)
-			return why_fail(why, -errno, "cannot open '%s'", path);
+			return why_fail(why, -errno, "cannot open '%s/%s'", limiter->pins.directory,
+					map_names[i]);
 		if (bpf_obj_get_info_by_fd(limiter->map_fd[i], &info, &length))
-			return why_fail(why, -errno, "cannot inspect '%s'", path);
+			return why_fail(why, -errno, "cannot inspect '%s/%s'",
+					limiter->pins.directory, map_names[i]);
 		is_other = is_other || info.value_size != expected_value_size(i);
 	}
 	return is_other ? refuse_other_abi(limiter, why) : missing;
@@ -138,11 +166,8 @@ static int open_policy(const struct limiter *limiter, const char *name, __u32 id
 {
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
-	char path[PINS_PATH];
-	int err, fd;
+	int err, fd = open_map(limiter, name);
 
-	pins_path(&limiter->pins, name, path);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
 	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
@@ -157,13 +182,14 @@ static int open_policy(const struct limiter *limiter, const char *name, __u32 id
  * to open a map by id takes CAP_SYS_ADMIN. A publisher that died between the
  * swap and the renaming has left it under its first name.
  */
-static int policy_map(const struct limiter *limiter)
+static int policy_map(struct limiter *limiter)
 {
 	__u32 zero = 0, id;
 	int fd;
 
 	if (bpf_map_lookup_elem(limiter->map_fd[MAP_POLICIES], &zero, &id))
 		return -errno;
+	limiter->policy_id = id;
 	fd = open_policy(limiter, POLICY_PIN, id);
 	if (fd < 0)
 		fd = open_policy(limiter, POLICY_PIN_NEW, id);
@@ -185,7 +211,7 @@ static __u32 policy_abi(int fd)
 	return abi;
 }
 
-static int check_policy_abi(const struct limiter *limiter, char why[LOG_TEXT])
+static int check_policy_abi(struct limiter *limiter, char why[LOG_TEXT])
 {
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
@@ -214,6 +240,17 @@ static bool kernel_is_older_than(unsigned int major, unsigned int minor, struct 
 	return has_major < major || (has_major == major && has_minor < minor);
 }
 
+/*
+ * What a program redirects to an IFB is dropped there by kernels of the time
+ * before tcx (6.1 does, 6.12 does not): there a filter has to do it.
+ */
+static bool is_led(void)
+{
+	struct utsname kernel;
+
+	return kernel_is_older_than(6, 6, &kernel);
+}
+
 /* What other commands need to let packets wait. */
 static void find_holding(struct limiter *limiter)
 {
@@ -229,17 +266,46 @@ static void find_holding(struct limiter *limiter)
 	limiter->is_watched = fd >= 0;
 	if (fd >= 0)
 		close(fd);
+	limiter->can_hold = limiter->hold_fd >= 0 && (!is_led() || limiter->lead_fd >= 0);
 }
 
-/*
- * What a program redirects to an IFB is dropped there by kernels of the time
- * before tcx (6.1 does, 6.12 does not): there a filter has to do it.
- */
-static bool is_led(void)
+static bool is_pinned(const struct limiter *limiter, const char *name)
 {
-	struct utsname kernel;
+	char path[PINS_PATH];
 
-	return kernel_is_older_than(6, 6, &kernel);
+	pins_path(&limiter->pins, name, path);
+	return !access(path, F_OK);
+}
+
+/* By what is written down: the index of the IFB goes by the directory's name, which may be another here. */
+static uint32_t find_hold_ifindex(const struct limiter *limiter)
+{
+	struct bwctl_interface_key key, *previous = NULL;
+	struct bwctl_holder holder;
+
+	while (!bpf_map_get_next_key(limiter->map_fd[MAP_HOLDERS], previous, &key)) {
+		if (!bpf_map_lookup_elem(limiter->map_fd[MAP_HOLDERS], &key, &holder) &&
+		    holder.direction == BWCTL_INGRESS)
+			return key.ifindex;
+		previous = &key;
+	}
+	return 0;
+}
+
+/* The same, for who may not open programs and links. */
+static int look_on(struct limiter *limiter, char why[LOG_TEXT])
+{
+	char path[PINS_PATH];
+	size_t length;
+
+	limiter->pins.hold_ifindex = find_hold_ifindex(limiter);
+	limiter->is_watched = is_pinned(limiter, SKELETON_WATCH_PIN);
+	limiter->can_hold = is_pinned(limiter, SKELETON_HOLD_PIN) &&
+			    (!is_led() || is_pinned(limiter, SKELETON_LEAD_PIN));
+	if (!is_pinned(limiter, SKELETON_LINKS_PIN))
+		return 0;
+	pins_path(&limiter->pins, SKELETON_LINKS_PIN, path);
+	return store_read(path, &limiter->pins.links, &length, why);
 }
 
 /* A limiter that this process began to make and could not finish leaves nothing. */
@@ -343,6 +409,17 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 		goto out;
 	}
 	limiter->netns_inode = netns.st_ino;
+	limiter->looks = access == LIMITER_LOOK;
+	if (limiter->looks) {
+		err = open_maps(limiter, why);
+		if (err == -ENOENT)
+			why_refuse(why, err, "nothing is loaded");
+		if (!err)
+			err = check_policy_abi(limiter, why);
+		if (!err)
+			err = look_on(limiter, why);
+		goto out;
+	}
 
 	err = pins_lock(&limiter->pins,
 			access == LIMITER_READ	 ? PINS_SHARED :
@@ -351,7 +428,8 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 			why);
 	if (err)
 		goto out;
-	limiter->fresh = access == LIMITER_CREATE && pins_is_empty(&limiter->pins);
+	limiter->fresh = (access == LIMITER_CREATE || access == LIMITER_REMOVE) &&
+			 pins_is_empty(&limiter->pins);
 	err = open_maps(limiter, why);
 	if (!err)
 		err = check_policy_abi(limiter, why);
@@ -361,13 +439,15 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 	/* A directory and not all of its maps: what a command left that died, or somebody who cleaned up. */
 	if (err == -ENOENT && (access == LIMITER_CREATE || access == LIMITER_REMOVE))
 		err = 0;
+	else if (err == -ENOENT && pins_is_empty(&limiter->pins))
+		why_refuse(why, err, "nothing is loaded");
 	else if (err == -ENOENT)
 		err = why_refuse(why, -ENODATA, "the limiter in '%s' is not whole",
 				 limiter->pins.directory);
 	if (err)
 		goto out;
 	if (access == LIMITER_CREATE) {
-		err = skeleton_load_shared(&limiter->pins, is_led(), why);
+		err = skeleton_load_shared(&limiter->pins, is_led(), !is_led(), why);
 		if (!err) {
 			close_maps(limiter);
 			err = open_maps(limiter, why);
@@ -384,6 +464,31 @@ out:
 	return err;
 }
 
+/*
+ * By namespace and index, as links are. Written into by the programs of that
+ * interface alone.
+ */
+static void counters_pin(const struct bwctl_interface_key *key, char ret_name[64])
+{
+	snprintf(ret_name, 64, "counters-%llu-%u", (unsigned long long)key->netns_inode,
+		 key->ifindex);
+}
+
+static bool is_counters_pin(const char *name)
+{
+	unsigned long long inode;
+	unsigned int ifindex;
+	char more;
+
+	return sscanf(name, "counters-%llu-%u%c", &inode, &ifindex, &more) == 2;
+}
+
+static bool is_shared_pin(const char *name)
+{
+	return is_telling(name) || is_counters_pin(name) || !strcmp(name, POLICY_PIN) ||
+	       !strcmp(name, SKELETON_LINKS_PIN);
+}
+
 void limiter_close(struct limiter *limiter)
 {
 	if (!limiter)
@@ -396,7 +501,11 @@ void limiter_close(struct limiter *limiter)
 		close(limiter->hold_fd);
 	if (limiter->lead_fd >= 0)
 		close(limiter->lead_fd);
+	/* What a command made is there to be looked at, whatever came of it. */
+	if (limiter->pins.lock_fd >= 0 && pins_share_named(&limiter->pins, is_shared_pin))
+		log_note("not all of '%s' can be shared", limiter->pins.directory);
 	pins_unlock(&limiter->pins);
+	free(limiter->pins.links);
 	free(limiter);
 }
 
@@ -464,6 +573,22 @@ static int settle_pins(const struct limiter *limiter)
 	return rename(new_path, path) ? -errno : 0;
 }
 
+bool limiter_is_same(const struct limiter *limiter)
+{
+	__u32 zero = 0, id;
+
+	return !bpf_map_lookup_elem(limiter->map_fd[MAP_POLICIES], &zero, &id) &&
+	       id == limiter->policy_id;
+}
+
+int limiter_clock(struct limiter *limiter, enum bwctl_direction direction,
+		  struct bwctl_clock *ret_clock)
+{
+	__u32 key = direction;
+
+	return bpf_map_lookup_elem(limiter->map_fd[MAP_CLOCKS], &key, ret_clock) ? -errno : 0;
+}
+
 int limiter_possible_cpus(void)
 {
 	return libbpf_num_possible_cpus();
@@ -505,37 +630,17 @@ bool limiter_has_lost_queue(struct limiter *limiter, const struct bwctl_policy *
 	       clock.lost_generation == policy->generation;
 }
 
-/*
- * By namespace and index, as links are. Written into by the programs of that
- * interface alone.
- */
-static void counters_pin(const struct bwctl_interface_key *key, char ret_name[64])
-{
-	snprintf(ret_name, 64, "counters-%llu-%u", (unsigned long long)key->netns_inode,
-		 key->ifindex);
-}
-
-static bool is_counters_pin(const char *name)
-{
-	unsigned long long inode;
-	unsigned int ifindex;
-	char more;
-
-	return sscanf(name, "counters-%llu-%u%c", &inode, &ifindex, &more) == 2;
-}
-
 /* The map that an interface counts in: a file descriptor, or -errno; -ENOENT: none of this kind. */
 static int open_interface_counters(const struct limiter *limiter,
 				   const struct bwctl_interface_key *key)
 {
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
-	char path[PINS_PATH], name[64];
+	char name[64];
 	int err, fd;
 
 	counters_pin(key, name);
-	pins_path(&limiter->pins, name, path);
-	fd = bpf_obj_get(path);
+	fd = open_map(limiter, name);
 	if (fd < 0)
 		return -errno;
 	err = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
@@ -619,7 +724,7 @@ static int put_in_force(struct limiter *limiter, const struct bwctl_policy *poli
 	if (fd < 0)
 		return why_fail(why, -errno, "cannot make a policy map");
 	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd) ||
-	    bpf_obj_pin(fd, new_path))
+	    bpf_obj_pin(fd, new_path) || pins_share(&limiter->pins, POLICY_PIN_NEW))
 		err = why_fail(why, -errno, "cannot write the policy");
 	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
 	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
@@ -684,6 +789,7 @@ static struct holder_means means_of(const struct limiter *limiter)
 	return (struct holder_means){.pins = &limiter->pins,
 				     .netns_inode = limiter->netns_inode,
 				     .holders_fd = limiter->map_fd[MAP_HOLDERS],
+				     .can_hold = limiter->can_hold,
 				     .hold_fd = limiter->hold_fd,
 				     .is_led = is_led(),
 				     .lead_fd = limiter->lead_fd,
@@ -1249,6 +1355,8 @@ int limiter_remove(struct limiter *limiter, char why[LOG_TEXT])
 		SKELETON_WATCH_PIN "-new",
 		SKELETON_WATCH_DOWN_PIN,
 		SKELETON_WATCH_DOWN_PIN "-new",
+		SKELETON_LINKS_PIN,
+		SKELETON_LINKS_PIN "-new",
 	};
 	struct holder_means means = means_of(limiter);
 	int err;

@@ -25,6 +25,7 @@
 struct limiter;
 
 enum limiter_access {
+	LIMITER_LOOK, /* what is there, by pins that are shared, at no privilege; see limiter_is_same() */
 	LIMITER_READ,	/* what is there; shared with other readers */
 	LIMITER_CHANGE, /* one at a time */
 	LIMITER_CREATE, /* the same, and made when it is not there: BPF file system, maps, programs */
@@ -53,10 +54,16 @@ int limiter_open(struct limiter **ret_limiter, const char *pin_dir, enum limiter
 void limiter_close(struct limiter *limiter);
 
 /*
- * The policy in force, whole. ret_policy is about 170 KB: not for the stack. -ENOENT
+ * The policy in force, whole. ret_policy is about 800 KB: not for the stack. -ENOENT
  * when none has been put in place yet.
  */
 int limiter_policy(struct limiter *limiter, struct bwctl_policy *ret_policy, char why[LOG_TEXT]);
+
+/*
+ * Whether the policy that limiter_policy() found is still in force. LIMITER_LOOK takes no lock,
+ * so that who looks on can keep nobody waiting: what was read since belongs together if it is.
+ */
+bool limiter_is_same(const struct limiter *limiter);
 
 /*
  * The policy that was in force, when limiter_policy() finds none because a map
@@ -87,6 +94,10 @@ int limiter_counters(struct limiter *limiter, struct counters ret_counters[BWCTL
 int limiter_interface_counters(struct limiter *limiter, const struct bwctl_interface_key *key,
 			       struct counters_interface ret_counters[BWCTL_DIRECTIONS],
 			       char why[LOG_TEXT]);
+
+/* The clock of one direction as it stands; 0 or -errno. */
+int limiter_clock(struct limiter *limiter, enum bwctl_direction direction,
+		  struct bwctl_clock *ret_clock);
 
 /* CPUs the kernel may ever run, which is how many leases there can be. Positive, or -errno. */
 int limiter_possible_cpus(void);
@@ -153,7 +164,7 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 int limiter_detach(struct limiter *limiter, const struct limiter_interface *interface,
 		   char why[LOG_TEXT]);
 
-/* Whether it was opened to be created, and nothing was there. */
+/* Whether it was opened to be created or removed, and nothing was there. */
 bool limiter_is_fresh(const struct limiter *limiter);
 
 /*

@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static const char *name = "bwctl";
 static int verbosity;
+
+void log_as(const char *program)
+{
+	name = program;
+}
 
 void log_verbosity(int level)
 {
@@ -20,7 +26,7 @@ static void log_line(const char *prefix, const char *format, va_list arguments)
 
 	/* In one piece, so that the lines of several commands do not mix. */
 	vsnprintf(text, sizeof(text), format, arguments);
-	fprintf(stderr, "%s%s\n", prefix, text);
+	fprintf(stderr, "%s: %s\n", prefix, text);
 }
 
 void log_error(const char *format, ...)
@@ -28,7 +34,7 @@ void log_error(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	log_line("bwctl: ", format, arguments);
+	log_line(name, format, arguments);
 	va_end(arguments);
 }
 
@@ -37,7 +43,7 @@ void log_hint(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	log_line("hint: ", format, arguments);
+	log_line("hint", format, arguments);
 	va_end(arguments);
 }
 
@@ -64,7 +70,7 @@ void log_note(const char *format, ...)
 	if (verbosity < 1)
 		return;
 	va_start(arguments, format);
-	log_line("bwctl: ", format, arguments);
+	log_line(name, format, arguments);
 	va_end(arguments);
 }
 

@@ -11,10 +11,13 @@
 
 #define LOG_TEXT 512 /* size of an error's text, wherever one is carried upwards */
 
+/* What errors begin with: "bwctl", unless it is another program. Not copied. */
+void log_as(const char *program);
+
 /* 0: errors and hints; 1 (-v): what is being done; 2 (-vv): libbpf's own messages too. */
 void log_verbosity(int level);
 
-/* "bwctl: " and the text, one line. */
+/* "bwctl: " and the text, one line; of other programs their name. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A second line below an error: what to do. Said only where it is certain. */

@@ -24,8 +24,9 @@ enum {
 	TAKES_CHECK = 8,
 	TAKES_SAVE = 16,
 	TAKES_CLEAR = 32,
-	TAKES_PRESENT = 64,
-	TAKES_AGAIN = 128,
+	TAKES_OUTPUT = 64,
+	TAKES_PRESENT = 128,
+	TAKES_AGAIN = 256,
 };
 
 struct command {
@@ -189,6 +190,15 @@ static const struct command commands[] = {
 	 "\n"
 	 "  bwctl flows\n"
 	 "  bwctl flows --json\n"},
+	{"metrics", "[--output FILE]", "what show says, for Prometheus", cmd_metrics, 0, 0,
+	 TAKES_OUTPUT,
+	 "Prints counters, limits and what is attached as metrics, in the text format of\n"
+	 "Prometheus. --output writes them to a file, in the place of what it held, in one step:\n"
+	 "for the textfile collector of node_exporter, whose files end in .prom. bwctl-exporter\n"
+	 "serves the same by HTTP.\n"
+	 "\n"
+	 "  bwctl metrics\n"
+	 "  bwctl metrics --output /var/lib/prometheus/node-exporter/bwctl.prom\n"},
 	{"help", "[COMMAND]", "this, or more on one command", cmd_help, 0, 1, 0,
 	 "  bwctl help set\n"},
 };
@@ -286,6 +296,7 @@ enum {
 	OPTION_CHECK,
 	OPTION_SAVE,
 	OPTION_CLEAR,
+	OPTION_OUTPUT,
 	OPTION_VERSION,
 };
 
@@ -357,6 +368,7 @@ static int check_options(const struct command *command, const struct options *op
 		{"check", TAKES_CHECK, options->check},
 		{"save", TAKES_SAVE, options->save},
 		{"clear", TAKES_CLEAR, options->clear},
+		{"output", TAKES_OUTPUT, options->output != NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -427,6 +439,7 @@ int main(int argc, char *argv[])
 		{"check", no_argument, NULL, OPTION_CHECK},
 		{"save", no_argument, NULL, OPTION_SAVE},
 		{"clear", no_argument, NULL, OPTION_CLEAR},
+		{"output", required_argument, NULL, OPTION_OUTPUT},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, OPTION_VERSION},
 		{"help", no_argument, NULL, 'h'},
@@ -486,6 +499,9 @@ int main(int argc, char *argv[])
 			break;
 		case OPTION_CLEAR:
 			options.clear = true;
+			break;
+		case OPTION_OUTPUT:
+			options.output = optarg;
 			break;
 		case OPTION_HOOK:
 			if (parse_hook(optarg, &options.hook)) {

@@ -90,7 +90,8 @@ int pins_take(struct pins *pins, const char *directory, char why[LOG_TEXT])
 			"'%s' cannot be a pin directory: a BPF file system takes no dot in a name",
 			directory);
 	*slash = '\0';
-	if (!is_bpffs(parent) && strcmp(parent, BPFFS_ROOT))
+	/* Or a part of one that is mounted elsewhere, for somebody who sees no more of it. */
+	if (!is_bpffs(parent) && !is_bpffs(pins->directory) && strcmp(parent, BPFFS_ROOT))
 		return why_refuse(
 			why, -EINVAL,
 			"'%s' is not on a BPF file system: expected a path below " BPFFS_ROOT,
@@ -210,7 +211,9 @@ int pins_remove(const struct pins *pins, const char *name, char why[LOG_TEXT])
 	return 0;
 }
 
-int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name))
+/* What is to be done with each pin that is meant: 0 or -errno. */
+static int for_each_named(const struct pins *pins, bool (*is_meant)(const char *name),
+			  int (*act)(const char *path))
 {
 	DIR *entries = opendir(pins->directory);
 	const struct dirent *entry;
@@ -223,10 +226,45 @@ int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name
 		if (strlen(entry->d_name) >= PINS_PATH - PINS_DIRECTORY || !is_meant(entry->d_name))
 			continue;
 		pins_path(pins, entry->d_name, path);
-		err = unlink(path) && errno != ENOENT ? -errno : 0;
+		err = act(path);
 	}
 	closedir(entries);
-	return err;
+	return err == -ENOENT ? 0 : err;
+}
+
+static int remove_one(const char *path)
+{
+	return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+int pins_remove_named(const struct pins *pins, bool (*is_meant)(const char *name))
+{
+	return for_each_named(pins, is_meant, remove_one);
+}
+
+bool pins_are_shared(const struct pins *pins)
+{
+	struct stat there;
+
+	return !stat(pins->directory, &there) && there.st_mode & S_IXGRP;
+}
+
+static int share_one(const char *path)
+{
+	return chmod(path, S_IRUSR | S_IWUSR | S_IRGRP) && errno != ENOENT ? -errno : 0;
+}
+
+int pins_share(const struct pins *pins, const char *name)
+{
+	char path[PINS_PATH];
+
+	pins_path(pins, name, path);
+	return pins_are_shared(pins) ? share_one(path) : 0;
+}
+
+int pins_share_named(const struct pins *pins, bool (*is_meant)(const char *name))
+{
+	return pins_are_shared(pins) ? for_each_named(pins, is_meant, share_one) : 0;
 }
 
 int pins_take_token(const struct pins *pins, const char *name, int *ret_fd, char why[LOG_TEXT])
@@ -302,6 +340,8 @@ int pins_remove_tokens(const struct pins *pins, char why[LOG_TEXT])
 
 int pins_remove_directory(const struct pins *pins, char why[LOG_TEXT])
 {
+	if (pins_are_shared(pins))
+		return 0;
 	if (rmdir(pins->directory) && errno != ENOENT)
 		return why_fail(why, -errno, "cannot remove '%s'", pins->directory);
 	return 0;

@@ -8,6 +8,7 @@
 #define PINS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "log.h"
 
@@ -17,6 +18,8 @@
 struct pins {
 	char directory[PINS_DIRECTORY]; /* without a slash at its end */
 	int lock_fd;			/* -1: not locked */
+	uint32_t hold_ifindex; /* of the IFB, for who may see the directory by another name; else 0 */
+	char *links; /* what the file of links said, for who may not open them; else NULL */
 };
 
 enum pins_access {
@@ -46,6 +49,17 @@ void pins_path(const struct pins *pins, const char *name, char ret_path[PINS_PAT
 /* Whether nothing is pinned there; tokens do not count. False, too, when it cannot be read. */
 bool pins_is_empty(const struct pins *pins);
 
+/*
+ * A directory whose group may enter it was made for bwctl by somebody else, so that others can
+ * look on without being able to change anything: it stays when all is unloaded, and pins that
+ * only tell something may be read by its group, which they inherit if the directory is setgid.
+ */
+bool pins_are_shared(const struct pins *pins);
+
+/* Lets the group read a pin, or every pin whose name is among those meant. 0 or -errno. */
+int pins_share(const struct pins *pins, const char *name);
+int pins_share_named(const struct pins *pins, bool (*is_meant)(const char *name));
+
 /* Removes a pin, which may be gone already. 0, or -errno and why. */
 int pins_remove(const struct pins *pins, const char *name, char why[LOG_TEXT]);
 
@@ -69,7 +83,7 @@ bool pins_is_token(const struct pins *pins, const char *name, int fd);
 int pins_remove_token(const struct pins *pins, const char *name, char why[LOG_TEXT]);
 int pins_remove_tokens(const struct pins *pins, char why[LOG_TEXT]);
 
-/* Removes the directory, which has to be empty. 0, or -errno and why. */
+/* Removes the directory, which has to be empty, unless it is shared. 0, or -errno and why. */
 int pins_remove_directory(const struct pins *pins, char why[LOG_TEXT]);
 
 #endif

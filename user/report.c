@@ -7,10 +7,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "flow_table.h"
 #include "policy.h"
 #include "runs.h"
+
+/* A policy is seldom changed twice while it is looked at. */
+#define LOOK_TRIES    5
+#define LOOK_PAUSE_US 5000
 
 /* An interface that a crash left half loaded has counted nothing. */
 static int read_interface_counters(struct limiter *limiter, struct report *report,
@@ -33,19 +39,32 @@ static int read_interface_counters(struct limiter *limiter, struct report *repor
 	return err;
 }
 
-int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TEXT])
+/* A clock is read before the time: it is never farther ahead than it was. */
+static int read_clocks(struct limiter *limiter, struct report *report, char why[LOG_TEXT])
 {
-	struct report *report = calloc(1, sizeof(*report));
-	struct limiter *limiter = NULL;
-	int err;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		struct bwctl_clock clock;
+		int err = limiter_clock(limiter, direction, &clock);
+		uint64_t now_ns = limiter_now_ns();
 
-	if (!report) {
-		snprintf(why, LOG_TEXT, "out of memory");
-		return -ENOMEM;
+		if (err) {
+			snprintf(why, LOG_TEXT, "cannot read the clocks: %s", strerror(-err));
+			return err;
+		}
+		report->at_limit_ns[direction] = clock.over_sum_ns;
+		report->backlog_ns[direction] =
+			clock.spent_until_ns > now_ns &&
+					report->policy.meter[direction].rate_bits_s ?
+				clock.spent_until_ns - now_ns :
+				0;
 	}
-	err = limiter_open(&limiter, pin_dir, LIMITER_READ, why);
-	if (!err)
-		err = limiter_policy(limiter, &report->policy, why);
+	return 0;
+}
+
+static int read_all(struct limiter *limiter, struct report *report, char why[LOG_TEXT])
+{
+	int err = limiter_policy(limiter, &report->policy, why);
+
 	if (!err)
 		err = limiter_counters(limiter, report->counters, why);
 	if (!err)
@@ -54,10 +73,32 @@ int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TE
 	if (!err)
 		err = read_interface_counters(limiter, report, why);
 	if (!err)
+		err = read_clocks(limiter, report, why);
+	if (!err)
 		limiter_runs(limiter, &report->policy, report->run_is_alive);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
 		report->lost_queue[direction] =
 			limiter_has_lost_queue(limiter, &report->policy, direction);
+	return err;
+}
+
+static int read_once(const char *pin_dir, enum limiter_access access, struct report **ret_report,
+		     bool *ret_is_same, char why[LOG_TEXT])
+{
+	struct report *report = calloc(1, sizeof(*report));
+	struct limiter *limiter = NULL;
+	int err;
+
+	*ret_is_same = true;
+	if (!report) {
+		snprintf(why, LOG_TEXT, "out of memory");
+		return -ENOMEM;
+	}
+	err = limiter_open(&limiter, pin_dir, access, why);
+	if (!err) {
+		err = read_all(limiter, report, why);
+		*ret_is_same = limiter_is_same(limiter);
+	}
 	limiter_close(limiter);
 	if (err && err != -ENOENT) {
 		report_free(report);
@@ -65,6 +106,24 @@ int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TE
 	}
 	*ret_report = report;
 	return 0;
+}
+
+int report_read(const char *pin_dir, enum limiter_access access, struct report **ret_report,
+		char why[LOG_TEXT])
+{
+	bool is_same;
+	int err = -EAGAIN;
+
+	for (int tries = 0; tries < LOOK_TRIES; tries++) {
+		err = read_once(pin_dir, access, ret_report, &is_same, why);
+		/* What somebody changes meanwhile may look as if it were broken, too. */
+		if (access != LIMITER_LOOK || (!err && is_same) || tries == LOOK_TRIES - 1)
+			break;
+		if (!err)
+			report_free(*ret_report);
+		usleep(LOOK_PAUSE_US);
+	}
+	return err;
 }
 
 void report_free(struct report *report)
@@ -227,6 +286,10 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 			json_real((double)meter->horizon_ns[BWCTL_LEVEL_RESERVED] / 1e9) :
 			json_null());
 	json_object_update_new(object, counters_json(&counters->total));
+	json_object_set_new(object, "at_limit_seconds",
+			    json_real((double)report->at_limit_ns[direction] / 1e9));
+	json_object_set_new(object, "backlog_seconds",
+			    json_real((double)report->backlog_ns[direction] / 1e9));
 	json_object_set_new(object, "contended", tally_json(&counters->now.contended));
 	json_object_set_new(object, "delays", delays_json(&counters->now));
 	json_object_set_new(object, "classes", classes);
@@ -280,10 +343,11 @@ json_t *report_json(const struct report *report)
 	for (size_t i = 0; i < report->interface_count; i++)
 		json_array_append_new(interfaces, interface_json(report, i));
 	if (!report_is_loaded(report))
-		return json_pack("{s:s, s:o, s:n, s:n, s:[]}", "version", BWCTL_VERSION,
-				 "interfaces", interfaces, "ingress", "egress", "runs");
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", BWCTL_VERSION, "interfaces",
-			 interfaces, "ingress", direction_json(report, BWCTL_INGRESS), "egress",
+		return json_pack("{s:s, s:n, s:o, s:n, s:n, s:[]}", "version", BWCTL_VERSION,
+				 "since", "interfaces", interfaces, "ingress", "egress", "runs");
+	return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "version", BWCTL_VERSION, "since",
+			 (json_int_t)report->policy.since_s, "interfaces", interfaces, "ingress",
+			 direction_json(report, BWCTL_INGRESS), "egress",
 			 direction_json(report, BWCTL_EGRESS), "runs",
 			 runs_json(&report->policy, report->run_is_alive));
 }

@@ -22,13 +22,17 @@ struct report {
 	size_t interface_count;
 	bool run_is_alive[BWCTL_RUNS];	   /* by place in policy.runs: its bwctl lives */
 	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
+	uint64_t at_limit_ns[BWCTL_DIRECTIONS]; /* for how long packets were refused or had to wait */
+	uint64_t backlog_ns[BWCTL_DIRECTIONS]; /* how far ahead of now the clock is */
 };
 
 /*
- * Reads the limiter in pin_dir; one that does not exist is an empty report.
- * Free with report_free(). 0, or -errno and why.
+ * Reads the limiter in pin_dir; one that does not exist is an empty report. access is
+ * LIMITER_READ, or LIMITER_LOOK: then nobody is said to be alive. Free with report_free().
+ * 0, or -errno and why.
  */
-int report_read(const char *pin_dir, struct report **ret_report, char why[LOG_TEXT]);
+int report_read(const char *pin_dir, enum limiter_access access, struct report **ret_report,
+		char why[LOG_TEXT]);
 void report_free(struct report *report);
 
 /* Whether there is a limiter at all. */

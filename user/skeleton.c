@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bwctl.skel.h"
+#include "links.skel.h"
 #include "watch.skel.h"
 #include "why.h"
 
@@ -138,6 +139,25 @@ static void load_watch(const struct pins *pins)
 	watch_bpf__destroy(watch);
 }
 
+/* Only those miss it who may not look for themselves. */
+static void load_links(const struct pins *pins)
+{
+	struct links_bpf *links = links_bpf__open_and_load();
+	struct bpf_link *iterator = NULL;
+	int err = links ? 0 : -errno;
+
+	if (!err) {
+		iterator = bpf_program__attach_iter(links->progs.bwctl_links, NULL);
+		err = iterator ? 0 : -errno;
+	}
+	if (!err)
+		err = pin_over(pins, bpf_link__fd(iterator), SKELETON_LINKS_PIN);
+	if (err)
+		log_note("no file can tell what is attached (%s)", strerror(-err));
+	bpf_link__destroy(iterator);
+	links_bpf__destroy(links);
+}
+
 /* The skeleton with its shared maps, and no program that would be loaded yet. */
 static int open_skeleton(const struct pins *pins, struct bwctl_bpf **ret_skeleton,
 			 char why[LOG_TEXT])
@@ -158,7 +178,7 @@ static int open_skeleton(const struct pins *pins, struct bwctl_bpf **ret_skeleto
 	return err;
 }
 
-int skeleton_load_shared(const struct pins *pins, bool leads, char why[LOG_TEXT])
+int skeleton_load_shared(const struct pins *pins, bool leads, bool tcx, char why[LOG_TEXT])
 {
 	struct bwctl_bpf *skeleton;
 	bool can_hold;
@@ -190,6 +210,8 @@ int skeleton_load_shared(const struct pins *pins, bool leads, char why[LOG_TEXT]
 		why_fail(why, err, "cannot pin a program in '%s'", pins->directory);
 	else
 		load_watch(pins);
+	if (!err && tcx)
+		load_links(pins);
 out:
 	bwctl_bpf__destroy(skeleton);
 	return err;

@@ -21,6 +21,7 @@
 #define SKELETON_LEAD_PIN	"lead" /* and that of the filter that leads there, on older kernels */
 #define SKELETON_WATCH_PIN	"watch" /* the links of those that watch over queues */
 #define SKELETON_WATCH_DOWN_PIN "watch-down"
+#define SKELETON_LINKS_PIN	"links" /* a file to read; see bpf/links.bpf.c */
 
 /* Catches libbpf's messages, of whoever uses it. */
 void skeleton_hear(void);
@@ -28,9 +29,9 @@ void skeleton_hear(void);
 /*
  * Maps that are pinned stay, others are made and pinned. Loads and pins what lets
  * packets wait, as far as the kernel has what that takes; leads: the program that leads
- * to the IFB as well.
+ * to the IFB as well. tcx: the file that tells of links.
  */
-int skeleton_load_shared(const struct pins *pins, bool leads, char why[LOG_TEXT]);
+int skeleton_load_shared(const struct pins *pins, bool leads, bool tcx, char why[LOG_TEXT]);
 
 /* The programs of one interface. */
 struct skeleton_programs {

@@ -327,6 +327,9 @@ class ui       exempt: passes unmetered, priority high
 flow jump      class ssh, protocol tcp, remote 2222, before ui
 flow telnet    removed
 flow admin     class admin, protocol tcp, local 8443, remote >1024, as listed" "$said"
+	said=$("$BWCTL" set class shs 5mbit | tail -n 1)
+	expect 'said of a slip of the pen' "               no flow leads into it: did you mean 'ssh'?" "$said"
+	"$BWCTL" set class shs remove
 	said=$("$BWCTL" set class lab remove flow jump local 1,3,5,7,9,11 remote 443 prefix \
 		2001:db8::/32 interface cli0 | grep -A 1 -E '^(class|flow) ')
 	expect 'said' "class lab      removed

@@ -1,0 +1,345 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Metrics, printed, written and served, against what show says; and what the
+# exporter may do as a user of its own. Runs itself under bats in mount and
+# network namespaces of its own.
+# shellcheck shell=bats disable=SC2030,SC2031
+
+if [[ -z ${BATS_TEST_FILENAME:-} ]]; then
+	exec bash "${BASH_SOURCE[0]%/*}/rig.bash" bats "${BASH_SOURCE[0]}"
+fi
+
+# shellcheck source-path=SCRIPTDIR source=rig.bash
+source "$BATS_TEST_DIRNAME/rig.bash"
+bats_require_minimum_version 1.5.0
+
+EXPORTER=$BWCTL_BUILD/bwctl-exporter
+PINS=/sys/fs/bpf/bwctl
+NOBODY=65534
+GROUP=60123 # nobody else's
+URL=http://127.0.0.1:9977
+
+setup_file() {
+	rig_isolated || rig_fail "run $BATS_TEST_FILENAME itself: it isolates itself"
+}
+
+setup() {
+	rig_make
+}
+
+teardown() {
+	rig_bwctl unload
+	rmdir "$PINS" 2>/dev/null || true
+	chmod 700 "${PINS%/*}"
+	rig_destroy
+}
+
+# As systemd-tmpfiles would make it.
+shared_pins() {
+	mkdir "$PINS"
+	chgrp "$GROUP" "$PINS"
+	chmod 2710 "$PINS"
+	chmod 711 "${PINS%/*}"
+}
+
+# What is left of root's rights when nothing is.
+as_nobody() {
+	rig_in appliance setpriv --reuid "$NOBODY" --regid "$NOBODY" --groups "$GROUP" \
+		--inh-caps=-all --bounding-set=-all --no-new-privs -- "$@"
+}
+
+# With its own defaults.
+start_exporter() {
+	rig_start appliance setpriv --reuid "$NOBODY" --regid "$NOBODY" --groups "$GROUP" \
+		--inh-caps=-all --bounding-set=-all --no-new-privs -- "$EXPORTER" >"$RIG_DIR/exporter" 2>&1
+	rig_wait 5 rig_listens appliance tcp 9977
+}
+
+get() {
+	rig_in appliance curl --silent --show-error --max-time 10 "$@"
+}
+
+# sample NAME{LABELS}: its value, of a text of metrics.
+sample() {
+	awk -v name="$1" 'index($0, name " ") == 1 { print $2; found = 1 } END { exit !found }'
+}
+
+# Traffic that is refused, and traffic that passes.
+traffic() {
+	rig_bwctl set 8mbit mode police class api 1mbit
+	rig_sink sink far 443
+	rig_sink other far 9000
+	rig_flood api inside "$RIG_FAR4" 443 4mbit 1
+	rig_flood other inside "$RIG_FAR4" 9000 20mbit 1
+	rig_flood_wait api
+	rig_flood_wait other
+}
+
+# The words of a line for each counter of a class, of both directions and all interfaces, by show and by metrics.
+counters_of_show() {
+	rig_bwctl show --json | jq -r '
+		.interfaces[] | .name as $interface | .classes | to_entries[] | .key as $direction |
+		.value | to_entries[] | .key as $class | .value |
+		(.passed, .dropped, .paced, .marked) as $tally |
+		[$interface, $direction, $class, $tally.packets, $tally.bytes] | join(" ")' | sort
+}
+
+counters_of_metrics() {
+	rig_bwctl metrics | perl -ne '
+		/^bwctl_(receive|transmit)_(?:(dropped|paced|marked)_)?(bytes|packets)_total\{class="(\S+?)",interface="(\S+?)"(?:,reason="\w+")?\} (\d+)$/ or next;
+		$sum{"$5 " . ($1 eq "receive" ? "ingress" : "egress") . " $4"}{$2 // "passed"}{$3} += $6;
+		END {
+			for my $key (keys %sum) {
+				print "$key $sum{$key}{$_}{packets} $sum{$key}{$_}{bytes}\n"
+					for qw(passed dropped paced marked);
+			}
+		}' | sort
+}
+
+@test "metrics say what show says, of each class and interface" {
+	rig_bwctl load eth0 inside0
+	traffic
+	counters_of_show >"$RIG_DIR/show"
+	counters_of_metrics >"$RIG_DIR/metrics"
+	[[ $(wc -l <"$RIG_DIR/show") == $((2 * 2 * 8 * 4)) ]]
+	diff "$RIG_DIR/show" "$RIG_DIR/metrics"
+}
+
+@test "drops are put down to the limit that refused" {
+	local class all
+	rig_bwctl load eth0
+	# UDP is class other.
+	rig_bwctl set 50mbit mode police class other egress 1mbit
+	rig_sink sink far 9000
+	rig_flood other inside "$RIG_FAR4" 9000 10mbit 1
+	rig_flood_wait other
+	rig_bwctl metrics >"$RIG_DIR/metrics"
+	class=$(sample 'bwctl_transmit_dropped_packets_total{class="other",interface="eth0",reason="class_limit"}' <"$RIG_DIR/metrics")
+	all=$(sample 'bwctl_transmit_dropped_packets_total{class="other",interface="eth0",reason="limit"}' <"$RIG_DIR/metrics")
+	echo "# by the class $class, by all $all" >&3
+	((class > 100 && all == 0))
+	[[ $(sample bwctl_transmit_at_limit_seconds_total <"$RIG_DIR/metrics") == 0 ]]
+}
+
+@test "time at the limit goes on while packets are refused, and stands still afterwards" {
+	local seconds before
+	rig_bwctl load eth0
+	rig_bwctl set 8mbit mode police
+	rig_sink sink far 9000
+	rig_flood flood inside "$RIG_FAR4" 9000 40mbit 3
+	rig_flood_wait flood
+	seconds=$(rig_bwctl metrics | sample bwctl_transmit_at_limit_seconds_total)
+	echo "# at the limit for $seconds s" >&3
+	# 3 seconds, less what the burst took.
+	jq -n -e "$seconds > 2 and $seconds < 4"
+	[[ $(rig_bwctl metrics | sample bwctl_receive_at_limit_seconds_total) == 0 ]]
+	sleep 1
+	before=$(rig_bwctl metrics | sample bwctl_transmit_at_limit_seconds_total)
+	[[ $(rig_bwctl show --json | jq ".egress.at_limit_seconds == $before") == true ]]
+	jq -n -e "$before - $seconds < 0.5"
+}
+
+@test "metrics --output replaces a file in one step, or says why not and leaves it" {
+	rig_bwctl load eth0
+	echo former >"$RIG_DIR/bwctl.prom"
+	rig_bwctl metrics --output "$RIG_DIR/bwctl.prom"
+	sample 'bwctl_loaded' <"$RIG_DIR/bwctl.prom"
+	[[ $(find "$RIG_DIR" -name '*prom*') == "$RIG_DIR/bwctl.prom" ]]
+	run rig_bwctl metrics --output "$RIG_DIR/nowhere/bwctl.prom"
+	echo "$output"
+	[[ $status == 1 && $output == "bwctl: cannot write '$RIG_DIR/nowhere/bwctl.prom': No such file or directory" ]]
+	run rig_bwctl metrics --output "$RIG_DIR"
+	[[ $status == 1 && $output == "bwctl: cannot write '$RIG_DIR'"* ]]
+	run rig_bwctl show --output x
+	[[ $status == 2 && $output == "bwctl: --output is for metrics alone" ]]
+}
+
+@test "nothing loaded: metrics say so, and so does the exporter, and it goes on when there is something" {
+	shared_pins
+	[[ $(rig_bwctl metrics | sample bwctl_loaded) == 0 ]]
+	start_exporter
+	[[ $(get "$URL/metrics" | sample bwctl_loaded) == 0 ]]
+	[[ $(get "$URL/healthz") == ok ]]
+	rig_bwctl load eth0
+	rig_wait 5 loaded_by_exporter
+	rig_bwctl unload
+	[[ -d $PINS && $(ls -A "$PINS") == '' ]]
+	run rig_bwctl unload
+	[[ $status == 0 && $output == 'nothing was loaded' ]]
+	run rig_bwctl show
+	[[ $status == 0 && $output == 'nothing is loaded' ]]
+	rig_bwctl load eth0
+	rig_wait 5 loaded_by_exporter
+}
+
+loaded_by_exporter() {
+	[[ $(get "$URL/metrics" | sample bwctl_loaded) == 1 ]]
+}
+
+@test "the exporter says what metrics say, to Prometheus and as OpenMetrics, plain and compressed" {
+	shared_pins
+	rig_bwctl load eth0
+	traffic
+	start_exporter
+	sleep 0.3
+	rig_bwctl metrics | grep -v -E '_(backlog|policy_saved)' >"$RIG_DIR/printed"
+	get "$URL/metrics" | grep -v -E '_(backlog|policy_saved)' >"$RIG_DIR/served"
+	diff "$RIG_DIR/printed" "$RIG_DIR/served"
+	get --compressed "$URL/metrics" | grep -v -E '_(backlog|policy_saved)' | diff "$RIG_DIR/printed" -
+	get -H 'Accept: application/openmetrics-text; version=1.0.0' -D "$RIG_DIR/head" "$URL/metrics" >"$RIG_DIR/open"
+	grep -q '^Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8' "$RIG_DIR/head"
+	[[ $(tail -n 1 "$RIG_DIR/open") == '# EOF' ]]
+	grep -v '^#' "$RIG_DIR/open" | grep -v -E '_(backlog|policy_saved)' |
+		diff <(grep -v '^#' "$RIG_DIR/printed") -
+	[[ $(get -o /dev/null -w '%{http_code}' "$URL/nothing") == 404 ]]
+	[[ $(get -o /dev/null -w '%{http_code}' -X DELETE "$URL/metrics") == 405 ]]
+	[[ $(get -o /dev/null -w '%{http_code}' -d x=1 "$URL/metrics") == 405 ]]
+	[[ $(get -o /dev/null -w '%{http_code}' -I "$URL/metrics") == 200 ]]
+	[[ $(get "$URL/metrics" "$URL/healthz" -w '%{num_connects}\n' | grep -c '^[01]$') == 2 ]]
+}
+
+@test "the exporter as a user of its own can read what is shared, and change nothing" {
+	local pin
+	shared_pins
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit
+	start_exporter
+	[[ $(get "$URL/metrics" | sample 'bwctl_transmit_limit_bytes_per_second') == 6250000 ]]
+	get "$URL/metrics" | grep -q '^bwctl_attached{interface="eth0",direction="receive",hook="[a-z]*",mode="[a-z]*"} 1$'
+	in_force >"$RIG_DIR/before"
+	run as_nobody "$BWCTL" set 1gbit
+	[[ $status == 1 ]]
+	run as_nobody "$BWCTL" unload
+	[[ $status == 1 ]]
+	run as_nobody "$BWCTL" load inside0
+	[[ $status == 1 ]]
+	run as_nobody ls "$PINS"
+	((status))
+	for pin in "$PINS"/*; do
+		run as_nobody rm -f "$pin"
+		((status))
+		run as_nobody bpftool map update pinned "$pin" key 0 0 0 0 value 0 0 0 0
+		((status))
+		run as_nobody bpftool link detach pinned "$pin"
+		((status))
+	done
+	run as_nobody bpftool map dump pinned "$PINS/leases"
+	((status))
+	in_force | diff "$RIG_DIR/before" -
+	# A lock of the directory would keep everybody waiting: it cannot be had.
+	run as_nobody flock --nonblock "$PINS" true
+	((status))
+	rig_bwctl set 20mbit
+	rig_wait 5 limit_by_exporter 2500000
+}
+
+# What is in force, and where; what is pinned, and who may do what with it.
+in_force() {
+	rig_bwctl show --config
+	rig_bwctl show --json | jq -c '.since, (.interfaces[] | [.name, .ingress.hook, .egress.hook])'
+	ls -l "$PINS"
+}
+
+limit_by_exporter() {
+	[[ $(get "$URL/metrics" | sample 'bwctl_transmit_limit_bytes_per_second') == "$1" ]]
+}
+
+@test "a directory that is not shared is not made so, and the exporter says why it has nothing to say" {
+	chmod 711 "${PINS%/*}"
+	rig_bwctl load eth0
+	[[ $(stat -c %a "$PINS") == 700 ]]
+	[[ $(find "$PINS" -type f ! -perm 600) == '' ]]
+	start_exporter
+	[[ $(get -o "$RIG_DIR/answer" -w '%{http_code}' "$URL/metrics") == 500 ]]
+	[[ $(<"$RIG_DIR/answer") == "cannot open '$PINS/policies': Permission denied" ]]
+	[[ $(get -o /dev/null -w '%{http_code}' "$URL/healthz") == 503 ]]
+}
+
+@test "what is not attached any more is seen by who may not open links" {
+	shared_pins
+	rig_has_tcx || skip 'no tcx here: clsact is seen by everybody'
+	rig_bwctl load eth0
+	start_exporter
+	get "$URL/metrics" | grep -q '^bwctl_attached{.*direction="transmit",hook="tcx",.*} 1$'
+	rig_in appliance bpftool link detach pinned "$(echo "$PINS"/link-*-egress)"
+	rig_wait 5 unattached
+	get "$URL/metrics" | grep -q '^bwctl_attached{.*direction="receive",hook="tcx",.*} 1$'
+	rig_bwctl load eth0
+	rig_wait 5 eval '! unattached'
+}
+
+unattached() {
+	get "$URL/metrics" | grep -q '^bwctl_attached{.*direction="transmit",hook="none",.*} 0$'
+}
+
+@test "in force is what the file says, or not" {
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
+	rig_bwctl save
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 1 ]]
+	echo '# a comment changes nothing' >>/etc/bwctl.conf
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 1 ]]
+	rig_bwctl set class lab 5mbit
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
+	rig_bwctl apply
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 1 ]]
+	echo 'nonsense' >>/etc/bwctl.conf
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
+	rm /etc/bwctl.conf
+	[[ $(rig_bwctl metrics | sample bwctl_policy_saved) == 0 ]]
+	run rig_bwctl --config '' metrics
+	[[ $status == 0 && $output != *bwctl_policy_saved* ]]
+}
+
+@test "mistaken words of the exporter get one line, and it does not start" {
+	local row
+	while IFS='|' read -r -a row; do
+		# shellcheck disable=SC2086 # words
+		run timeout 5 "$EXPORTER" ${row[0]}
+		echo "$output"
+		[[ $status == "${row[1]}" && $output == "bwctl-exporter: ${row[2]}" ]]
+	done <<-'END'
+		--listen foo|2|'foo': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen 127.0.0.1:|2|'127.0.0.1:': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen ::1:9977|2|'::1:9977': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen|2|'--listen' needs a value
+		--nonsense|2|unknown option '--nonsense' (bwctl-exporter --help)
+		word|2|'word' is one word too many (bwctl-exporter --help)
+		--listen 192.0.2.99:9977|1|cannot listen on '192.0.2.99:9977': Cannot assign requested address
+		--netns nowhere|1|no network namespace 'nowhere' (ip netns lists them)
+	END
+}
+
+# activated SOCKETS: the exporter as systemd starts it, with listening sockets from descriptor 3 on.
+activated() {
+	# shellcheck disable=SC2016 # perl's
+	rig_start appliance perl -MSocket -MPOSIX -e '
+		my ($sockets, @command) = @ARGV;
+		my @kept;
+		$^F = 10;
+		for my $number (0 .. $sockets - 1) {
+			socket(my $socket, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+			setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
+			bind($socket, sockaddr_in(9978 + $number, INADDR_LOOPBACK)) && listen($socket, 8) or die "bind: $!";
+			POSIX::dup2(fileno($socket), 3 + $number) // die "dup2: $!";
+			push @kept, $socket;
+		}
+		@ENV{qw(LISTEN_FDS LISTEN_PID)} = ($sockets, $$);
+		exec @command;' "$1" "$EXPORTER" >"$RIG_DIR/exporter" 2>&1
+}
+
+@test "a socket that is handed over takes the place of --listen; two are refused" {
+	rig_bwctl load eth0
+	activated 1
+	rig_wait 5 get -o /dev/null "http://127.0.0.1:9978/healthz"
+	[[ $(get http://127.0.0.1:9978/metrics | sample bwctl_loaded) == 1 ]]
+	run ! rig_listens appliance tcp 9977
+	kill "$RIG_PID"
+	wait "$RIG_PID"
+	activated 2
+	run wait "$RIG_PID"
+	wait "$RIG_PID" || [[ $? == 1 ]]
+	[[ $(<"$RIG_DIR/exporter") == 'bwctl-exporter: expected one listening stream socket from systemd, not 2 sockets' ]]
+}

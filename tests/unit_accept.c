@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * What clients of HTTP say they take, as a table: what is sent by Prometheus, by
+ * curl and by browsers, and what nobody should send.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "accept.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct row {
+	const char *header;
+	bool taken;
+};
+
+static void test_open_metrics(void **state)
+{
+	static const struct row rows[] = {
+		{NULL, false},
+		{"", false},
+		{"*/*", false},
+		{"text/html,application/xhtml+xml,*/*;q=0.8", false},
+		{"text/plain", false},
+		{"application/openmetrics-text", true},
+		{"Application/OpenMetrics-Text", true},
+		/* Prometheus 2.42 */
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+		 "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		 true},
+		{"application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
+		 "version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+		 true},
+		{"application/openmetrics-text; version=0.0.1", false},
+		{"text/plain;q=0.5, application/openmetrics-text;q=0.4", false},
+		{"text/plain;q=0.4 , application/openmetrics-text; charset=utf-8 ;q=0.5", true},
+		{"application/openmetrics-text;q=0", false},
+		{"application/openmetrics-text;q=0.5, */*", false},
+		{"application/openmetrics-text;q=x", false},
+		{"application/openmetrics-textual", false},
+		{",,;;,application/openmetrics-text", true},
+		{";q=1", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (accept_open_metrics(rows[i].header) != rows[i].taken)
+			fail_msg("'%s': expected %d", rows[i].header, rows[i].taken);
+}
+
+static void test_gzip(void **state)
+{
+	static const struct row rows[] = {
+		{NULL, false},	     {"", false},
+		{"gzip", true},	     {"deflate, GZIP;q=0.5, br", true},
+		{"gzip;q=0", false}, {"gzip;q=0.000, *", false},
+		{"*", true},	     {"*;q=0", false},
+		{"identity", false}, {"gzipped", false},
+		{" \tgzip\t", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (accept_gzip(rows[i].header) != rows[i].taken)
+			fail_msg("'%s': expected %d", rows[i].header, rows[i].taken);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_open_metrics),
+		cmocka_unit_test(test_gzip),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What a client of HTTP says it takes: the header fields Accept and
+ * Accept-Encoding (RFC 9110, section 12.5). Pure.
+ */
+#ifndef ACCEPT_H
+#define ACCEPT_H
+
+#include <stdbool.h>
+
+/*
+ * Whether it prefers OpenMetrics 1.0 to plain text. NULL: there is no such header, and
+ * then it does not.
+ */
+bool accept_open_metrics(const char *accept);
+
+/* Whether it takes gzip. NULL: it does not. */
+bool accept_gzip(const char *accept_encoding);
+
+#endif
