@@ -32,7 +32,7 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
 	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
-	      mandoc shellcheck strace util-linux procps git
+	      mandoc shellcheck strace systemd util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs

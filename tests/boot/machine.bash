@@ -17,8 +17,8 @@
 MACHINE_ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 MACHINE_CACHE=${BWCTL_VM_CACHE:-$MACHINE_ROOT/build/vm}
 MACHINE_MAC0=52:54:00:12:34:05
-# shellcheck disable=SC2034 # of the device that the caller adds
 MACHINE_MAC1=52:54:00:12:34:06
+# shellcheck disable=SC2034 # the second is of the device that the caller adds
 readonly MACHINE_MAC0 MACHINE_MAC1
 
 machine_fail() {

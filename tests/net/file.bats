@@ -34,7 +34,9 @@ setup() {
 # Whatever a test left: without its pins nothing of a limiter stays.
 teardown() {
 	find "$PINS" -depth -mindepth 1 ! -name '*.debug' -delete
+	ip netns delete other 2>/dev/null || true
 	ip link delete cli0 2>/dev/null || true
+	ip link delete cli1 2>/dev/null || true
 	rm -f /etc/bwctl.conf
 	! mountpoint -q "$DIR" || umount "$DIR"
 }
@@ -542,7 +544,7 @@ loaded() {
 	# One that is only elsewhere now is not gone.
 	ip netns add other
 	ip link set cli1 netns other
-	ip link add cli1 type dummy
+	ip link add cli1 type veth peer name cli2
 	done_saying 'loaded on cli1' load cli1
 	slot_pins=$(find "$PINS/bwctl" -name 'counters-*' | wc -l)
 	ip link delete cli1
