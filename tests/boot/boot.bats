@@ -195,8 +195,8 @@ is_active() {
 	local before after begun
 	before=$(counted)
 	begun=$(sent_last)
-	machine_do 'blast send 192.0.2.2 9 --rate 8mbit --size 1000 --seconds 20 >/run/blast 2>&1 & echo $! >/run/blast.pid'
-	machine_do 'while [ -e /proc/$(cat /run/blast.pid) ]; do bwctl show --json | tr -d "\n "; echo; done >/run/shows 2>&1 &'
+	machine_do 'blast send 192.0.2.2 9 --rate 8mbit --size 1000 --seconds 15 >/run/blast 2>&1 & echo $! >/run/blast.pid'
+	machine_do 'while [ -e /proc/$(cat /run/blast.pid) ]; do bwctl show --json | tr -d "\n "; echo; sleep 1; done >/run/shows 2>&1 &'
 	run machine_do 'dpkg -i /root/newer/*.deb'
 	((status == 0))
 	# Another program is attached now, and by the same means.
@@ -212,7 +212,7 @@ is_active() {
 	agrees net0 "$SENT0" ens5
 	holds "$LIMIT" 2 --from "$begun"
 	after=$(counted)
-	((after > before + 4000))
+	((after > before + 3000))
 	is_active bwctl.service bwctl@ens5.service bwctl-exporter.socket
 }
 
