@@ -255,7 +255,7 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device \
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.[58]

@@ -575,6 +575,15 @@ loaded() {
 		"$BWCTL" unload >/dev/null
 	done
 	done_saying 'nothing is loaded' load --again
+	# A limiter of a version whose maps were others: what it does is not touched.
+	load
+	before=$(tc filter show dev cli0 egress; find "$PINS/bwctl" | sort)
+	rm "$PINS/bwctl/clocks"
+	bpftool map create "$PINS/bwctl/clocks" type array key 4 value 8 entries 1 name clocks
+	refused 1 "bwctl: the limiter in '$PINS/bwctl' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload'" load --again
+	expect 'what is there' "$before" "$(tc filter show dev cli0 egress; find "$PINS/bwctl" | sort)"
+	"$BWCTL" unload >/dev/null
+	nothing_is_there
 }
 
 # ---- saving, interrupted ----
