@@ -156,11 +156,14 @@ machine_runs() {
 
 # machine_line SECONDS: the next line from descriptor 6 is in $line. Fails when there is none, or no machine.
 machine_line() {
-	local tries=$1
+	local tries=$1 begun=''
 	until IFS= read -r -t 1 line <&6; do
+		# What came of a line before the time was up is not read again.
+		begun+=$line
 		((tries-- > 0)) || machine_fail "no answer within $1 s: $(tail -n 3 "$MACHINE_DIR/console")" || return
 		machine_runs || machine_fail "QEMU has ended: $(tail -n 3 "$MACHINE_DIR/qemu" "$MACHINE_DIR/console")" || return
 	done
+	line=$begun$line
 }
 
 # machine_do COMMAND...: one line for bash in the guest; its output, without blank lines, and its exit code.
