@@ -69,3 +69,22 @@ expressions() {
 		[[ $(grep -c "$what" "$RULES") == "$(grep -c -e '- alert:' "$RULES")" ]]
 	done
 }
+
+# rules DIRECTION WINDOW: the rules of that direction, without what is said of them.
+rules() {
+	perl -0777 -ne '
+		for (split /(?=^ {6}- alert:)/m) {
+			s/^ *#.*\n//mg;
+			s/^ *annotations:.*//ms;
+			print if /direction: '"$1"'\n/ && (!/window: / || /window: '"$2"'\n/);
+		}' "$RULES"
+}
+
+@test "the alerts are the same in both directions, and by file as by the exporter" {
+	[[ $(rules receive 5m | grep -c -e '- alert') == 3 ]]
+	diff <(rules receive 5m | sed 's/receive/transmit/g') <(rules transmit 5m)
+	diff <(rules receive 1h | sed 's/receive/transmit/g') <(rules transmit 1h)
+	diff <(rules receive 5m | sed '/- alert: BwctlDrops/,$d' | sed -E '
+		s/\b5m\b/1h/; s,/ 300$,/ 3600,; $!N; s/unless( on .*\n *node_textfile)/and\1/; P; D') \
+		<(rules receive 1h | sed '/- alert: BwctlDrops/,$d')
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * bwctl flows: the flow table, both directions, and what has been seen of each.
+ * bwctl flows: the flow table, both directions, what has been seen of each, and
+ * what of that does not look right.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -69,6 +70,36 @@ static void print_table(const struct report *report)
 			print_row(report, &layout, row, direction);
 }
 
+/* Packets one way and none the other: somebody does not answer, or answers do not arrive. */
+static void print_one_way(const struct report *report)
+{
+	for (uint32_t row = 0; row < report->policy.asked.flow_count; row++) {
+		enum report_seen seen = report_flow_seen(report, row);
+		const char *name = report_flow_name(report, row);
+
+		if (seen == REPORT_EGRESS)
+			printf("%s: packets go out and none come in: answers are missing, look at the firewall on the way\n",
+			       name);
+		else if (seen == REPORT_INGRESS)
+			printf("%s: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in\n",
+			       name);
+	}
+}
+
+static void print_never(const struct report *report)
+{
+	const char *comma = "never seen: ";
+
+	for (uint32_t row = 0; row < report->policy.asked.flow_count; row++) {
+		if (report_flow_seen(report, row) != REPORT_NEVER)
+			continue;
+		printf("%s%s", comma, report_flow_name(report, row));
+		comma = ", ";
+	}
+	if (*comma == ',')
+		printf("\n");
+}
+
 int cmd_flows(const struct options *options, int count, char *words[])
 {
 	struct report *report = NULL;
@@ -86,6 +117,8 @@ int cmd_flows(const struct options *options, int count, char *words[])
 		printf("nothing is loaded\n");
 	} else {
 		print_table(report);
+		print_one_way(report);
+		print_never(report);
 	}
 	report_free(report);
 	return code;

@@ -186,7 +186,8 @@ static const struct command commands[] = {
 	{"flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0,
 	 TAKES_JSON,
 	 "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
-	 "has been seen of it.\n"
+	 "has been seen of it; then those of which packets went one way only, because somebody or\n"
+	 "something on the way keeps the answers, and those that were never seen.\n"
 	 "\n"
 	 "  bwctl flows\n"
 	 "  bwctl flows --json\n"},

@@ -357,6 +357,27 @@ const char *report_flow_name(const struct report *report, uint32_t row)
 	return row < BWCTL_FLOW_ROWS ? report->policy.asked.flows[row].name : NULL;
 }
 
+enum report_seen report_flow_seen(const struct report *report, uint32_t row)
+{
+	enum report_seen seen = REPORT_NEVER;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		const struct bwctl_flow_counters *counters =
+			&report->counters[direction].now.flows[report->policy.table.counter[row]];
+
+		if (counters->passed.packets || counters->dropped.packets)
+			seen |= 1U << direction;
+	}
+	return seen;
+}
+
+static const char *seen_name(enum report_seen seen)
+{
+	return seen == REPORT_BOTH  ? "both" :
+	       seen == REPORT_NEVER ? "never" :
+				      policy_direction_name(seen == REPORT_EGRESS);
+}
+
 uint32_t report_next_row(const struct report *report, uint32_t row)
 {
 	return row >= report->policy.asked.flow_count && row < BWCTL_FLOW_OTHER ? BWCTL_FLOW_OTHER :
@@ -373,8 +394,9 @@ json_t *report_flows_json(const struct report *report)
 	for (; row < BWCTL_FLOWS; row = report_next_row(report, row + 1)) {
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			char text[FLOW_TABLE_TEXT];
-			json_t *flow = json_pack("{s:s?, s:s, s:s, s:s}", "name",
-						 report_flow_name(report, row), "class",
+			json_t *flow = json_pack("{s:s?, s:s, s:s, s:s, s:s}", "name",
+						 report_flow_name(report, row), "seen",
+						 seen_name(report_flow_seen(report, row)), "class",
 						 policy_class_name(asked, table->class[row]),
 						 "direction", policy_direction_name(direction),
 						 "flow",

@@ -60,6 +60,15 @@ json_t *report_flows_json(const struct report *report);
 /* The rows of the flow table that there are: the first from row on, BWCTL_FLOWS behind the last. */
 uint32_t report_next_row(const struct report *report, uint32_t row);
 
+/* In which directions packets of a row came by, whatever became of them. */
+enum report_seen {
+	REPORT_NEVER,
+	REPORT_INGRESS = 1 << BWCTL_INGRESS,
+	REPORT_EGRESS = 1 << BWCTL_EGRESS,
+	REPORT_BOTH = REPORT_INGRESS | REPORT_EGRESS
+};
+enum report_seen report_flow_seen(const struct report *report, uint32_t row);
+
 /* NULL for those that are always there. */
 const char *report_flow_name(const struct report *report, uint32_t row);
 

@@ -108,21 +108,21 @@ alive() {
 }
 
 @test "10,000 scrapes, 50 at once: no error, soon, and memory stays" {
-	local before after line
+	local before after line how
 	clients --requests 1000 --at-once 50
 	before=$(rss_kb)
-	line=$(clients --requests 10000 --at-once 50)
-	echo "# load of the machine: $(</proc/loadavg)" >&3
-	after=$(rss_kb)
-	echo "# $line" >&3
+	# Over connections that are kept, as Prometheus does, and each by one of its own.
+	for how in --keep ''; do
+		# shellcheck disable=SC2086 # nothing is no argument
+		line=$(clients --requests 10000 --at-once 50 $how)
+		echo "# ${how:-each its own connection}: $line" >&3
+		echo "# load of the machine: $(</proc/loadavg)" >&3
+		jq -e --argjson most "$P99_MS" '.answered == 10000 and .failed == 0 and .checked > 100 and
+			.p99_ms <= $most' <<<"$line"
+	done
 	echo "# one after the other: $(clients --requests 1000)" >&3
-	echo "# RSS $before kB, then $after kB" >&3
-	jq -e --argjson most "$P99_MS" '.answered == 10000 and .failed == 0 and .checked > 100 and .p99_ms <= $most' <<<"$line"
-	((after - before <= RSS_KB))
-	# Connections that are kept, as Prometheus does.
-	clients --requests 10000 --at-once 50 --keep | jq -e '.answered == 10000 and .failed == 0'
 	after=$(rss_kb)
-	echo "# RSS $after kB" >&3
+	echo "# RSS $before kB, then $after kB" >&3
 	((after - before <= RSS_KB))
 	[[ ! -s $RIG_DIR/exporter ]]
 }
@@ -149,29 +149,32 @@ misbehave_wait() {
 
 @test "among clients that are slow, deaf, broken or talk garbage others have their answers" {
 	local before after line fds
+	few_descriptors() {
+		(($(descriptors) <= fds + 2))
+	}
+	settle() {
+		misbehave_wait
+		# What they held is given back.
+		rig_wait 15 few_descriptors
+		clients --requests 1000 --at-once 50 | jq -e '.failed == 0'
+	}
 	clients --requests 1000 --at-once 50
 	fds=$(descriptors)
 	# What so many connections need at once stays with the process; more must not come.
 	misbehave 8
-	misbehave_wait
+	settle
 	before=$(rss_kb)
-	misbehave 15
+	misbehave 20
 	sleep 1
 	line=$(clients --requests 500)
 	echo "# one good client: $line" >&3
 	jq -e '.answered == 500 and .failed == 0' <<<"$line"
-	misbehave_wait
-	jq -e '.ended > 100' "$RIG_DIR/reset.clients" "$RIG_DIR/garbage.clients"
+	settle
+	jq -e '.ended > 1000' "$RIG_DIR/reset.clients" "$RIG_DIR/garbage.clients"
 	alive
-	# What they held is given back.
-	few_descriptors() {
-		(($(descriptors) <= fds + 2))
-	}
-	rig_wait 15 few_descriptors
-	clients --requests 1000 --at-once 50 | jq -e '.failed == 0'
 	after=$(rss_kb)
 	echo "# RSS $before kB, then $after kB" >&3
-	((after - before <= RSS_KB))
+	((after - before <= 2 * RSS_KB))
 }
 
 @test "more connections than it takes: it gets over that by itself" {

@@ -248,3 +248,30 @@ alone() {
 	came egress both both 0 udp far 5000 "$RIG_INSIDE4" 9000 2
 	came egress in in 0 udp far 5000 "$RIG_INSIDE4" 9000 2
 }
+
+# knock PORT: a connection from inside to far that may fail.
+knock() {
+	rig_in inside timeout 1 bash -c "</dev/tcp/$RIG_FAR4/$1" 2>/dev/null || true
+}
+
+@test "a flow that goes one way only is called so, and one that was never seen" {
+	local said
+	said=$(rig_bwctl flows)
+	[[ $said == *$'\nnever seen: '*ssh*telnet* && $said != *'answers are missing'* ]]
+	# What far answers does not leave it.
+	ip -n far route add blackhole "$RIG_INSIDE4/32"
+	knock 22
+	ip -n far route delete blackhole "$RIG_INSIDE4/32"
+	# Refused is an answer.
+	rig_in appliance timeout 1 bash -c "</dev/tcp/$RIG_FAR4/23" 2>/dev/null || true
+	# Here is nobody who answers, either.
+	ip -n inside route add blackhole "$RIG_FAR4/32"
+	rig_in far timeout 1 bash -c "</dev/tcp/$RIG_INSIDE4/8443" 2>/dev/null || true
+	said=$(rig_bwctl flows)
+	echo "$said"
+	grep -q -x 'ssh: packets go out and none come in: answers are missing, look at the firewall on the way' <<<"$said"
+	grep -q -x 'admin: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in' <<<"$said"
+	! grep -q '^telnet: packets' <<<"$said" || return 1
+	[[ $(rig_bwctl flows --json | jq -r -c '[.flows[] | select(.direction == "egress") | {(.name // "-"): .seen}] | add |
+		[.ssh, .telnet, .admin, .api]') == '["egress","both","ingress","never"]' ]]
+}
