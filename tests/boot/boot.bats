@@ -196,7 +196,7 @@ is_active() {
 	before=$(counted)
 	begun=$(sent_last)
 	machine_do 'blast send 192.0.2.2 9 --rate 8mbit --size 1000 --seconds 15 >/run/blast 2>&1 & echo $! >/run/blast.pid'
-	machine_do 'while [ -e /proc/$(cat /run/blast.pid) ]; do bwctl show --json | tr -d "\n "; echo; sleep 1; done >/run/shows 2>&1 &'
+	machine_do 'while [ -e /proc/$(cat /run/blast.pid) ]; do bwctl show --json | tr -d "\n "; echo; sleep 1; done >/run/shows 2>/dev/null &'
 	run machine_do 'dpkg -i /root/newer/*.deb'
 	((status == 0))
 	# Another program is attached now, and by the same means.
