@@ -8,6 +8,9 @@ SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/bwctl
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= $(PREFIX)/lib/udev
+LINKDIR ?= $(PREFIX)/lib/systemd/network
 DESTDIR ?=
 
 CLANG   ?= clang
@@ -29,8 +32,10 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
 	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
-	      mandoc shellcheck strace util-linux procps git
+	      mandoc shellcheck strace systemd util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
+DEPS_DEB := debhelper dpkg-dev lintian fakeroot
+DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
 DEPS_MONITORING := curl
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
@@ -42,6 +47,9 @@ MONITORS := prometheus prometheus-node-exporter zabbix-agent libmodbus5 \
 # What "make check-vm" boots: Debian's kernels, by version.
 KERNELS ?= 5.10 6.1 6.12 newest
 JOBS ?= 1
+
+# And those that "make check-boot" does: Debian 12 comes with the first.
+BOOT_KERNELS ?= 6.1 6.12
 
 # How long "make fuzz" tries each target.
 FUZZ_SECONDS ?= 600
@@ -86,12 +94,18 @@ FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c poli
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
+# What the units need besides: the rest of /usr/lib.
+LIBDIR = $(PREFIX)/lib
+UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
+MANUALS := $(wildcard docs/*.8)
+DEB_TREE = build/deb/bwctl-$(VERSION)
+
 # Root: namespaces, BPF, and packages where some are missing.
 as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit 1; }
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-fast check-vm check-monitoring fuzz goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput bench install uninstall clean tests lint
 
 all: $(BUILD)/bwctl $(BUILD)/bwctl-exporter ## build/bwctl and build/bwctl-exporter
 
@@ -103,10 +117,13 @@ help: ## this list
 		SAN=1 'AddressSanitizer and UBSan, in build/san' V=1 'show every command' \
 		KERNELS 'of check-vm: 5.10 6.1 6.12 newest' \
 		JOBS 'of check-vm: machines at once (1)' \
+		BOOT_KERNELS 'of check-boot: 6.1 6.12' \
 		FUZZ_SECONDS 'of fuzz, for each target: 600' \
 		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
 		DOCDIR 'PREFIX/share/doc/bwctl' \
 		BASHDIR 'PREFIX/share/bash-completion/completions' \
+		SYSTEMDUNITDIR 'PREFIX/lib/systemd/system' UDEVDIR 'PREFIX/lib/udev' \
+		LINKDIR 'PREFIX/lib/systemd/network' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
 deps: ## install the Debian packages that are missing (as root)
@@ -209,6 +226,16 @@ check-monitoring: ## Prometheus, node_exporter and others on the metrics, a quar
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/monitoring/fetch $(MONITORS)
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) $(PROVE) --timer tests/monitoring/*.bats
 
+check-boot: ## the Debian packages: in order, and on Debian 12 in virtual machines that boot (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM) $(DEPS_BOOT)"
+	$(Q)$(MAKE) --no-print-directory tests deb
+	$(Q)for kernel in $(BOOT_KERNELS); do \
+		echo "kernel $$kernel"; \
+		BWCTL_BUILD=$(CURDIR)/$(BUILD) BWCTL_BOOT_KERNEL=$$kernel $(PROVE) --timer tests/boot/boot.bats || exit 1; \
+	done
+	$(Q)$(PROVE) --timer tests/boot/package.bats
+
 fuzz: ## any bytes as a policy file, and as the words of set, FUZZ_SECONDS for each
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_FUZZ)"
 	$(Q)$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
@@ -228,27 +255,48 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run \
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.[58]
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 
+deb: ## build/bwctl_*.deb and build/bwctl-exporter_*.deb
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_DEB)"
+	$(Q)rm -rf build/deb && mkdir -p $(DEB_TREE)
+	$(Q)tar -cf - --exclude=./build --exclude=./.git . | tar -xf - -C $(DEB_TREE)
+	$(Q)mv $(DEB_TREE)/dist/debian $(DEB_TREE)/debian
+	$(Q)cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc >../log 2>&1 || \
+		{ tail -n 40 ../log >&2; exit 1; }
+	$(Q)rm -f build/bwctl_*.deb build/bwctl-exporter_*.deb && mv build/deb/*.deb build/ && ls build/*.deb
+
+# Where a file says /usr/sbin or /usr/lib/bwctl, what was asked for.
+installed = sed 's|/usr/sbin/|$(SBINDIR)/|g; s|/usr/lib/bwctl/|$(LIBDIR)/bwctl/|g' $(1) >$(2) && chmod $(3) $(2)
+
 install: all ## into DESTDIR/PREFIX
-	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
-	install -D -m 0755 $(BUILD)/bwctl-exporter $(DESTDIR)$(SBINDIR)/bwctl-exporter
-	install -D -m 0644 docs/bwctl.8 $(DESTDIR)$(MANDIR)/man8/bwctl.8
-	install -D -m 0644 docs/bwctl-exporter.8 $(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
+	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(BUILD)/bwctl-exporter
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(MANUALS)
 	install -D -m 0644 docs/bwctl.conf.5 $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5
-	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
 	install -D -m 0644 dist/bash-completion/bwctl $(DESTDIR)$(BASHDIR)/bwctl
+	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
+	install -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(UDEVDIR)/rules.d $(DESTDIR)$(LIBDIR)/bwctl
+	$(foreach unit,$(UNITS),$(call installed,dist/systemd/$(unit),$(DESTDIR)$(SYSTEMDUNITDIR)/$(unit),0644) &&) :
+	$(call installed,dist/udev/90-bwctl.rules,$(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules,0644)
+	$(call installed,dist/udev/net-device,$(DESTDIR)$(LIBDIR)/bwctl/net-device,0755)
+	install -D -m 0644 -t $(DESTDIR)$(LINKDIR) dist/udev/70-bwctl.link
+	install -D -m 0644 dist/systemd/bwctl.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf
+	install -D -m 0644 dist/systemd/bwctl.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
 
 uninstall: ## what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(SBINDIR)/bwctl-exporter $(DESTDIR)$(MANDIR)/man8/bwctl.8 \
-		$(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
-	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(DOCDIR)/bwctl.conf $(DESTDIR)$(BASHDIR)/bwctl
-	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MANUALS)))
+	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(BASHDIR)/bwctl
+	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
+	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
+	rm -f $(DESTDIR)$(LIBDIR)/bwctl/net-device
+	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
+	rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 
 clean: ## remove build/
 	rm -rf build

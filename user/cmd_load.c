@@ -3,6 +3,7 @@
  * bwctl load and unload: puts the limiter on interfaces, and takes it off.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,23 @@ static int prepare(const struct options *options, struct limiter *limiter,
 	return err ? command_failed(err, why) : code;
 }
 
+/* How an interface is attached now; BWCTL_HOOK_NONE if it is not. */
+static enum bwctl_hook hook_of(struct limiter *limiter, const char *name)
+{
+	struct limiter_interface *interfaces = NULL;
+	enum bwctl_hook hook = BWCTL_HOOK_NONE;
+	char ignored[LOG_TEXT];
+	size_t count = 0;
+
+	if (limiter_interfaces(limiter, &interfaces, &count, ignored))
+		return hook;
+	for (size_t i = 0; i < count; i++)
+		if (interfaces[i].exists && !strcmp(interfaces[i].name, name))
+			hook = interfaces[i].hook[BWCTL_INGRESS];
+	free(interfaces);
+	return hook;
+}
+
 /* Each stands for itself: one that cannot be loaded does not unload the others. */
 static int attach(const struct options *options, struct limiter *limiter, char *const names[],
 		  int count)
@@ -108,7 +126,13 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 	int code = EXIT_DONE;
 
 	for (int i = 0; i < count; i++) {
-		int err = limiter_attach(limiter, names[i], options->hook, &loaded, why);
+		enum bwctl_hook hook = options->hook;
+		int err;
+
+		/* Other programs, but at the same place. */
+		if (options->again && hook == BWCTL_HOOK_NONE)
+			hook = hook_of(limiter, names[i]);
+		err = limiter_attach(limiter, names[i], hook, &loaded, why);
 
 		if (err) {
 			code = command_failed(err, why);
@@ -126,31 +150,80 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 	return code;
 }
 
-/* The interfaces that the policy file names, as words. free() them. The exit code. */
-static int find_names(const struct options *options, struct command_file *file, int *ret_count,
-		      char ***ret_names)
+/* Whether a word is among those that were given; without any, all are meant. */
+static bool is_meant(const char *name, int count, char *const words[])
 {
-	int code;
+	for (int i = 0; i < count; i++)
+		if (!strcmp(words[i], name))
+			return true;
+	return !count;
+}
+
+/*
+ * The interfaces that the policy file names, as words. With --present those of the words
+ * alone, if there are any, and only what is there now. free() them. The exit code.
+ */
+static int find_names(const struct options *options, struct command_file *file, int *count,
+		      char *const words[], char ***ret_names)
+{
+	int code, meant = 0, found = 0;
+	char **names;
 
 	if (!*options->config) {
-		log_error("load: --all without a policy file");
+		log_error("load: --%s without a policy file", options->all ? "all" : "present");
 		return EXIT_MISUSE;
 	}
 	code = command_open_file(options->config, COMMAND_WHOLE, file);
 	if (code != EXIT_DONE)
 		return code;
-	if (!file->file->interface_count) {
+	if (options->all && !file->file->interface_count) {
 		log_error("%s: there are no interfaces in it", options->config);
 		log_hint("in section [limit]: interfaces = NAME...");
 		return EXIT_FAILED;
 	}
-	*ret_names = calloc(file->file->interface_count, sizeof(**ret_names));
-	if (!*ret_names)
+	*ret_names = names = calloc(file->file->interface_count + 1, sizeof(*names));
+	if (!names)
 		return command_failed(-ENOMEM, "out of memory");
-	*ret_count = (int)file->file->interface_count;
-	for (int i = 0; i < *ret_count; i++)
-		(*ret_names)[i] = file->file->interfaces[i];
+	for (size_t i = 0; i < file->file->interface_count; i++) {
+		char *name = file->file->interfaces[i];
+
+		if (!is_meant(name, *count, words))
+			continue;
+		meant++;
+		if (options->all || if_nametoindex(name))
+			names[found++] = name;
+		else
+			log_hint("'%s' is not there now", name);
+	}
+	if (options->present && !file->file->interface_count)
+		printf("nothing to load: %s names no interfaces\n", options->config);
+	else if (options->present && !meant)
+		printf("nothing to load: %s does not name %s\n", options->config,
+		       *count == 1 ? words[0] : "any of these interfaces");
+	else if (!found)
+		printf("nothing to load: no interface that %s names is there\n", options->config);
+	*count = found;
 	return EXIT_DONE;
+}
+
+/* The interfaces of this network namespace that are loaded, as words. free() both. The exit code. */
+static int find_loaded(struct limiter *limiter, struct limiter_interface **ret_interfaces,
+		       int *ret_count, char ***ret_names)
+{
+	char why[LOG_TEXT] = "out of memory";
+	size_t loaded = 0;
+	int err = limiter_interfaces(limiter, ret_interfaces, &loaded, why);
+
+	if (!err) {
+		*ret_names = calloc(loaded + 1, sizeof(**ret_names));
+		err = *ret_names ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; i < loaded && !err; i++)
+		if ((*ret_interfaces)[i].exists)
+			(*ret_names)[(*ret_count)++] = (*ret_interfaces)[i].name;
+	if (!err && !*ret_count)
+		printf("nothing is loaded\n");
+	return err ? command_failed(err, why) : EXIT_DONE;
 }
 
 /*
@@ -236,15 +309,39 @@ static int load(const struct options *options, struct command_file *file, int co
 	return code;
 }
 
+/* The interfaces that are loaded, anew; no limiter is made for that. */
+static int load_again(const struct options *options, struct command_file *file)
+{
+	struct limiter_interface *interfaces = NULL;
+	struct limiter *limiter = NULL;
+	char **names = NULL, why[LOG_TEXT];
+	int err = limiter_open(&limiter, options->pin_dir, LIMITER_READ, why);
+	int code, count = 0;
+
+	if (err == -ENOENT) {
+		printf("nothing is loaded\n");
+		return EXIT_DONE;
+	}
+	code = err ? command_failed(err, why) : find_loaded(limiter, &interfaces, &count, &names);
+	limiter_close(limiter);
+	if (code == EXIT_DONE && count)
+		code = load(options, file, count, names);
+	free(names);
+	free(interfaces);
+	return code;
+}
+
 int cmd_load(const struct options *options, int count, char *words[])
 {
 	struct command_file file = {0};
 	char **names = NULL;
 	int code = EXIT_DONE;
 
-	if (options->all)
-		code = find_names(options, &file, &count, &names);
-	if (code == EXIT_DONE)
+	if (options->all || options->present)
+		code = find_names(options, &file, &count, words, &names);
+	if (code == EXIT_DONE && options->again)
+		code = load_again(options, &file);
+	else if (code == EXIT_DONE && count)
 		code = load(options, &file, count, names ? names : words);
 	free(names);
 	command_close_file(&file);

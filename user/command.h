@@ -28,7 +28,9 @@ struct options {
 	const char *config;   /* the policy file; empty: none */
 	const char *output;   /* of metrics: a file, or NULL */
 	bool json;
-	bool all;	   /* of load: the interfaces that the policy file names */
+	bool all;	   /* of load: the interfaces that the policy file names, */
+	bool present;	   /* those of them that are there, */
+	bool again;	   /* those that are loaded */
 	bool check;	   /* of apply: nothing but that */
 	bool save;	   /* of set */
 	bool clear;	   /* of run */

@@ -1044,13 +1044,50 @@ static int free_slot(struct limiter *limiter)
 	return -ENOSPC;
 }
 
+/*
+ * Whether an interface was loaded under this name in this network namespace and is gone: its
+ * programs went with it. Not one that went to another namespace, where its link goes on.
+ */
+static bool is_former(struct limiter *limiter, const struct bwctl_interface_key *key,
+		      const char *name, struct limiter_interface *ret_former)
+{
+	*ret_former = (struct limiter_interface){.key = *key, .record = record_of(limiter, key)};
+	if (key->netns_inode != limiter->netns_inode || strcmp(ret_former->record.name, name))
+		return false;
+	look_at(limiter, ret_former);
+	return !ret_former->exists && ret_former->hook[BWCTL_INGRESS] == BWCTL_HOOK_NONE &&
+	       ret_former->hook[BWCTL_EGRESS] == BWCTL_HOOK_NONE;
+}
+
+/* The first of these, if there are any. */
+static bool find_former(struct limiter *limiter, const char *name,
+			struct limiter_interface *ret_former)
+{
+	struct bwctl_interface_key key, *previous = NULL;
+
+	while (!bpf_map_get_next_key(limiter->map_fd[MAP_INTERFACES], previous, &key)) {
+		previous = &key;
+		if (is_former(limiter, &key, name, ret_former))
+			return true;
+	}
+	return false;
+}
+
+/* The number of an interface that is about to be loaded: that of its former self, or a free one. */
+static int new_slot(struct limiter *limiter, const char *name)
+{
+	struct limiter_interface former;
+
+	return find_former(limiter, name, &former) ? (int)former.record.slot : free_slot(limiter);
+}
+
 /* Loads an interface's programs, with the number and the counters it has, or new ones. */
 static int prepare(struct limiter *limiter, const struct bwctl_interface_key *key, const char *name,
 		   bool ethernet, char why[LOG_TEXT])
 {
 	struct bwctl_interface record = record_of(limiter, key);
 	bool was_loaded = record.name[0];
-	int slot = was_loaded ? (int)record.slot : free_slot(limiter);
+	int slot = was_loaded ? (int)record.slot : new_slot(limiter, name);
 	struct prepared *more, *next;
 	int err, fd = -1;
 
@@ -1147,6 +1184,22 @@ static int detach_and_note(struct hooks_place *place, enum bwctl_hook hook)
 	return err ? err : note_interface(place);
 }
 
+/* A device that came back is one interface, not two of which one is gone. */
+static int forget_former(struct limiter *limiter, const char *name)
+{
+	struct limiter_interface former;
+	int err = 0;
+
+	while (!err && find_former(limiter, name, &former)) {
+		struct hooks_place place = place_of(limiter, &former.key, &former.record);
+
+		err = detach_both(&place, BWCTL_HOOK_TCX);
+		if (!err)
+			err = forget(limiter, &place);
+	}
+	return err;
+}
+
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
 		   struct limiter_interface *ret_interface, char why[LOG_TEXT])
 {
@@ -1224,6 +1277,9 @@ int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook ho
 	err = detach_and_note(&place, other);
 	if (err)
 		return why_fail(why, err, "cannot remove the former programs from '%s'", name);
+	err = forget_former(limiter, name);
+	if (err)
+		return why_fail(why, err, "cannot forget the former '%s', which is gone", name);
 	*ret_interface = (struct limiter_interface){.key = *key, .record = record};
 	look_at(limiter, ret_interface);
 	return 0;

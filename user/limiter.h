@@ -156,6 +156,7 @@ void limiter_slots(struct limiter *limiter, char ret_names[BWCTL_SLOTS][BWCTL_NA
  * Attaches to both directions of an interface, or replaces the programs that
  * are there, in place. BWCTL_HOOK_NONE chooses tcx where the kernel has it. A limiter
  * opened with LIMITER_CREATE; a policy must be in force. ret_interface is what it became.
+ * One that was loaded under that name and is gone is forgotten.
  */
 int limiter_attach(struct limiter *limiter, const char *name, enum bwctl_hook hook,
 		   struct limiter_interface *ret_interface, char why[LOG_TEXT]);

@@ -25,6 +25,8 @@ enum {
 	TAKES_SAVE = 16,
 	TAKES_CLEAR = 32,
 	TAKES_OUTPUT = 64,
+	TAKES_PRESENT = 128,
+	TAKES_AGAIN = 256,
 };
 
 struct command {
@@ -38,8 +40,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"load", "[--hook tcx|clsact|auto] IFACE... | --all",
-	 "attach to ingress and egress of interfaces", cmd_load, 0, -1, TAKES_HOOK | TAKES_ALL,
+	{"load", "[--hook tcx|clsact|auto] IFACE... | --all | --present [IFACE...] | --again",
+	 "attach to ingress and egress of interfaces", cmd_load, 0, -1,
+	 TAKES_HOOK | TAKES_ALL | TAKES_PRESENT | TAKES_AGAIN,
 	 "Attaches to both directions of each interface, beside whatever else is attached there.\n"
 	 "All interfaces that are loaded share one limiter. If a limit is already in force it\n"
 	 "stays, and holds from the first packet on. Else it is that of the policy file, or, if\n"
@@ -51,10 +54,13 @@ static const struct command commands[] = {
 	 "your own stays: that direction is policed.\n"
 	 "\n"
 	 "--hook chooses how to attach; auto, the default, is tcx where the kernel has it (6.6),\n"
-	 "else clsact. --all loads the interfaces that the policy file names.\n"
+	 "else clsact. --all loads the interfaces that the policy file names; --present only those of\n"
+	 "them that are there, and of the ones given if any are, which may be none: for what runs at\n"
+	 "boot, or when a device appears. --again loads what is loaded already, for a new bwctl.\n"
 	 "\n"
 	 "  bwctl load eth0                  on one interface\n"
-	 "  bwctl -n blue load eth0 eth1     on two of network namespace blue\n"},
+	 "  bwctl -n blue load eth0 eth1     on two of network namespace blue\n"
+	 "  bwctl load --again               the programs of this bwctl, in place\n"},
 	{"unload", "[IFACE...]", "detach from them, or from all", cmd_unload, 0, -1, 0,
 	 "Detaches from the interfaces named, or from all in this network namespace. What others\n"
 	 "attached stays. With the last one, the limit and the counters go too.\n"
@@ -286,6 +292,8 @@ enum {
 	OPTION_HOOK,
 	OPTION_CONFIG,
 	OPTION_ALL,
+	OPTION_PRESENT,
+	OPTION_AGAIN,
 	OPTION_CHECK,
 	OPTION_SAVE,
 	OPTION_CLEAR,
@@ -356,6 +364,8 @@ static int check_options(const struct command *command, const struct options *op
 		{"hook", TAKES_HOOK, options->hook != BWCTL_HOOK_NONE},
 		{"json", TAKES_JSON, options->json},
 		{"all", TAKES_ALL, options->all},
+		{"present", TAKES_PRESENT, options->present},
+		{"again", TAKES_AGAIN, options->again},
 		{"check", TAKES_CHECK, options->check},
 		{"save", TAKES_SAVE, options->save},
 		{"clear", TAKES_CLEAR, options->clear},
@@ -372,6 +382,22 @@ static int check_options(const struct command *command, const struct options *op
 	return EXIT_DONE;
 }
 
+/* Only here is it known: a list of names, or a way to come to them. */
+static int check_load(const struct options *options, bool has_names)
+{
+	int ways = options->all + options->present + options->again;
+
+	if (ways > 1)
+		log_error("load: --all, --present or --again, one of them");
+	else if (has_names && (options->all || options->again))
+		log_error("load: either --%s or interfaces", options->all ? "all" : "again");
+	else if (!has_names && !ways)
+		log_error("load: an interface is missing");
+	else
+		return EXIT_DONE;
+	return EXIT_MISUSE;
+}
+
 static int run(const struct options *options, int count, char *words[])
 {
 	const struct command *command = find_command(words[0]);
@@ -386,10 +412,7 @@ static int run(const struct options *options, int count, char *words[])
 	}
 	if (check_options(command, options))
 		return EXIT_MISUSE;
-	/* Only here is it known: a list of names, or all of them. */
-	if (command->run == cmd_load && (count > 1) == options->all) {
-		log_error(options->all ? "load: either --all or interfaces" :
-					 "load: an interface is missing");
+	if (command->run == cmd_load && check_load(options, count > 1)) {
 		log_hint("usage: bwctl load %s", command->arguments);
 		return EXIT_MISUSE;
 	}
@@ -412,6 +435,8 @@ int main(int argc, char *argv[])
 		{"json", no_argument, NULL, OPTION_JSON},
 		{"hook", required_argument, NULL, OPTION_HOOK},
 		{"all", no_argument, NULL, OPTION_ALL},
+		{"present", no_argument, NULL, OPTION_PRESENT},
+		{"again", no_argument, NULL, OPTION_AGAIN},
 		{"check", no_argument, NULL, OPTION_CHECK},
 		{"save", no_argument, NULL, OPTION_SAVE},
 		{"clear", no_argument, NULL, OPTION_CLEAR},
@@ -460,6 +485,12 @@ int main(int argc, char *argv[])
 			break;
 		case OPTION_ALL:
 			options.all = true;
+			break;
+		case OPTION_PRESENT:
+			options.present = true;
+			break;
+		case OPTION_AGAIN:
+			options.again = true;
 			break;
 		case OPTION_CHECK:
 			options.check = true;

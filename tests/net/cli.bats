@@ -157,8 +157,11 @@ as_nobody() {
 	refused 2 "unknown command 'bogus': $commands" help bogus
 	refused 2 "unknown command 'bogus': $commands" bogus --help
 	refused 2 'load: an interface is missing' load
-	hinted 'hint: usage: bwctl load [--hook tcx|clsact|auto] IFACE... | --all'
+	hinted 'hint: usage: bwctl load [--hook tcx|clsact|auto] IFACE... | --all | --present [IFACE...] | --again'
 	refused 2 'load: either --all or interfaces' load --all cli0
+	refused 2 'load: either --again or interfaces' load --again cli0
+	refused 2 'load: --all, --present or --again, one of them' load --all --present
+	refused 2 'load: --all, --present or --again, one of them' load --present --again
 	refused 2 "show: 'cli0' is one word too many" show cli0
 	refused 2 "flows: 'x' is one word too many" flows x
 	refused 2 "help: 'show' is one word too many" help set show

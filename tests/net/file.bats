@@ -34,7 +34,9 @@ setup() {
 # Whatever a test left: without its pins nothing of a limiter stays.
 teardown() {
 	find "$PINS" -depth -mindepth 1 ! -name '*.debug' -delete
+	ip netns delete other 2>/dev/null || true
 	ip link delete cli0 2>/dev/null || true
+	ip link delete cli1 2>/dev/null || true
 	rm -f /etc/bwctl.conf
 	! mountpoint -q "$DIR" || umount "$DIR"
 }
@@ -489,6 +491,99 @@ hint: in section [limit]: interfaces = NAME..." load --all
 	expect 'loaded' 'cli0 cli1' \
 		"$("$BWCTL" show --json | jq -r '[.interfaces[].name] | sort | join(" ")')"
 	in_force 'rate = 20mbit' 'mode = police'
+}
+
+# loaded: the names of the interfaces that are, each as often as there is a record of it.
+loaded() {
+	"$BWCTL" show --json | jq -r '[.interfaces[].name] | sort | join(" ")'
+}
+
+@test "load --present: what the file names and what is there, of those that are given" {
+	write '[limit]' 'rate = 20mbit' 'mode = police' 'interfaces = gone0 cli0 cli1'
+	done_saying "nothing to load: $FILE does not name lo" load --present lo
+	done_saying "nothing to load: $FILE does not name any of these interfaces" load --present lo x
+	bwctl_says load --present gone0
+	expect 'of one that is not there' "0 hint: 'gone0' is not there now; nothing to load: no interface that $FILE names is there" \
+		"$status $stderr; $output"
+	nothing_is_there
+	done_saying 'loaded on cli1' load --present cli1 lo
+	expect 'loaded' cli1 "$(loaded)"
+	in_force 'rate = 20mbit' 'mode = police'
+	bwctl_says load --present
+	expect 'all of them' "0 hint: 'gone0' is not there now" "$status $stderr"
+	expect 'loaded' 'cli0 cli1' "$(loaded)"
+	"$BWCTL" unload >/dev/null
+	write '[limit]' 'rate = 20mbit'
+	done_saying "nothing to load: $FILE names no interfaces" load --present
+	done_saying "nothing to load: $FILE names no interfaces" load --present cli0
+	write '[limit]' 'rate = 20mbut'
+	refused 1 "bwctl: $FILE:2: rate: unknown unit 'mbut' in '20mbut': expected a number and bit, kbit, mbit or gbit" load --present cli0
+	rm "$FILE"
+	refused 1 "bwctl: cannot open '$FILE': No such file or directory" load --present
+	refused 2 'bwctl: load: --present without a policy file' --config '' load --present
+	nothing_is_there
+}
+
+@test "load: an interface that returns is one, and its former self is forgotten" {
+	write '[limit]' 'rate = 20mbit' 'mode = police' 'interfaces = cli0 cli1'
+	"$BWCTL" --config "$FILE" load --all >/dev/null
+	for _ in 1 2; do
+		ip link delete cli0
+		ip link add cli0 type veth peer name cli1
+		expect 'on record' 'cli0 cli1' "$(loaded)"
+		expect 'attached' '' "$("$BWCTL" show --json | jq -r '.interfaces[].egress.hook // empty')"
+		done_saying 'loaded on cli0' load --present cli0
+		expect 'on record' 'cli0 cli1' "$(loaded)"
+		done_saying 'loaded on cli1' load cli1
+		expect 'on record' 'cli0 cli1' "$(loaded)"
+		expect 'not attached' 0 "$("$BWCTL" show | grep -c 'not attached' || true)"
+		expect 'pins of counters' 2 "$(find "$PINS/bwctl" -name 'counters-*' | wc -l)"
+	done
+	in_force 'rate = 20mbit' 'mode = police'
+	# One that is only elsewhere now is not gone.
+	ip netns add other
+	ip link set cli1 netns other
+	ip link add cli1 type veth peer name cli2
+	bwctl_says load cli1
+	expect 'exit code' 0 "$status"
+	expect 'pins of counters' 3 "$(find "$PINS/bwctl" -name 'counters-*' | wc -l)"
+	ip link delete cli1
+	ip netns delete other
+	"$BWCTL" unload >/dev/null
+}
+
+@test "load --again: what is loaded, in place; no limiter is made" {
+	local hook before
+	done_saying 'nothing is loaded' load --again
+	nothing_is_there
+	for hook in $(rig_has_tcx && echo tcx) clsact; do
+		"$BWCTL" --config '' load --hook "$hook" cli0 >/dev/null
+		"$BWCTL" set 20mbit mode police >/dev/null
+		ip link set cli1 up && ip link set cli0 up
+		"$RIG_TOOLS/frame" cli0 08 >/dev/null 2>&1 || true
+		before=$("$BWCTL" show --json | jq .egress.passed.packets)
+		# A file that is broken has no part in this.
+		write 'nonsense'
+		done_saying "loaded on cli0 ($hook, ingress and egress)" load --again
+		expect 'loaded' cli0 "$(loaded)"
+		in_force 'rate = 20mbit' 'mode = police'
+		(($("$BWCTL" show --json | jq .egress.passed.packets) >= before))
+		ip netns add other
+		bwctl_says -n other load --again
+		expect 'in another network namespace' '0 nothing is loaded' "$status $output"
+		ip netns delete other
+		"$BWCTL" unload >/dev/null
+	done
+	done_saying 'nothing is loaded' load --again
+	# A limiter of a version whose maps were others: what it does is not touched.
+	load
+	before=$(tc filter show dev cli0 egress; find "$PINS/bwctl" | sort)
+	rm "$PINS/bwctl/clocks"
+	bpftool map create "$PINS/bwctl/clocks" type array key 4 value 8 entries 1 name clocks
+	refused 1 "bwctl: the limiter in '$PINS/bwctl' was made by a bwctl with other maps; its limit stays in force until 'bwctl unload'" load --again
+	expect 'what is there' "$before" "$(tc filter show dev cli0 egress; find "$PINS/bwctl" | sort)"
+	"$BWCTL" unload >/dev/null
+	nothing_is_there
 }
 
 # ---- saving, interrupted ----
