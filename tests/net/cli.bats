@@ -383,7 +383,8 @@ refuse_settings() {
 			keys == ([\"limit_bits_per_second\", \"rate_bits_per_second\", \"burst_bytes\",
 				\"bound_bytes\", \"window_seconds\", \"overhead_bytes\", \"mode\",
 				\"mode_requested\", \"mode_reason\", \"observes\", \"horizon_seconds\",
-				\"contended\", \"delays\", \"classes\"] + counters | sort)
+				\"contended\", \"delays\", \"classes\", \"at_limit_seconds\",
+				\"backlog_seconds\"] + counters | sort)
 			and .limit_bits_per_second == 50000000 and .window_seconds == 2
 			and .overhead_bytes == 24 and .mode == \"police\" and .mode_requested == \"police\"
 			and .mode_reason == null and .observes == null and .horizon_seconds == null
