@@ -86,6 +86,9 @@ FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c poli
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
 
+# What Prometheus is given, and node_exporter.
+PROMETHEUS := $(notdir $(wildcard dist/prometheus/*))
+
 # Root: namespaces, BPF, and packages where some are missing.
 as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit 1; }
 
@@ -235,6 +238,9 @@ lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clan
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 
+# Where a file says /usr/sbin, what was asked for.
+installed = sed 's|/usr/sbin/|$(SBINDIR)/|g' $(1) >$(2) && chmod $(3) $(2)
+
 install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/bwctl $(DESTDIR)$(SBINDIR)/bwctl
 	install -D -m 0755 $(BUILD)/bwctl-exporter $(DESTDIR)$(SBINDIR)/bwctl-exporter
@@ -243,12 +249,18 @@ install: all ## into DESTDIR/PREFIX
 	install -D -m 0644 docs/bwctl.conf.5 $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5
 	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
 	install -D -m 0644 dist/bash-completion/bwctl $(DESTDIR)$(BASHDIR)/bwctl
+	install -D -m 0644 dist/grafana/bwctl.json $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
+	install -d $(DESTDIR)$(DOCDIR)/prometheus
+	$(foreach file,$(PROMETHEUS),$(call installed,dist/prometheus/$(file),$(DESTDIR)$(DOCDIR)/prometheus/$(file),0644) &&) :
+	$(call installed,docs/monitoring.md,$(DESTDIR)$(DOCDIR)/monitoring.md,0644)
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/bwctl $(DESTDIR)$(SBINDIR)/bwctl-exporter $(DESTDIR)$(MANDIR)/man8/bwctl.8 \
 		$(DESTDIR)$(MANDIR)/man8/bwctl-exporter.8
 	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(DOCDIR)/bwctl.conf $(DESTDIR)$(BASHDIR)/bwctl
-	rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
+	rm -f $(DESTDIR)$(DOCDIR)/monitoring.md $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/prometheus/,$(PROMETHEUS))
+	rmdir $(addprefix $(DESTDIR)$(DOCDIR),/grafana /prometheus /) 2>/dev/null || :
 
 clean: ## remove build/
 	rm -rf build
