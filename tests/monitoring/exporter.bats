@@ -188,6 +188,32 @@ misbehave_wait() {
 	clients --requests 100 | jq -e '.answered == 100 and .failed == 0'
 }
 
+@test "more connections than it takes that never end a header: others have their answers, and soon" {
+	local end
+	pressed() {
+		(($(rig_in appliance ss -H -t -n state connected '( dport = :9977 )' | wc -l) >= 200))
+	}
+	rig_start appliance "$RIG_TOOLS/clients" 127.0.0.1 9977 --manner drip --at-once 300 --seconds 27 \
+		>"$RIG_DIR/drip.clients" 2>&1
+	echo "$RIG_PID" >"$RIG_DIR/drip.pid"
+	end=$((SECONDS + 24))
+	sleep 3
+	# Each over a connection of its own, from now on until the end.
+	while ((SECONDS < end)); do
+		pressed
+		rig_in appliance timeout 5 "$RIG_TOOLS/clients" 127.0.0.1 9977 >>"$RIG_DIR/good" ||
+			echo '{"answered":0,"failed":1,"max_ms":5000}' >>"$RIG_DIR/good"
+		sleep 0.25
+	done
+	echo "# a good client: $(jq -s -c '{requests: length, answered: map(.answered) | add,
+		max_ms: map(.max_ms) | max}' "$RIG_DIR/good")" >&3
+	jq -s -e 'length >= 9 and all(.[]; .answered == 1 and .failed == 0 and .max_ms <= 2000)' "$RIG_DIR/good"
+	rig_wait_gone 20 "$(<"$RIG_DIR/drip.pid")"
+	echo "# drip: $(<"$RIG_DIR/drip.clients")" >&3
+	rig_wait 10 alive
+	clients --requests 100 | jq -e '.answered == 100 and .failed == 0'
+}
+
 @test "it answers what nobody should ask, and only by a status" {
 	[[ $(monitoring_get /nothing -o /dev/null -w '%{http_code}') == 404 ]]
 	[[ $(monitoring_get /../../etc/passwd --path-as-is -o /dev/null -w '%{http_code}') == 404 ]]
