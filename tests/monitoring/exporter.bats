@@ -190,6 +190,7 @@ misbehave_wait() {
 
 @test "more connections than it takes that never end a header: others have their answers, and soon" {
 	local end
+	# One that was closed comes back within 2 s.
 	pressed() {
 		(($(rig_in appliance ss -H -t -n state connected '( dport = :9977 )' | wc -l) >= 200))
 	}
