@@ -99,6 +99,8 @@ LIBDIR = $(PREFIX)/lib
 UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
 MANUALS := $(wildcard docs/*.8)
 DEB_TREE = build/deb/bwctl-$(VERSION)
+# What Prometheus is given, and node_exporter.
+PROMETHEUS := $(notdir $(wildcard dist/prometheus/*))
 
 # Root: namespaces, BPF, and packages where some are missing.
 as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit 1; }
@@ -287,6 +289,10 @@ install: all ## into DESTDIR/PREFIX
 	install -D -m 0644 -t $(DESTDIR)$(LINKDIR) dist/udev/70-bwctl.link
 	install -D -m 0644 dist/systemd/bwctl.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf
 	install -D -m 0644 dist/systemd/bwctl.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
+	install -D -m 0644 dist/grafana/bwctl.json $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
+	install -d $(DESTDIR)$(DOCDIR)/prometheus
+	$(foreach file,$(PROMETHEUS),$(call installed,dist/prometheus/$(file),$(DESTDIR)$(DOCDIR)/prometheus/$(file),0644) &&) :
+	$(call installed,docs/monitoring.md,$(DESTDIR)$(DOCDIR)/monitoring.md,0644)
 
 uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
@@ -296,7 +302,9 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
 	rm -f $(DESTDIR)$(LIBDIR)/bwctl/net-device
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
-	rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
+	rm -f $(DESTDIR)$(DOCDIR)/monitoring.md $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/prometheus/,$(PROMETHEUS))
+	rmdir $(addprefix $(DESTDIR)$(DOCDIR),/grafana /prometheus /) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 
 clean: ## remove build/
 	rm -rf build

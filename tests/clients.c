@@ -40,10 +40,15 @@
 	"application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5," \
 	"*/*;q=0.1\r\nAccept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n\r\n"
 
+#define DRIP_NS	   (2 * NS_PER_S)
+#define DRIP_FIRST "GET /metrics HTTP/1.1\r\nHost: a\r\n"
+#define DRIP_LINE  "X-More: to come\r\n"
+
 enum manner {
 	MANNER_SCRAPE,
 	MANNER_IDLE,
 	MANNER_SLOW,
+	MANNER_DRIP,
 	MANNER_DEAF,
 	MANNER_RESET,
 	MANNER_GARBAGE,
@@ -51,8 +56,9 @@ enum manner {
 };
 
 static const char *const manner_names[MANNERS] = {
-	[MANNER_SCRAPE] = "scrape", [MANNER_IDLE] = "idle",   [MANNER_SLOW] = "slow",
-	[MANNER_DEAF] = "deaf",	    [MANNER_RESET] = "reset", [MANNER_GARBAGE] = "garbage",
+	[MANNER_SCRAPE] = "scrape",   [MANNER_IDLE] = "idle", [MANNER_SLOW] = "slow",
+	[MANNER_DRIP] = "drip",	      [MANNER_DEAF] = "deaf", [MANNER_RESET] = "reset",
+	[MANNER_GARBAGE] = "garbage",
 };
 
 /* Requests that are none, or not of this exporter; what is random comes in between. */
@@ -113,9 +119,11 @@ struct outcome {
 static void usage(FILE *stream)
 {
 	fputs("usage: clients ADDRESS PORT [--requests N] [--at-once N] [--keep] [--path PATH]\n"
-	      "       clients ADDRESS PORT --manner idle|slow|deaf|reset|garbage [--at-once N] [--seconds N]\n"
-	      "idle says nothing, slow sends a byte of its request each 100 ms, deaf asks and does not read,\n"
-	      "reset asks and breaks the connection off, garbage asks for what is no request.\n",
+	      "       clients ADDRESS PORT --manner idle|slow|drip|deaf|reset|garbage [--at-once N]\n"
+	      "       [--seconds N]\n"
+	      "idle says nothing, slow sends a byte of its request each 100 ms, drip a line of a header that does\n"
+	      "not end each 2 s, deaf asks and does not read, reset asks and breaks the connection off, garbage\n"
+	      "asks for what is no request.\n",
 	      stream);
 }
 
@@ -381,6 +389,15 @@ static bool misbehave(const struct run *run, struct client *client)
 		n = send(client->fd, run->request + client->sent_bytes, 1, MSG_NOSIGNAL);
 		client->sent_bytes += n > 0;
 		return (n < 0 && errno != EAGAIN) || client->sent_bytes == run->request_bytes;
+	case MANNER_DRIP:
+		client->due_ns = now_ns() + DRIP_NS;
+		if (!recv(client->fd, sink, sizeof(sink), 0))
+			return true;
+		n = client->sent_bytes ?
+			    send(client->fd, DRIP_LINE, strlen(DRIP_LINE), MSG_NOSIGNAL) :
+			    send(client->fd, DRIP_FIRST, strlen(DRIP_FIRST), MSG_NOSIGNAL);
+		client->sent_bytes += n > 0;
+		return n < 0 && errno != EAGAIN;
 	case MANNER_DEAF:
 		/* Several, so that what is not read has no place in the kernel. */
 		n = send(client->fd, run->request, run->request_bytes, MSG_NOSIGNAL);

@@ -85,6 +85,6 @@ rules() {
 	diff <(rules receive 5m | sed 's/receive/transmit/g') <(rules transmit 5m)
 	diff <(rules receive 1h | sed 's/receive/transmit/g') <(rules transmit 1h)
 	diff <(rules receive 5m | sed '/- alert: BwctlDrops/,$d' | sed -E '
-		s/\b5m\b/1h/; s,/ 300$,/ 3600,; $!N; s/unless( on .*\n *node_textfile)/and\1/; P; D') \
+		s/\b5m\b/1h/; s,/ 240$,/ 3540,; $!N; s/unless( on .*\n *node_textfile)/and\1/; P; D') \
 		<(rules receive 1h | sed '/- alert: BwctlDrops/,$d')
 }

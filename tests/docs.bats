@@ -327,6 +327,33 @@ all_files() {
 	[[ "bwctl $(head -n 1 "$ROOT/CHANGES")" == "$("$BWCTL" --version)" ]]
 }
 
+# installed TARGET PREFIX: of what is built already.
+installed() {
+	make -s --no-print-directory -C "$ROOT" -o all "$1" BUILD="$BWCTL_BUILD" PREFIX="$2" DESTDIR="$BATS_TEST_TMPDIR$2" >/dev/null
+}
+
+@test "what is installed names the bwctl that is installed, below any PREFIX; uninstall leaves no file" {
+	local prefix tree documents file
+	for prefix in /usr/local /usr; do
+		tree=$BATS_TEST_TMPDIR$prefix
+		documents=$tree$prefix/share/doc/bwctl
+		installed install "$prefix"
+		grep -x "ExecStart=$prefix/sbin/bwctl metrics --output .*" "$documents/prometheus/bwctl-metrics.service"
+		# The rest is as it is here, but for that.
+		for file in "$ROOT"/dist/prometheus/* "$ROOT/dist/grafana/bwctl.json"; do
+			diff <(sed "s,/usr/sbin/,$prefix/sbin/," "$file") "$documents/${file#"$ROOT/dist/"}"
+		done
+		grep -q "$prefix/sbin/bwctl show --json" "$documents/monitoring.md"
+		while read -r file; do
+			echo "$file"
+			[[ -x $tree$file ]]
+		done < <(grep -h -r -o -E '(/usr(/local)?)?/s?bin/bwctl(-exporter)?\b' "$documents" | sort -u)
+		[[ -z $(find "$documents" -type f ! -perm 644) ]]
+		installed uninstall "$prefix"
+		[[ -z $(find "$tree" ! -type d) && ! -e $documents ]]
+	done
+}
+
 @test "the manual is in order (mandoc)" {
 	mandoc -Tlint -W warning "$MANUAL" "$EXPORTER_MANUAL" "$CONF_MANUAL" 2>&1
 }

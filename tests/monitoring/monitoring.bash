@@ -47,7 +47,7 @@ monitoring_node_exporter() {
 # monitoring_rules: the rules, to be seen within seconds: their durations are shorter, their
 # expressions are the same.
 monitoring_rules() {
-	sed -E 's/\[5m\]/[15s]/g; s,/ 300$,/ 15,; s/\[1h\]/[30s]/g; s,/ 3600$,/ 30,
+	sed -E 's/\[5m\]/[15s]/g; s,/ 240$,/ 12,; s/\[1h\]/[30s]/g; s,/ 3540$,/ 29,
 		s/offset 1h/offset 10s/; s/> 180$/> 6/
 		s/for: (1m|2m)$/for: 2s/; s/for: (10m|15m|1h)$/for: 4s/' "$RULES"
 }

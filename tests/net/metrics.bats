@@ -202,7 +202,6 @@ loaded_by_exporter() {
 }
 
 @test "the exporter as a user of its own can read what is shared, and change nothing" {
-	local pin
 	shared_pins
 	rig_bwctl load eth0
 	rig_bwctl set 50mbit
@@ -218,22 +217,41 @@ loaded_by_exporter() {
 	[[ $status == 1 ]]
 	run as_nobody ls "$PINS"
 	((status))
-	for pin in "$PINS"/*; do
-		run as_nobody rm -f "$pin"
-		((status))
-		run as_nobody bpftool map update pinned "$pin" key 0 0 0 0 value 0 0 0 0
-		((status))
-		run as_nobody bpftool link detach pinned "$pin"
-		((status))
-	done
-	run as_nobody bpftool map dump pinned "$PINS/leases"
-	((status))
+	as_nobody "$RIG_TOOLS/pins" --destroy "$PINS"/* >"$RIG_DIR/pins"
+	rig_only_reads "$RIG_DIR/pins"
 	in_force | diff "$RIG_DIR/before" -
 	# A lock of the directory would keep everybody waiting: it cannot be had.
 	run as_nobody flock --nonblock "$PINS" true
 	((status))
 	rig_bwctl set 20mbit
 	rig_wait 5 limit_by_exporter 2500000
+	# The last: nothing of it is left.
+	"$RIG_TOOLS/pins" --destroy "$PINS"/* >"$RIG_DIR/pins"
+	rig_only_reads_not "$RIG_DIR/pins"
+	[[ $(ls -A "$PINS") == '' ]]
+}
+
+@test "a pin that others may write, or read though it is not shared, would be noticed" {
+	local row
+	shared_pins
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit
+	while read -r -a row; do
+		chmod "${row[1]}" "$PINS/${row[0]}"
+		as_nobody "$RIG_TOOLS/pins" "$PINS"/* >"$RIG_DIR/pins"
+		run rig_only_reads "$RIG_DIR/pins"
+		echo "$output"
+		[[ $status == 1 && $output == *"/${row[0]} ${row[2]} ${row[3]}"* ]]
+		chmod "${row[4]}" "$PINS/${row[0]}"
+	done <<-'END'
+		clocks 660 rw-update ok 640
+		policies 660 open ok 640
+		counters 600 open-read EACCES 640
+		leases 640 ro-lookup ok 600
+		watch 640 open-read EINVAL 600
+	END
+	as_nobody "$RIG_TOOLS/pins" "$PINS"/* >"$RIG_DIR/pins"
+	rig_only_reads "$RIG_DIR/pins"
 }
 
 # What is in force, and where; what is pinned, and who may do what with it.

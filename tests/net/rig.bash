@@ -161,6 +161,55 @@ rig_offload() {
 	rig_in "$1" ethtool -K "$2" tso "$3" tx-udp-segmentation "$3" gso "$4" gro "$5"
 }
 
+# rig_only_reads FILE: of what the tool pins printed, as somebody who may look on: what bwctl shares can be
+# read, and all else is refused for want of rights. Prints what is otherwise.
+rig_only_reads() {
+	awk '
+		{
+			name = $1
+			sub(".*/", "", name)
+			is_shared = name ~ /^(policies|policy|clocks|counters|counters-[0-9]+-[0-9]+|interfaces|holders|links)$/
+			# The one link is read as a file, maps are opened.
+			is_read = is_shared && $2 ~ (name == "links" ? "^read$" : "^(open-read|ro-lookup)$")
+			is_refused = $3 == "EACCES" || $3 == "EPERM"
+			is_right = is_refused
+			if (is_read)
+				is_right = $3 == "ok" || name == "holders" && $3 == "ENOENT" # nothing waits
+			else if (is_shared && $2 ~ /^(read|open-read)$/)
+				is_right = 1
+			if (!is_right) {
+				print
+				wrong = 1
+			}
+			reads += is_read
+			others += !is_shared
+		}
+		END { exit wrong || reads < 13 || others < 20 }' "$1"
+}
+
+# rig_only_reads_not FILE: of what it printed as root, with --destroy: the same can all be done. The policy
+# in force is frozen for everybody, and what was opened for reading is for that only.
+rig_only_reads_not() {
+	awk '
+		{
+			name = $1
+			sub(".*/", "", name)
+			is_frozen = $2 ~ /^ro-/ || name == "policy" && $2 ~ /^rw-/
+			is_write = $2 ~ /^(open|chmod|rename|unlink)$/ || $2 ~ /^rw-(update|freeze)$/ ||
+				$2 == "rw-detach" && name ~ /^link-/
+			is_right = $3 != "EACCES" && $3 != "EPERM"
+			if (is_write)
+				is_right = $3 == "ok" || $2 == "rw-update" && $3 == "ENOENT" # an empty one
+			if (!is_frozen && !is_right) {
+				print
+				wrong = 1
+			}
+			updates += $2 == "rw-update" && $3 == "ok"
+			unlinks += $2 == "unlink"
+		}
+		END { exit wrong || updates < 6 || unlinks < 13 }' "$1"
+}
+
 # Whether this kernel has tcx (6.6), and whether it has what lets packets wait.
 rig_has_tcx() {
 	"$RIG_TOOLS/neighbour" tcx lo ingress /sys/fs/bpf/rig-probe 2>/dev/null || return
