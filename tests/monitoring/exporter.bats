@@ -49,6 +49,7 @@ setup() {
 teardown() {
 	rig_stop_all
 	umount "$RIG_DIR/pins" || true
+	chmod 700 /sys/fs/bpf
 	rig_bwctl unload
 	rmdir /sys/fs/bpf/bwctl 2>/dev/null || true
 	rig_destroy
@@ -240,13 +241,15 @@ denied() {
 	grep -q '^CapBnd:	0000000000000000$' "$status"
 	before=$(rig_bwctl show --config)
 	monitoring_get /metrics | grep -q '^bwctl_loaded 1$'
-	# The same command with the same pins, so that it fails for want of rights and nothing else.
-	"$RIG_DIR/bwctl" --pin-dir "$RIG_DIR/pins" -n appliance set 50mbit >/dev/null
-	denied "$RIG_DIR/bwctl" --pin-dir "$RIG_DIR/pins" set 60mbit
-	denied "$RIG_DIR/bwctl" --pin-dir "$RIG_DIR/pins" unload
-	denied "$RIG_DIR/bwctl" --pin-dir "$RIG_DIR/pins" load eth0
-	denied "$RIG_DIR/bwctl" --pin-dir "$RIG_DIR/pins" save
-	denied "$RIG_DIR/bwctl" --pin-dir "$RIG_DIR/pins" run 5mbit -- true
+	# The same command with the same pins and a way to them, so that it fails for want of rights
+	# and nothing else.
+	chmod 711 /sys/fs/bpf
+	"$RIG_DIR/bwctl" -n appliance set 50mbit >/dev/null
+	denied "$RIG_DIR/bwctl" set 60mbit
+	denied "$RIG_DIR/bwctl" unload
+	denied "$RIG_DIR/bwctl" load eth0
+	denied "$RIG_DIR/bwctl" save
+	denied "$RIG_DIR/bwctl" run 5mbit -- true
 	denied touch "$RIG_DIR/pins/new"
 	denied ls "$RIG_DIR/pins"
 	denied tee -a /etc/bwctl.conf </dev/null
