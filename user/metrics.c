@@ -402,7 +402,7 @@ static void print_policy(const struct metrics *metrics)
 	int runs = 0;
 
 	print_head(metrics, "bwctl_policy_changed_timestamp_seconds", "gauge", "seconds",
-		   "When the policy in force was put in force, as Unix time.");
+		   "Since when what is in force has been the same, as Unix time.");
 	fprintf(metrics->out, "bwctl_policy_changed_timestamp_seconds %" PRIu64 "\n",
 		(uint64_t)policy->since_s);
 	if (metrics->saved != SAVED_UNKNOWN) {
