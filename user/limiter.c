@@ -759,7 +759,7 @@ static int put_in_force(struct limiter *limiter, const struct bwctl_policy *poli
 /*
  * Numbers that nobody has in the policy in force are cleared before: until then nobody
  * sees it. One that goes from one name to another still counts for the former until the
- * next policy is in force, so that it is cleared after, when nobody can look yet.
+ * next policy is in force, so that it is cleared after, when nobody who takes the lock can look yet.
  */
 int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, char why[LOG_TEXT])
 {
