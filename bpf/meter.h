@@ -243,7 +243,7 @@ METER_APART int meter_take(const struct meter_ask *ask, __u64 seen_ns, __u64 *cl
 }
 
 /* For so long a packet over the limit says that it is reached: after that it may not be any more. */
-#define METER_SPELL_NS 100000000ULL
+#define METER_SPELL_NS 250000000ULL
 
 /* Time is added up in pieces no smaller than this, so that CPUs seldom write at once. */
 #define METER_PIECE_NS 100000

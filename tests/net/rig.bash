@@ -172,6 +172,9 @@ rig_only_reads() {
 			# The one link is read as a file, maps are opened.
 			is_read = is_shared && $2 ~ (name == "links" ? "^read$" : "^(open-read|ro-lookup)$")
 			is_refused = $3 == "EACCES" || $3 == "EPERM"
+			# Older kernels look first whether it is frozen.
+			if ($2 == "ro-freeze" && $3 == "EBUSY")
+				is_refused = 1
 			is_right = is_refused
 			if (is_read)
 				is_right = $3 == "ok" || name == "holders" && $3 == "ENOENT" # nothing waits
