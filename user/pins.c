@@ -247,8 +247,7 @@ bool pins_are_shared(const struct pins *pins)
 {
 	struct stat there;
 
-	return !stat(pins->directory, &there) && there.st_mode & S_ISGID &&
-	       there.st_mode & S_IXGRP;
+	return !stat(pins->directory, &there) && there.st_mode & S_ISGID && there.st_mode & S_IXGRP;
 }
 
 /* Its directory's group, which a pin has by itself unless it is older than the directory is shared. */
