@@ -37,7 +37,6 @@ DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
-DEPS_MONITORING := curl
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
 # What "make check-monitoring" tries the metrics with: unpacked, not installed.
@@ -223,7 +222,7 @@ check-vm: ## the network tests on the Debian kernels KERNELS, in virtual machine
 
 check-monitoring: ## Prometheus, node_exporter and others on the metrics, a quarter of an hour (as root)
 	$(as_root)
-	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_MONITORING)"
+	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/monitoring/fetch $(MONITORS)
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) $(PROVE) --timer tests/monitoring/*.bats

@@ -743,10 +743,13 @@ static int put_in_force(struct limiter *limiter, const struct bwctl_policy *poli
 	if (fd < 0)
 		return why_fail(why, -errno, "cannot make a policy map");
 	if (bpf_map_update_elem(fd, &zero, policy, BPF_ANY) || bpf_map_freeze(fd) ||
-	    bpf_obj_pin(fd, new_path) || pins_share(&limiter->pins, POLICY_PIN_NEW))
+	    bpf_obj_pin(fd, new_path))
 		err = why_fail(why, -errno, "cannot write the policy");
+	/* That somebody cannot look on is no reason not to change a limit. */
+	if (!err)
+		pins_share(&limiter->pins, POLICY_PIN_NEW);
 	/* Waits for the programs that still run under the former policy (commit 1ae80cf31938). */
-	else if (bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
+	if (!err && bpf_map_update_elem(limiter->map_fd[MAP_POLICIES], &zero, &fd, BPF_ANY))
 		err = why_fail(why, -errno, "cannot put the policy in force");
 	close(fd);
 	if (!err)

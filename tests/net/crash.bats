@@ -299,13 +299,14 @@ held() {
 @test "run, killed before every step: the old limit or the tighter one, until it is cleared" {
 	learn_runs
 	at_every_step from_tcx old_or_run_then_cleared run 10mbit -- true
-	((STAYED >= 1)) || expect 'times that the tighter one stayed' 'at least once' "$STAYED"
+	((STAYED >= 2)) || expect 'times that the tighter one stayed' 'at least 2' "$STAYED"
 }
 
 @test "run --clear, killed before every step: another finishes it" {
 	learn_runs
 	at_every_step from_dead_run old_or_run_then_cleared run --clear
-	((STAYED >= 1 || STRIDE > 1)) || expect 'times that the tighter one stayed' 'at least once' "$STAYED"
+	# Of its few steps the first ones only: a longer stride may miss them.
+	((STAYED >= 2 || STRIDE > 1)) || expect 'times that the tighter one stayed' 'at least 2' "$STAYED"
 }
 
 @test "run, told to end before its command begins: nothing is run, and the limit is back" {
