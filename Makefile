@@ -30,7 +30,8 @@ say = $(if $(Q),@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 # Debian packages, by what they are for. "make deps" installs those that are missing.
 DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zlib1g-dev \
-	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev bpftool
+	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev libncurses-dev \
+	      libev-dev libc-ares-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace systemd util-linux procps git
 DEPS_FUZZ := libclang-rt-14-dev
@@ -55,6 +56,8 @@ FUZZ_SECONDS ?= 600
 
 LIBRARIES = libbpf jansson libmnl inih libelf zlib
 EXPORTER_LIBRARIES = $(LIBRARIES) libmicrohttpd libsystemd
+WATCH_LIBRARIES = $(LIBRARIES) ncursesw
+REACH_LIBRARIES = $(LIBRARIES) libcares
 
 # Appended to, never replaced: CFLAGS and LDFLAGS from outside come last.
 BW_CFLAGS = -std=gnu11 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -79,10 +82,17 @@ link = $(CC) $(BW_CFLAGS) $(CFLAGS) $(BW_LDFLAGS) $(LDFLAGS)
 SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/%.skel.h,$(wildcard bpf/*.bpf.c))
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/obj/%.o)
-# Everything but main(): what the tests link with.
-PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o cmd_%.o),$(USER_OBJ))
-# What bwctl itself does not need.
-EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,exporter.o scrape.o accept.o)
+# Those that bwctl becomes, for "watch" and "check --reach".
+HELPERS := bwctl-watch bwctl-reach
+# The programs: user/NAME.c is the main() of each, bwctl's is main.c.
+PROGRAMS := bwctl bwctl-exporter $(HELPERS)
+# Everything but these: what the tests link with.
+PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o watch.o reach.o cmd_%.o),$(USER_OBJ))
+# What one program alone needs.
+EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o)
+WATCH_ONLY := $(filter $(BUILD)/obj/watch_%.o,$(PARTS))
+REACH_ONLY := $(filter $(BUILD)/obj/reach_%.o,$(PARTS))
+SHARED := $(filter-out $(EXPORTER_ONLY) $(WATCH_ONLY) $(REACH_ONLY),$(PARTS))
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
@@ -108,7 +118,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 .SECONDARY:
 .PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput bench install uninstall clean tests lint
 
-all: $(BUILD)/bwctl $(BUILD)/bwctl-exporter ## build/bwctl and build/bwctl-exporter
+all: $(PROGRAMS:%=$(BUILD)/%) ## build/bwctl, and bwctl-exporter, bwctl-watch and bwctl-reach
 
 help: ## this list
 	@printf 'targets:\n'
@@ -160,13 +170,21 @@ $(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(SKELETONS) | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
 
-$(BUILD)/bwctl: $(filter-out $(EXPORTER_ONLY),$(USER_OBJ))
+$(BUILD)/bwctl: $(BUILD)/obj/main.o $(filter $(BUILD)/obj/cmd_%.o,$(USER_OBJ)) $(SHARED)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(LIBRARIES))
 
-$(BUILD)/bwctl-exporter: $(BUILD)/obj/exporter.o $(PARTS)
+$(BUILD)/bwctl-exporter: $(BUILD)/obj/exporter.o $(EXPORTER_ONLY) $(SHARED)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(EXPORTER_LIBRARIES)) -lpthread
+
+$(BUILD)/bwctl-watch: $(BUILD)/obj/watch.o $(WATCH_ONLY) $(SHARED)
+	$(call say,LINK,$@)
+	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(WATCH_LIBRARIES)) -lm
+
+$(BUILD)/bwctl-reach: $(BUILD)/obj/reach.o $(REACH_ONLY) $(SHARED)
+	$(call say,LINK,$@)
+	$(Q)$(link) $^ -o $@ $(shell pkg-config --libs $(REACH_LIBRARIES)) -lev
 
 $(BUILD)/tests/empty.bpf.o: tests/bench/empty.bpf.c | $(BUILD)/tests
 	$(call say,BPF,$@)
@@ -180,7 +198,8 @@ $(BUILD)/tests/bench: $(BUILD)/tests/empty.skel.h
 $(BUILD)/tests/%: tests/%.c Makefile $(BUILD)/flags $(PARTS) | $(BUILD)/tests
 	$(call say,TEST,$@)
 	$(Q)$(link) -I$(BUILD)/tests -MMD -MP -MF $@.d $< $(PARTS) -o $@ \
-		$(shell pkg-config --libs $(LIBRARIES)) -lcmocka -lpcap -lpthread
+		$(shell pkg-config --libs $(LIBRARIES) $(WATCH_LIBRARIES) $(REACH_LIBRARIES)) -lev -lm \
+		-lcmocka -lpcap -lpthread
 
 $(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/policies.h Makefile \
 		$(BUILD)/flags $(PARTS) | $(BUILD)/tests
@@ -277,6 +296,7 @@ installed = sed 's|/usr/sbin/|$(SBINDIR)/|g; s|/usr/lib/bwctl/|$(LIBDIR)/bwctl/|
 
 install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(BUILD)/bwctl-exporter
+	install -D -m 0755 -t $(DESTDIR)$(LIBDIR)/bwctl $(HELPERS:%=$(BUILD)/%)
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(MANUALS)
 	install -D -m 0644 docs/bwctl.conf.5 $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5
 	install -D -m 0644 dist/bash-completion/bwctl $(DESTDIR)$(BASHDIR)/bwctl
@@ -299,7 +319,7 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(BASHDIR)/bwctl
 	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
-	rm -f $(DESTDIR)$(LIBDIR)/bwctl/net-device
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/bwctl/,net-device $(HELPERS))
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
 	rm -f $(DESTDIR)$(DOCDIR)/monitoring.md $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/prometheus/,$(PROMETHEUS))

@@ -36,6 +36,13 @@ struct options {
 	bool clear;	   /* of run */
 	char **command;	   /* of run: the words behind "--", or NULL */
 	bool print_config; /* of show */
+	bool reach;	   /* of check: the words are hosts, */
+	const char *inventory; /* or a file has them, or NULL, */
+	const char *jumphost; /* or it is about this one, or NULL */
+	const char *timeout;  /* of check, as it was typed, or NULL */
+	bool csv;
+	const char *interval; /* of watch, as it was typed, or NULL */
+	const char *class;    /* the same */
 };
 
 int cmd_load(const struct options *options, int count, char *words[]);
@@ -45,9 +52,18 @@ int cmd_apply(const struct options *options, int count, char *words[]);
 int cmd_save(const struct options *options, int count, char *words[]);
 int cmd_run(const struct options *options, int count, char *words[]);
 int cmd_show(const struct options *options, int count, char *words[]);
+int cmd_watch(const struct options *options, int count, char *words[]);
+int cmd_check(const struct options *options, int count, char *words[]);
 int cmd_metrics(const struct options *options, int count, char *words[]);
 int cmd_flows(const struct options *options, int count, char *words[]);
 int cmd_help(const struct options *options, int count, char *words[]);
+
+/*
+ * Becomes a program of ours that stands beside this one, as bwctl-watch does: what needs more
+ * than bwctl itself. words begins with its name and ends with NULL. Returns only if that fails:
+ * the exit code, and it has been said.
+ */
+int command_become(char *const words[]);
 
 /* Says an error of a room below, with a hint where it is certain. The exit code. */
 int command_failed(int err, const char *why);

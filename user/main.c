@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "limiter.h"
@@ -27,6 +29,8 @@ enum {
 	TAKES_OUTPUT = 64,
 	TAKES_PRESENT = 128,
 	TAKES_AGAIN = 256,
+	TAKES_WATCH = 512,
+	TAKES_PROBES = 1024,
 };
 
 struct command {
@@ -191,6 +195,13 @@ static const struct command commands[] = {
 	 "\n"
 	 "  bwctl flows\n"
 	 "  bwctl flows --json\n"},
+	{"watch", "[--interval TIME] [--class NAME]", "limits, rates and drops, live", cmd_watch, 0, 0,
+	 TAKES_WATCH,
+	 "  bwctl watch\n"},
+	{"check",
+	 "| --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]",
+	 "what is not as it should be, and what to do", cmd_check, 0, -1, TAKES_JSON | TAKES_PROBES,
+	 "  bwctl check\n"},
 	{"metrics", "[--output FILE]", "what show says, for Prometheus", cmd_metrics, 0, 0,
 	 TAKES_OUTPUT,
 	 "Prints counters, limits and what is attached as metrics, in the text format of\n"
@@ -274,6 +285,27 @@ int command_failed(int err, const char *why)
 	return EXIT_FAILED;
 }
 
+/* Where it was built it stands beside this program, and installed in ../lib/bwctl. */
+int command_become(char *const words[])
+{
+	static const char *const places[] = {"", "../lib/bwctl/"};
+	char own[PATH_MAX], path[PATH_MAX + LOG_TEXT];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash;
+
+	own[length > 0 ? length : 0] = '\0';
+	slash = strrchr(own, '/');
+	if (slash)
+		slash[1] = '\0';
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s%s", own, places[i], words[0]);
+		execv(path, words);
+	}
+	log_error("cannot run '%s': %s", path, strerror(errno));
+	log_hint("it is installed with bwctl");
+	return EXIT_FAILED;
+}
+
 int command_print_json(json_t *object)
 {
 	int err;
@@ -298,6 +330,13 @@ enum {
 	OPTION_SAVE,
 	OPTION_CLEAR,
 	OPTION_OUTPUT,
+	OPTION_REACH,
+	OPTION_INVENTORY,
+	OPTION_JUMPHOST,
+	OPTION_TIMEOUT,
+	OPTION_CSV,
+	OPTION_INTERVAL,
+	OPTION_CLASS,
 	OPTION_VERSION,
 };
 
@@ -370,6 +409,13 @@ static int check_options(const struct command *command, const struct options *op
 		{"save", TAKES_SAVE, options->save},
 		{"clear", TAKES_CLEAR, options->clear},
 		{"output", TAKES_OUTPUT, options->output != NULL},
+		{"reach", TAKES_PROBES, options->reach},
+		{"inventory", TAKES_PROBES, options->inventory != NULL},
+		{"jumphost", TAKES_PROBES, options->jumphost != NULL},
+		{"timeout", TAKES_PROBES, options->timeout != NULL},
+		{"csv", TAKES_PROBES, options->csv},
+		{"interval", TAKES_WATCH, options->interval != NULL},
+		{"class", TAKES_WATCH, options->class != NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -441,6 +487,13 @@ int main(int argc, char *argv[])
 		{"save", no_argument, NULL, OPTION_SAVE},
 		{"clear", no_argument, NULL, OPTION_CLEAR},
 		{"output", required_argument, NULL, OPTION_OUTPUT},
+		{"reach", no_argument, NULL, OPTION_REACH},
+		{"inventory", required_argument, NULL, OPTION_INVENTORY},
+		{"jumphost", required_argument, NULL, OPTION_JUMPHOST},
+		{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+		{"csv", no_argument, NULL, OPTION_CSV},
+		{"interval", required_argument, NULL, OPTION_INTERVAL},
+		{"class", required_argument, NULL, OPTION_CLASS},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, OPTION_VERSION},
 		{"help", no_argument, NULL, 'h'},
@@ -503,6 +556,27 @@ int main(int argc, char *argv[])
 			break;
 		case OPTION_OUTPUT:
 			options.output = optarg;
+			break;
+		case OPTION_REACH:
+			options.reach = true;
+			break;
+		case OPTION_INVENTORY:
+			options.inventory = optarg;
+			break;
+		case OPTION_JUMPHOST:
+			options.jumphost = optarg;
+			break;
+		case OPTION_TIMEOUT:
+			options.timeout = optarg;
+			break;
+		case OPTION_CSV:
+			options.csv = true;
+			break;
+		case OPTION_INTERVAL:
+			options.interval = optarg;
+			break;
+		case OPTION_CLASS:
+			options.class = optarg;
 			break;
 		case OPTION_HOOK:
 			if (parse_hook(optarg, &options.hook)) {

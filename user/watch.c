@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * bwctl-watch.
+ */
+int main(void)
+{
+	return 0;
+}
