@@ -105,7 +105,7 @@ static __noinline int meter_all(struct turn *turn)
 				turn->pace.now_ns, &turn->clock->spent_until_ns, turn->lease,
 				turn->waits);
 	if (!turn->policy->observe &&
-	    (answer == METER_OVER || work.step.slot_ns > turn->pace.now_ns))
+	    (answer == METER_OVER || (turn->waits && work.step.slot_ns > turn->pace.now_ns)))
 		meter_over(&turn->clock->over_ns, &turn->clock->over_sum_ns, turn->pace.now_ns);
 	if (answer != METER_PASS || !turn->waits)
 		return answer;

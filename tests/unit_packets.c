@@ -1479,6 +1479,17 @@ static __u64 deliver_until_refused(struct fixture *fixture, const struct header 
 	return 0;
 }
 
+/* When a packet was last over the limit of all. */
+static __u64 over_since(struct fixture *fixture, __u32 direction)
+{
+	struct bwctl_clock clock;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fixture->programs->maps.clocks),
+					     &direction, &clock),
+			 0);
+	return clock.over_ns;
+}
+
 /*
  * At 64 kbit/s a second's worth is 8000 bytes, so nothing that a test takes
  * matters: a full bucket passes; then other and ssh are refused, but ui is not;
@@ -1493,12 +1504,18 @@ static void test_priorities(void **state)
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		const struct header *ui = direction == BWCTL_INGRESS ? tcp_ui_in : tcp_ui_out;
-		__u64 burst_bytes = policy->promise[direction].burst_bytes, passed_bytes;
+		__u64 burst_bytes = policy->promise[direction].burst_bytes, passed_bytes, over_ns;
 
 		passed_bytes = deliver_until_refused(fixture, tcp_other, direction);
 		assert_true(passed_bytes >= burst_bytes);
 		passed_bytes += deliver_until_refused(fixture, tcp_ssh_out, direction);
 		assert_true(passed_bytes <= burst_bytes + 2000);
+		/* What passes by its priority was not refused, and does not speak of the limit. */
+		over_ns = over_since(fixture, direction);
+		usleep(1000);
+		assert_false(deliver_stack(fixture, ui, direction).dropped);
+		assert_int_equal(over_since(fixture, direction), over_ns);
+		assert_true(over_ns > 0);
 		passed_bytes = deliver_until_refused(fixture, ui, direction);
 		assert_true(passed_bytes >= 1000);
 		assert_true(deliver_stack(fixture, tcp_other, direction).dropped);

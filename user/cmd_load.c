@@ -275,57 +275,94 @@ static void undo(struct limiter *limiter)
 	free(interfaces);
 }
 
-static int load(const struct options *options, struct command_file *file, int count,
-		char *const names[])
+/* What is in force now that these are loaded, on standard output. */
+static void print_loaded(struct limiter *limiter, const struct bwctl_policy *policy)
+{
+	if (is_unlimited(policy)) {
+		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
+	} else {
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			command_print_limit(policy, direction, policy->enforcement[direction].mode,
+					    policy->enforcement[direction].why);
+	}
+	hint_interfaces(limiter, policy);
+}
+
+/* On a limiter that is ours alone until it is closed. The exit code; errors are said. */
+static int load_on(const struct options *options, struct limiter *limiter,
+		   struct command_file *file, int count, char *const names[])
 {
 	struct bwctl_policy *policy = malloc(sizeof(*policy));
-	struct limiter *limiter = NULL;
-	char why[LOG_TEXT] = "out of memory";
-	int err = policy ? 0 : -ENOMEM, code;
+	int code;
 
-	if (!err)
-		err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
-	code = err ? command_failed(err, why) :
-		     prepare(options, limiter, file, policy, names, count);
+	if (!policy)
+		return command_failed(-ENOMEM, "out of memory");
+	code = prepare(options, limiter, file, policy, names, count);
 	if (code == EXIT_DONE) {
 		code = attach(options, limiter, names, count);
 		/* What could not be loaded keeps the others from nothing. */
 		if (code != EXIT_DONE && !limiter_is_fresh(limiter))
 			enforce_on_others(limiter);
 	}
-	if (code == EXIT_DONE && is_unlimited(policy)) {
-		printf("no limit is set: counting only, until \"bwctl set RATE\"\n");
-	} else if (code == EXIT_DONE) {
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			command_print_limit(policy, direction, policy->enforcement[direction].mode,
-					    policy->enforcement[direction].why);
-	}
 	if (code == EXIT_DONE)
-		hint_interfaces(limiter, policy);
-	if (limiter && code != EXIT_DONE)
-		undo(limiter);
-	limiter_close(limiter);
+		print_loaded(limiter, policy);
 	free(policy);
 	return code;
 }
 
-/* The interfaces that are loaded, anew; no limiter is made for that. */
+static int load(const struct options *options, struct command_file *file, int count,
+		char *const names[])
+{
+	struct limiter *limiter = NULL;
+	char why[LOG_TEXT];
+	int err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why), code;
+
+	if (err)
+		return command_failed(err, why);
+	code = load_on(options, limiter, file, count, names);
+	if (code != EXIT_DONE)
+		undo(limiter);
+	limiter_close(limiter);
+	return code;
+}
+
+/* Whether there is a limiter, which a look does not make. The exit code. */
+static int find_limiter(const struct options *options, bool *ret_found)
+{
+	struct limiter *limiter = NULL;
+	char why[LOG_TEXT];
+	int err = limiter_open(&limiter, options->pin_dir, LIMITER_READ, why);
+
+	limiter_close(limiter);
+	*ret_found = !err;
+	return err && err != -ENOENT ? command_failed(err, why) : EXIT_DONE;
+}
+
+/* The interfaces that are loaded, anew, and those alone: nobody can unload them in between. */
 static int load_again(const struct options *options, struct command_file *file)
 {
 	struct limiter_interface *interfaces = NULL;
 	struct limiter *limiter = NULL;
 	char **names = NULL, why[LOG_TEXT];
-	int err = limiter_open(&limiter, options->pin_dir, LIMITER_READ, why);
-	int code, count = 0;
+	int count = 0, err, code;
+	bool found;
 
-	if (err == -ENOENT) {
+	code = find_limiter(options, &found);
+	if (code != EXIT_DONE)
+		return code;
+	if (!found) {
 		printf("nothing is loaded\n");
 		return EXIT_DONE;
 	}
-	code = err ? command_failed(err, why) : find_loaded(limiter, &interfaces, &count, &names);
-	limiter_close(limiter);
+	err = limiter_open(&limiter, options->pin_dir, LIMITER_CREATE, why);
+	if (err)
+		return command_failed(err, why);
+	code = find_loaded(limiter, &interfaces, &count, &names);
 	if (code == EXIT_DONE && count)
-		code = load(options, file, count, names);
+		code = load_on(options, limiter, file, count, names);
+	if (code != EXIT_DONE || !count)
+		undo(limiter);
+	limiter_close(limiter);
 	free(names);
 	free(interfaces);
 	return code;
