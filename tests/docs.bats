@@ -177,8 +177,9 @@ there() {
 
 # ---- what the documents say ----
 
-commands_of_readme() {
-	awk '/^```/ { shown = $0 == "```console"; next } shown' "$README"
+# commands_of_page FILE
+commands_of_page() {
+	awk '/^```/ { shown = $0 == "```console"; next } shown' "$1"
 }
 
 commands_of_manual() {
@@ -219,7 +220,11 @@ all_files() {
 # ---- the tests ----
 
 @test "README.md: every bwctl command runs, and prints what is shown" {
-	commands_of_readme | there try_all
+	commands_of_page "$README" | there try_all
+}
+
+@test "docs/guide.md: every bwctl command runs, and prints what is shown" {
+	commands_of_page "$ROOT/docs/guide.md" | there try_all
 }
 
 @test "manual: every bwctl command runs, or fails as shown" {
@@ -319,7 +324,7 @@ all_files() {
 		echo "$name"
 		[[ -e $ROOT/$name ]]
 	done < <(grep -h -o -E '\b(bpf|dist|docs|include|tests|user)/[A-Za-z0-9_/-]+\.[a-z0-9.]*[a-z0-9]' \
-		"$README" "$MANUAL" "$ROOT/docs/DESIGN.md" "$ROOT/docs/monitoring.md" | sort -u)
+		"$README" "$MANUAL" "$ROOT"/docs/*.md | sort -u)
 }
 
 @test "README.md has what make help prints, and CHANGES begins with this version" {
