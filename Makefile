@@ -228,7 +228,7 @@ check: ## all tests that need no virtual machine (as root)
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP HARNESS_RULESFILE=tests/rules.yml \
-		$(PROVE) --jobs 2 --timer $(UNIT_TESTS) $(REPLAYS) $(BATS_TESTS)
+		$(PROVE) --jobs $(shell expr $$(nproc) + 1) --timer $(UNIT_TESTS) $(REPLAYS) $(BATS_TESTS)
 
 check-fast: tests ## those that take seconds
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --timer $(UNIT_TESTS) $(REPLAYS) $(wildcard tests/*.bats)

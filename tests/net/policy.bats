@@ -7,7 +7,7 @@
 # kernel with fq, tests/vm/run has some. Runs itself under bats in mount and
 # network namespaces of its own.
 #
-# BWCTL_SECONDS is how long the operator works under load, 10 if not told.
+# BWCTL_SECONDS is how long the operator works under load, 6 if not told.
 # shellcheck shell=bats disable=SC2030,SC2031
 
 if [[ -z ${BATS_TEST_FILENAME:-} ]]; then
@@ -156,7 +156,7 @@ no_favours() {
 }
 
 @test "pace: 64 flows fill 50mbit both ways, and a request takes at most 5 ms longer than without" {
-	local seconds=${BWCTL_SECONDS:-10} what idle high normal
+	local seconds=${BWCTL_SECONDS:-6} what idle high normal
 	rig_offloads on
 	rig_bwctl set 50mbit
 	[[ $(shown '[.egress.mode, .ingress.mode]') == '["pace","pace"]' ]]
@@ -177,7 +177,7 @@ no_favours() {
 }
 
 @test "police: 64 flows fill 50mbit both ways, and no request is lost" {
-	local seconds=${BWCTL_SECONDS:-10}
+	local seconds=${BWCTL_SECONDS:-6}
 	rig_offloads on
 	rig_bwctl set 50mbit
 	rig_answer web appliance
@@ -186,7 +186,7 @@ no_favours() {
 	[[ $(worked priority '[.ask, .ping | .lost]' | jq -c .) == '[0,0]' ]]
 	[[ $(shown '[.egress, .ingress | .classes | .ui, .icmp | .dropped.packets]') == '[0,0,0,0]' ]]
 	no_favours
-	under_load none $((seconds < 6 ? seconds : 6))
+	under_load none 6
 	# Else there would be nothing that priority has done.
 	least 'ui and icmp without priority, dropped' \
 		"$(shown '[.egress, .ingress | .classes | .ui, .icmp | .dropped.packets] | add')" 1
