@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * What came of it: as a table for people, as JSON and as CSV.
+ */
+#include "reach_print.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "units.h"
+
+#define BAR	   24
+#define SECOND_NS  1000000000ULL
+#define COLUMN_MAX 40 /* of names; a longer one moves the rest of its line */
+#define ADDRESS	   (INET6_ADDRSTRLEN + IF_NAMESIZE + 1)
+
+/* Probes of the same kind at different hosts: what a summary counts. */
+struct kind {
+	uint16_t row, port;
+	uint8_t class, protocol;
+	size_t hosts;
+	size_t results[REACH_RESULTS];
+};
+
+struct kinds {
+	struct kind *list;
+	size_t count, room;
+};
+
+static enum reach_result result_of(const struct reach_probe *probe)
+{
+	return probe->result == REACH_PENDING ? REACH_UNKNOWN : (enum reach_result)probe->result;
+}
+
+static const char *protocol_name(const struct reach_probe *probe)
+{
+	return probe->protocol == IPPROTO_TCP	 ? "tcp" :
+	       probe->protocol == IPPROTO_ICMPV6 ? "icmpv6" :
+						   "icmp";
+}
+
+/* Empty: there is none. */
+static const char *address_text(const struct reach_host *host, char text[ADDRESS])
+{
+	*text = '\0';
+	if (host->address.any.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &host->address.v4.sin_addr, text, INET6_ADDRSTRLEN);
+	} else if (host->address.any.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &host->address.v6.sin6_addr, text, INET6_ADDRSTRLEN);
+		if (*host->target->zone)
+			sprintf(text + strlen(text), "%%%s", host->target->zone);
+	}
+	return text;
+}
+
+static struct kind *find_kind(struct kinds *kinds, const struct reach_probe *probe)
+{
+	for (size_t i = 0; i < kinds->count; i++) {
+		struct kind *kind = &kinds->list[i];
+
+		if (kind->row == probe->row && kind->port == probe->port &&
+		    kind->class == probe->class && kind->protocol == probe->protocol)
+			return kind;
+	}
+	if (kinds->count == kinds->room) {
+		size_t room = kinds->room ? 2 * kinds->room : 16;
+		struct kind *list = realloc(kinds->list, room * sizeof(*list));
+
+		if (!list)
+			return NULL;
+		kinds->list = list;
+		kinds->room = room;
+	}
+	kinds->list[kinds->count] = (struct kind){.row = probe->row,
+						  .port = probe->port,
+						  .class = probe->class,
+						  .protocol = probe->protocol};
+	return &kinds->list[kinds->count++];
+}
+
+/* By port, the echoes last. */
+static int compare(const void *a, const void *b)
+{
+	const struct kind *one = a, *other = b;
+
+	if ((one->protocol == IPPROTO_TCP) != (other->protocol == IPPROTO_TCP))
+		return one->protocol == IPPROTO_TCP ? -1 : 1;
+	if (one->port != other->port)
+		return one->port < other->port ? -1 : 1;
+	return one->row < other->row ? -1 : one->row > other->row;
+}
+
+static void count_kinds(const struct reach_print *print, struct kinds *kinds)
+{
+	for (size_t n = 0; n < print->count; n++)
+		for (size_t i = 0; i < print->hosts[n].probe_count; i++) {
+			const struct reach_probe *probe = &print->hosts[n].probes[i];
+			struct kind *kind = find_kind(kinds, probe);
+
+			if (!kind)
+				continue;
+			kind->hosts++;
+			kind->results[result_of(probe)]++;
+		}
+	if (kinds->count)
+		qsort(kinds->list, kinds->count, sizeof(*kinds->list), compare);
+}
+
+size_t reach_print_count(const struct reach_print *print, enum reach_level level)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < print->count; i++)
+		count += reach_host_level(&print->hosts[i]) == level;
+	return count;
+}
+
+/* What no flow matches is named by its class, "other". */
+static const char *flow_name(const struct reach_print *print, uint32_t row, uint32_t class)
+{
+	const char *name = reach_flows_name(print->flows, row);
+
+	return name ? name : reach_flows_class(print->flows, class);
+}
+
+/* ---- the table ---- */
+
+/* A column is a port, or the echo (0), or all ports that are not listed (1). */
+enum {
+	COLUMN_ECHO,
+	COLUMN_OTHER,
+	COLUMN_SSH = 22,
+	COLUMN_TELNET = 23,
+	COLUMN_API = 443
+};
+
+static const uint16_t columns[] = {COLUMN_SSH, COLUMN_TELNET, COLUMN_API, COLUMN_OTHER,
+				   COLUMN_ECHO};
+#define COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+struct layout {
+	int host, address; /* how wide; 0: there is none */
+	bool has[COLUMNS];
+	const char *flow[COLUMNS]; /* NULL: not the same everywhere */
+	const char *looks[REACH_LEVELS], *plain;
+};
+
+static uint16_t column_of(const struct reach_probe *probe)
+{
+	if (reach_probe_is_echo(probe))
+		return COLUMN_ECHO;
+	return probe->port == COLUMN_SSH || probe->port == COLUMN_TELNET ||
+			       probe->port == COLUMN_API ?
+		       probe->port :
+		       COLUMN_OTHER;
+}
+
+static const struct reach_probe *probe_in(const struct reach_host *host, uint16_t column)
+{
+	for (size_t i = 0; i < host->probe_count; i++)
+		if (column_of(&host->probes[i]) == column)
+			return &host->probes[i];
+	return NULL;
+}
+
+static void widen(int *width, const char *text)
+{
+	int length = (int)strlen(text);
+
+	if (length > COLUMN_MAX)
+		length = COLUMN_MAX;
+	if (*width < length)
+		*width = length;
+}
+
+static bool is_shown(const struct reach_print *print, const struct reach_host *host)
+{
+	enum reach_level level = reach_host_level(host);
+
+	/* Of those that were not come to there is nothing to say. */
+	if (level == REACH_UNTRIED && !host->is_known)
+		return false;
+	return print->count <= REACH_PRINT_ALL || level != REACH_OK;
+}
+
+static void lay_out(const struct reach_print *print, bool colours, struct layout *ret_layout)
+{
+	static const char *const looks[REACH_LEVELS] = {"\033[32m", "\033[33m", "\033[31m",
+							"\033[33m"};
+	bool is_seen[COLUMNS] = {false};
+
+	*ret_layout = (struct layout){.host = 4, .plain = colours ? "\033[0m" : ""};
+	for (size_t i = 0; i < REACH_LEVELS; i++)
+		ret_layout->looks[i] = colours ? looks[i] : "";
+	for (size_t n = 0; n < print->count; n++) {
+		const struct reach_host *host = &print->hosts[n];
+		char text[ADDRESS];
+
+		if (!is_shown(print, host))
+			continue;
+		widen(&ret_layout->host, host->target->text);
+		if (host->target->name) {
+			widen(&ret_layout->address, "address");
+			widen(&ret_layout->address, address_text(host, text));
+		}
+		for (size_t c = 0; c < COLUMNS; c++) {
+			const struct reach_probe *probe = probe_in(host, columns[c]);
+			const char *name;
+
+			if (!probe)
+				continue;
+			ret_layout->has[c] = true;
+			name = flow_name(print, probe->row, probe->class);
+			if (!is_seen[c])
+				ret_layout->flow[c] = name;
+			else if (ret_layout->flow[c] && strcmp(ret_layout->flow[c], name))
+				ret_layout->flow[c] = NULL;
+			is_seen[c] = true;
+		}
+	}
+}
+
+static void print_head(const struct layout *layout, FILE *out)
+{
+	fprintf(out, "      %-*s", layout->host, "host");
+	if (layout->address)
+		fprintf(out, "  %-*s", layout->address, "address");
+	for (size_t c = 0; c < COLUMNS; c++) {
+		char text[48];
+
+		if (!layout->has[c])
+			continue;
+		if (columns[c] == COLUMN_ECHO)
+			snprintf(text, sizeof(text), "echo");
+		else if (columns[c] == COLUMN_OTHER)
+			snprintf(text, sizeof(text), "port");
+		else
+			snprintf(text, sizeof(text), "%u %.15s", columns[c],
+				 layout->flow[c] ? layout->flow[c] : "");
+		fprintf(out, "  %-*s", columns[c] == COLUMN_OTHER ? 18 : 13, text);
+	}
+	fprintf(out, "  works\n");
+}
+
+/* Three digits, about. */
+static uint64_t rounded(uint64_t time_ns)
+{
+	uint64_t step = 1;
+
+	while (time_ns / step >= 1000)
+		step *= 10;
+	return time_ns / step * step;
+}
+
+static void cell_text(const struct reach_probe *probe, char text[UNITS_TEXT])
+{
+	char time[UNITS_TEXT];
+	size_t length = 0;
+
+	*text = '\0';
+	if (!probe)
+		return;
+	if (column_of(probe) == COLUMN_OTHER)
+		length = (size_t)snprintf(text, UNITS_TEXT, "%u ", probe->port);
+	if (probe->result == REACH_OPEN)
+		snprintf(text + length, UNITS_TEXT - length, "open %s",
+			 units_format_time(rounded(probe->taken_ns), time));
+	else
+		snprintf(text + length, UNITS_TEXT - length, "%s",
+			 reach_result_text(result_of(probe)));
+}
+
+static void print_host(const struct reach_print *print, const struct layout *layout,
+		       const struct reach_host *host, FILE *out)
+{
+	enum reach_level level = reach_host_level(host);
+	char text[ADDRESS], cell[UNITS_TEXT];
+	bool works = false;
+
+	fprintf(out, "%s%-4.4s%s  %-*s", layout->looks[level],
+		level == REACH_UNTRIED ? "?" : reach_level_name(level), layout->plain, layout->host,
+		host->target->text);
+	if (layout->address)
+		fprintf(out, "  %-*s", layout->address,
+			host->target->name ? address_text(host, text) : "");
+	for (size_t c = 0; c < COLUMNS; c++) {
+		if (!layout->has[c])
+			continue;
+		cell_text(probe_in(host, columns[c]), cell);
+		fprintf(out, "  %-*s", columns[c] == COLUMN_OTHER ? 18 : 13, cell);
+	}
+	for (size_t i = 0; i < host->probe_count; i++) {
+		const struct reach_probe *probe = &host->probes[i];
+
+		if (probe->result != REACH_OPEN)
+			continue;
+		fprintf(out, "%s%s", works ? ", " : "  ",
+			flow_name(print, probe->row, probe->class));
+		works = true;
+	}
+	fprintf(out, "%s\n", works ? "" : "  -");
+	/* What cannot be seen from the columns. */
+	if (host->reason && level != REACH_OK)
+		fprintf(out, "      -> %s\n", host->reason);
+}
+
+static void print_kind(const struct reach_print *print, const struct kind *kind, FILE *out)
+{
+	char name[48], count[UNITS_TEXT], of[UNITS_TEXT];
+	const char *comma = ": ";
+
+	snprintf(name, sizeof(name), kind->port ? "%s (%u)" : "%s",
+		 flow_name(print, kind->row, kind->class), kind->port);
+	fprintf(out, "%-12s works with %s of %s", name,
+		units_format_count(kind->results[REACH_OPEN], count),
+		units_format_count(kind->hosts, of));
+	for (int result = REACH_REFUSED; result < REACH_RESULTS; result++) {
+		if (!kind->results[result])
+			continue;
+		fprintf(out, "%s%s %s", comma, units_format_count(kind->results[result], count),
+			reach_result_text(result));
+		comma = ", ";
+	}
+	fprintf(out, "\n");
+}
+
+/* The ports of which hosts that are not well said so: what there is advice for. */
+struct trouble {
+	bool is_there;
+	bool is_echo;
+	uint16_t ports[8];
+	size_t port_count, other_ports;
+};
+
+static void note_trouble(struct trouble *trouble, const struct reach_probe *probe)
+{
+	trouble->is_there = true;
+	if (reach_probe_is_echo(probe)) {
+		trouble->is_echo = true;
+		return;
+	}
+	for (size_t i = 0; i < trouble->port_count; i++)
+		if (trouble->ports[i] == probe->port)
+			return;
+	if (trouble->port_count < sizeof(trouble->ports) / sizeof(trouble->ports[0]))
+		trouble->ports[trouble->port_count++] = probe->port;
+	else
+		trouble->other_ports++;
+}
+
+static void print_filtered(const struct trouble *trouble, FILE *out)
+{
+	fprintf(out, "filtered     -> a firewall on the way drops it: ask for");
+	if (trouble->port_count) {
+		fprintf(out, " \"TCP appliance >1024 -> HOST ");
+		for (size_t i = 0; i < trouble->port_count; i++)
+			fprintf(out, "%s%u", i ? "," : "", trouble->ports[i]);
+		fprintf(out, "%s\"", trouble->other_ports ? ",..." : "");
+	}
+	if (trouble->is_echo)
+		fprintf(out, "%s\"ICMP echo appliance -> HOST\"",
+			trouble->port_count ? " and " : " ");
+	fprintf(out, "; or the host is off\n");
+}
+
+static void print_advice(const struct reach_print *print, FILE *out)
+{
+	struct trouble troubles[REACH_RESULTS] = {0};
+
+	for (size_t n = 0; n < print->count; n++) {
+		const struct reach_host *host = &print->hosts[n];
+
+		if (!host->is_known || reach_host_level(host) == REACH_OK)
+			continue;
+		for (size_t i = 0; i < host->probe_count; i++)
+			/* Of a host that one can log in to, the rest may well be closed. */
+			if (reach_host_level(host) == REACH_FAIL ||
+			    reach_probe_is_echo(&host->probes[i]))
+				note_trouble(&troubles[result_of(&host->probes[i])],
+					     &host->probes[i]);
+	}
+	if (troubles[REACH_REFUSED].is_there)
+		fprintf(out,
+			"refused      -> the service is off, or an access list rejects the appliance: see the host\n");
+	if (troubles[REACH_FILTERED].is_there)
+		print_filtered(&troubles[REACH_FILTERED], out);
+	if (troubles[REACH_NO_ROUTE].is_there)
+		fprintf(out,
+			"no route     -> routing, or ARP: the host is off or elsewhere, or a route is missing (ip route get HOST)\n");
+	if (troubles[REACH_UNRESOLVED].is_there)
+		fprintf(out,
+			"unresolved   -> DNS: the name, or /etc/resolv.conf and /etc/hosts here\n");
+}
+
+void reach_print_table(const struct reach_print *print, FILE *out, bool colours)
+{
+	struct kinds kinds = {0};
+	struct layout layout;
+	char ok[UNITS_TEXT], warn[UNITS_TEXT], fail[UNITS_TEXT];
+	bool has_head = false;
+	size_t unknown = reach_print_count(print, REACH_UNTRIED);
+
+	lay_out(print, colours, &layout);
+	for (size_t i = 0; i < print->count; i++) {
+		if (!is_shown(print, &print->hosts[i]))
+			continue;
+		if (!has_head)
+			print_head(&layout, out);
+		has_head = true;
+		print_host(print, &layout, &print->hosts[i], out);
+	}
+	if (has_head)
+		fprintf(out, "\n");
+	count_kinds(print, &kinds);
+	for (size_t i = 0; i < kinds.count; i++)
+		print_kind(print, &kinds.list[i], out);
+	free(kinds.list);
+	fprintf(out, "%s ok, %s to look at, %s wrong",
+		units_format_count(reach_print_count(print, REACH_OK), ok),
+		units_format_count(reach_print_count(print, REACH_WARN), warn),
+		units_format_count(reach_print_count(print, REACH_FAIL), fail));
+	if (unknown)
+		fprintf(out, ", %s not known", units_format_count(unknown, ok));
+	fprintf(out, ", in %s\n", units_format_time(rounded(print->elapsed_ns), ok));
+	print_advice(print, out);
+}
+
+/* ---- JSON ---- */
+
+static json_t *port_json(uint16_t port)
+{
+	return port ? json_integer(port) : json_null();
+}
+
+static double seconds(uint64_t time_ns)
+{
+	return (double)time_ns / 1e9;
+}
+
+static json_t *probe_json(const struct reach_print *print, const struct reach_probe *probe)
+{
+	return json_pack("{s:s?, s:s, s:s, s:o, s:s, s:o}", "flow",
+			 reach_flows_name(print->flows, probe->row), "class",
+			 reach_flows_class(print->flows, probe->class), "protocol",
+			 protocol_name(probe), "port", port_json(probe->port), "result",
+			 reach_result_name(probe->result), "seconds",
+			 probe->taken_ns ? json_real(seconds(probe->taken_ns)) : json_null());
+}
+
+static json_t *host_json(const struct reach_print *print, const struct reach_host *host)
+{
+	json_t *probes = json_array();
+	char text[ADDRESS];
+
+	address_text(host, text);
+	for (size_t i = 0; i < host->probe_count; i++)
+		json_array_append_new(probes, probe_json(print, &host->probes[i]));
+	return json_pack("{s:s, s:s?, s:s, s:s?, s:o}", "host", host->target->text, "address",
+			 *text ? text : NULL, "level", reach_level_name(reach_host_level(host)),
+			 "reason", reach_host_reason(host), "probes", probes);
+}
+
+static json_t *kind_json(const struct reach_print *print, const struct kind *kind)
+{
+	const struct reach_probe probe = {.protocol = kind->protocol};
+	json_t *object = json_pack("{s:s?, s:s, s:s, s:o, s:I}", "flow",
+				   reach_flows_name(print->flows, kind->row), "class",
+				   reach_flows_class(print->flows, kind->class), "protocol",
+				   protocol_name(&probe), "port", port_json(kind->port), "hosts",
+				   (json_int_t)kind->hosts);
+
+	for (int result = REACH_OPEN; result < REACH_RESULTS; result++)
+		json_object_set_new(object, reach_result_name(result),
+				    json_integer((json_int_t)kind->results[result]));
+	return object;
+}
+
+json_t *reach_print_json(const struct reach_print *print)
+{
+	json_t *hosts = json_array(), *flows = json_array(), *summary;
+	struct kinds kinds = {0};
+
+	for (size_t i = 0; i < print->count; i++)
+		json_array_append_new(hosts, host_json(print, &print->hosts[i]));
+	count_kinds(print, &kinds);
+	for (size_t i = 0; i < kinds.count; i++)
+		json_array_append_new(flows, kind_json(print, &kinds.list[i]));
+	free(kinds.list);
+	summary = json_pack(
+		"{s:I, s:b, s:f, s:o, s:o}", "hosts", (json_int_t)print->count, "complete",
+		print->is_whole, "seconds", seconds(print->elapsed_ns), "dropped_packets",
+		print->has_losses ? json_integer((json_int_t)print->losses) : json_null(), "flows",
+		flows);
+	for (int level = 0; level < REACH_LEVELS; level++)
+		json_object_set_new(summary, reach_level_name(level),
+				    json_integer((json_int_t)reach_print_count(print, level)));
+	return json_pack("{s:s, s:o, s:o}", "version", BWCTL_VERSION, "hosts", hosts, "summary",
+			 summary);
+}
+
+/* ---- CSV ---- */
+
+void reach_print_field(const char *text, FILE *out)
+{
+	if (!text[strcspn(text, ",\"\r\n")]) {
+		fputs(text, out);
+		return;
+	}
+	putc('"', out);
+	for (; *text; text++) {
+		if (*text == '"')
+			putc('"', out);
+		putc(*text, out);
+	}
+	putc('"', out);
+}
+
+static void print_fields(const char *const fields[], size_t count, FILE *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			putc(',', out);
+		reach_print_field(fields[i] ? fields[i] : "", out);
+	}
+	fputs("\r\n", out);
+}
+
+void reach_print_csv(const struct reach_print *print, FILE *out)
+{
+	fputs(REACH_PRINT_COLUMNS "\r\n", out);
+	for (size_t n = 0; n < print->count; n++) {
+		const struct reach_host *host = &print->hosts[n];
+		char address[ADDRESS];
+
+		address_text(host, address);
+		for (size_t i = 0; i < host->probe_count; i++) {
+			const struct reach_probe *probe = &host->probes[i];
+			char port[16] = "", taken[32] = "";
+			const char *const fields[] = {
+				host->target->text,
+				address,
+				reach_level_name(reach_host_level(host)),
+				reach_host_reason(host),
+				reach_flows_name(print->flows, probe->row),
+				reach_flows_class(print->flows, probe->class),
+				protocol_name(probe),
+				port,
+				reach_result_name(probe->result),
+				taken,
+			};
+
+			if (probe->port)
+				snprintf(port, sizeof(port), "%u", probe->port);
+			if (probe->taken_ns)
+				snprintf(taken, sizeof(taken), "%.6f", seconds(probe->taken_ns));
+			print_fields(fields, sizeof(fields) / sizeof(fields[0]), out);
+		}
+	}
+}
+
+/* ---- the bar ---- */
+
+void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, char ret_text[LOG_TEXT])
+{
+	char bar[BAR + 1], done_text[UNITS_TEXT], count_text[UNITS_TEXT], left[UNITS_TEXT];
+	size_t filled = count ? done * BAR / count : BAR;
+	uint64_t left_s;
+
+	memset(bar, ' ', BAR);
+	memset(bar, '#', filled > BAR ? BAR : filled);
+	bar[BAR] = '\0';
+	units_format_count(done, done_text);
+	units_format_count(count, count_text);
+	/* Before a twentieth is done it would be a guess. */
+	if (done < count && done >= count / 20 && done) {
+		left_s = (uint64_t)((double)elapsed_ns / (double)done * (double)(count - done) /
+				    1e9);
+		snprintf(left, sizeof(left), ", %llu s left", (unsigned long long)(left_s + 1));
+	} else {
+		*left = '\0';
+	}
+	snprintf(ret_text, LOG_TEXT, "[%s] %s of %s hosts%s", bar, done_text, count_text, left);
+}
