@@ -285,8 +285,10 @@ static int take_word(char *line, size_t length, char **ret_word, char why[LOG_TE
 	if (*rest) {
 		*rest++ = '\0';
 		rest += strspn(rest, blanks);
-		if (*rest && *rest != '#')
+		if (*rest && *rest != '#') {
+			rest[strcspn(rest, blanks)] = '\0';
 			return refuse(rest, "expected one host a line", why);
+		}
 	}
 	*ret_word = word;
 	return 0;
@@ -311,8 +313,9 @@ int reach_targets_read(struct reach_targets *targets, FILE *in, const char *name
 	}
 	if (err != -ENOMEM && ferror(in)) {
 		err = -errno;
-		errors->count = 0;
-		add_error(errors, name, number + 1, strerror(-err));
+		snprintf(errors->text[0], LOG_TEXT, "cannot read '%.200s': %s", name,
+			 strerror(-err));
+		errors->count = 1;
 	} else if (err != -ENOMEM) {
 		err = errors->count ? -EINVAL : 0;
 	}
