@@ -4,11 +4,15 @@
  */
 #include "reach_route.h"
 
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 struct reach_routes {
 	struct mnl_socket *socket;
@@ -142,6 +146,20 @@ static int take_neighbour(const struct nlmsghdr *message, void *argument)
 	return MNL_CB_OK;
 }
 
+/* Not one on which there is nobody to look for, and the kernel has no entries. */
+static bool has_neighbours(uint32_t ifindex)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {0};
+	bool has = fd >= 0 && if_indextoname(ifindex, request.ifr_name) &&
+		   !ioctl(fd, SIOCGIFFLAGS, &request) &&
+		   !(request.ifr_flags & (IFF_NOARP | IFF_POINTOPOINT | IFF_LOOPBACK));
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 bool reach_route_has_failed(struct reach_routes *routes, const union reach_address *address)
 {
 	struct nlmsghdr *message;
@@ -163,6 +181,9 @@ bool reach_route_has_failed(struct reach_routes *routes, const union reach_addre
 	request->ndm_family = length == 16 ? AF_INET6 : AF_INET;
 	request->ndm_ifindex = (int)way.ifindex;
 	mnl_attr_put(message, NDA_DST, length, bytes);
-	return ask(routes, message, take_neighbour, &state) &&
-	       (state & (NUD_FAILED | NUD_INCOMPLETE));
+	errno = 0;
+	if (ask(routes, message, take_neighbour, &state))
+		return state & (NUD_FAILED | NUD_INCOMPLETE);
+	/* One that failed may have been forgotten since. */
+	return errno == ENOENT && has_neighbours(way.ifindex);
 }

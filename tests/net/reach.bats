@@ -147,8 +147,8 @@ results() {
 	# A connection that was reset would be said to be.
 	sleep 0.5
 	cat "$RIG_DIR/sshd.log"
-	[[ $(grep -c 'Connection closed by' "$RIG_DIR/sshd.log") == 6 ]]
-	! grep -i reset "$RIG_DIR/sshd.log"
+	[[ $(grep -c '^Connection closed by' "$RIG_DIR/sshd.log") == 6 ]]
+	run -1 grep -i reset "$RIG_DIR/sshd.log"
 }
 
 @test "refused, filtered, forbidden by the administrator, no route, and each with its level and its reason" {
@@ -328,7 +328,7 @@ says() {
 	says 1 "cannot read '$RIG_DIR': Is a directory" check --inventory "$RIG_DIR"
 	head -c 3000 /dev/urandom >"$RIG_DIR/hosts"
 	rig_bwctl check --inventory "$RIG_DIR/hosts" 2>"$RIG_DIR/errors" && return 1
-	! LC_ALL=C grep -q '[^ -~]' "$RIG_DIR/errors"
+	LC_ALL=C run -1 grep '[^ -~]' "$RIG_DIR/errors"
 	[[ $(wc -l <"$RIG_DIR/errors") -le 21 ]]
 	rig_capture_stop sent
 	expect 'packets' 0 "$(tcpdump -r "$RIG_DIR/sent.pcap" 2>/dev/null | wc -l)"
@@ -352,7 +352,7 @@ says() {
 	grep -q -E '^filtered +-> .*ask for "TCP appliance >1024 -> HOST 23"' "$RIG_DIR/table"
 	grep -q -E '^no route +-> ' "$RIG_DIR/table"
 	grep -q -E '^unresolved +-> ' "$RIG_DIR/table"
-	! grep -q $'\033' "$RIG_DIR/table"
+	run -1 grep -q $'\033' "$RIG_DIR/table"
 	# Many: AnyIP, and one that is not there.
 	ip -n far route add local 10.1.0.0/24 dev lo
 	ip -n appliance route add 10.1.0.0/24 via "$RIG_FAR4"
@@ -383,7 +383,7 @@ says() {
 	grep -q $'\033\\[31mfail' "$RIG_DIR/terminal"
 	grep -q $'\r\\[############            \\] 1 of 2 hosts, [0-9]* s left\033\\[K' "$RIG_DIR/terminal"
 	NO_COLOR=1 rig_in appliance script -q -e -c "$BWCTL check --reach $RIG_FAR4:22" "$RIG_DIR/terminal" </dev/null
-	! grep -q $'\033\\[3' "$RIG_DIR/terminal"
+	run -1 grep -q $'\033\\[3' "$RIG_DIR/terminal"
 }
 
 @test "interrupted: what is known is printed, and that it is not all; exit 1" {
