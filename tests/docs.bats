@@ -9,7 +9,7 @@
 # follows it, up to the next one, is what it prints: any number stands for any
 # other, either hook and either mode for the other, and "..." for any lines.
 # "bwctl: " begins an error, and the heading says the exit status. Everything is run in a network
-# and a BPF file system of its own, where eth0 and eth1 are to be had.
+# and a BPF file system of its own, where eth0 and eth1 are to be had, and a host that answers on port 443.
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 README=$ROOT/README.md
@@ -142,7 +142,8 @@ try_exporter() {
 # The names in the JSON of show and flows.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
-		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json' |
+		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json &&
+			bwctl check --json --reach 192.0.2.1; bwctl check --json --jumphost nohost.invalid || :' |
 		jq -r '.. | objects | keys[]' | sort -u
 }
 
@@ -162,6 +163,7 @@ with_network() {
 	# Where node_exporter would look for files: of this mount namespace alone.
 	mount -t tmpfs docs-lib /var/lib && mkdir -p /var/lib/prometheus/node-exporter &&
 		rig_make &&
+		rig_answer docs far && echo "$RIG_FAR4:443" >/etc/bwctl.hosts &&
 		ip -n appliance link add eth1 type veth peer name eth1 netns inside &&
 		ip netns add blue &&
 		ip -n blue link add eth0 type veth peer name eth1 || return

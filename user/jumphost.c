@@ -151,6 +151,8 @@ static const struct {
 	 "update one of them, or allow the older algorithms for %s in ~/.ssh/config"},
 	{"banner line contains invalid characters", "ssh",
 	 "something else than SSH listens on that port", "correct the port in ~/.ssh/config"},
+	{": invalid format", "ssh", "something else than SSH listens on that port",
+	 "correct the port in ~/.ssh/config"},
 	{"Protocol major versions differ", "ssh", "speaks another version of the protocol",
 	 "update the sshd of %s"},
 	{"Bad remote protocol version", "ssh", "something else than SSH listens on that port",

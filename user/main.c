@@ -201,7 +201,25 @@ static const struct command commands[] = {
 	{"check",
 	 "| --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]",
 	 "what is not as it should be, and what to do", cmd_check, 0, -1, TAKES_JSON | TAKES_PROBES,
-	 "  bwctl check\n"},
+	 "--reach tries whether hosts can be reached from here: TCP to ports 22, 23 and 443, or only\n"
+	 "to PORT, and an echo by ICMP; and says which flow that is, and by which one can log in.\n"
+	 "HOST is an address or a name ([2001:db8::1]:22 with a port). --inventory takes them from\n"
+	 "a file, one a line, - is standard input. What that needs stays below half of the limit.\n"
+	 "\n"
+	 "  open      the host answers\n"
+	 "  refused   the service is off, or an access list rejects the appliance\n"
+	 "  filtered  no answer, or one that says that it is forbidden: a firewall on the way\n"
+	 "  no route  routing, or nobody answers ARP; unresolved: the name is not known\n"
+	 "\n"
+	 "--jumphost logs in by ssh, which must need neither a password nor an answer, and says\n"
+	 "which Python there is.\n"
+	 "\n"
+	 "--timeout is for each try (4s) and for the jump host (15s). --csv is for --reach and\n"
+	 "--inventory. The exit status is 1 if anything failed.\n"
+	 "\n"
+	 "  bwctl check\n"
+	 "  bwctl check --reach 192.0.2.1 192.0.2.1:443\n"
+	 "  bwctl check --inventory /etc/bwctl.hosts --csv\n"},
 	{"metrics", "[--output FILE]", "what show says, for Prometheus", cmd_metrics, 0, 0,
 	 TAKES_OUTPUT,
 	 "Prints counters, limits and what is attached as metrics, in the text format of\n"

@@ -102,10 +102,10 @@ listener() {
 	rig_wait 5 rig_listens far tcp 22
 }
 
-# jump WORD...: runs it with --json, and keeps what it said and its exit code.
+# jump [OPTION...] HOST: runs it with --json, and keeps what it said and its exit code.
 jump() {
 	code=0
-	rig_in appliance "$BWCTL" check --json --jumphost "$@" >"$RIG_DIR/jump.json" || code=$?
+	rig_in appliance "$BWCTL" check --json "${@:1:$#-1}" --jumphost "${@: -1}" >"$RIG_DIR/jump.json" || code=$?
 	jq -r '.findings[] | "\(.level) \(.check) \(.about): \(.text) -> \(.advice)"' "$RIG_DIR/jump.json"
 	# Nothing of it is left, not even a zombie.
 	! pgrep -x ssh --ns $$ --nslist mnt
@@ -218,7 +218,7 @@ fails() {
 @test "not reached: refused, filtered, absent, no route, no such name" {
 	jump "$HOST"
 	fails ssh 'refuses the connection' 'start sshd'
-	rig_in far nft 'add table inet jump; add chain inet jump in { type filter hook input priority 0; }; add rule inet jump in tcp dport 22 drop'
+	rig_in far nft 'add table inet away; add chain inet away in { type filter hook input priority 0; }; add rule inet away in tcp dport 22 drop'
 	jump --timeout 4s "$HOST"
 	fails ssh 'does not answer' 'TCP appliance >1024 -> HOST 22'
 	jump jump@192.0.2.77

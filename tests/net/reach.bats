@@ -4,7 +4,7 @@
 # Which hosts can be reached, and by which flow: real sshd, telnetd and nginx, firewalls
 # that drop, reject and forbid, hosts that are not there, names, and ten thousand addresses
 # under a limit. Runs itself under bats in mount and network namespaces of its own.
-# shellcheck shell=bats disable=SC2030,SC2031
+# shellcheck shell=bats disable=SC2030,SC2031,SC2016
 
 if [[ -z ${BATS_TEST_FILENAME:-} ]]; then
 	exec bash "${BASH_SOURCE[0]%/*}/rig.bash" bats "${BASH_SOURCE[0]}"

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * What ssh says when it fails, as it says it, and what is made of it; and what the script on a
+ * jump host prints, with all that may be around it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "finding.h"
+#include "jumphost.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* "level check: text" of the last finding, and of how many. */
+static size_t last_of(struct findings *findings, char text[LOG_TEXT])
+{
+	json_t *json = findings_json(findings), *list = json_object_get(json, "findings"), *last;
+	size_t count = json_array_size(list);
+
+	last = json_array_get(list, count - 1);
+	snprintf(text, LOG_TEXT, "%s %s: %s", json_string_value(json_object_get(last, "level")),
+		 json_string_value(json_object_get(last, "check")),
+		 json_string_value(json_object_get(last, "text")));
+	/* What is not well has an advice. */
+	assert_true(!strncmp(text, "ok", 2) || json_is_string(json_object_get(last, "advice")));
+	json_decref(json);
+	return count;
+}
+
+static void test_sayings(void **state)
+{
+	static const struct {
+		const char *said, *finding;
+	} rows[] = {
+		{"ssh: Could not resolve hostname x: Name or service not known\r\n",
+		 "fail ssh: the name does not resolve"},
+		{"ssh: Could not resolve hostname x: Temporary failure in name resolution\r\n",
+		 "fail ssh: the name does not resolve"},
+		{"ssh: connect to host x port 22: Connection refused\r\n",
+		 "fail ssh: refuses the connection"},
+		{"ssh: connect to host x port 22: Connection timed out\r\n",
+		 "fail ssh: does not answer"},
+		{"ssh: connect to host x port 22: No route to host\r\n",
+		 "fail ssh: there is no route to it"},
+		{"ssh: connect to host x port 22: Network is unreachable\r\n",
+		 "fail ssh: there is no route to it"},
+		{"Connection timed out during banner exchange\r\nConnection to x port 22 timed out\r\n",
+		 "fail ssh: accepts the connection, and does not say anything"},
+		{"@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@\r\n"
+		 "Host key verification failed.\r\n",
+		 "fail host-key: its host key is another than the known one: it was installed anew, or somebody is in between"},
+		{"No ED25519 host key is known for x and you have requested strict checking.\r\n"
+		 "Host key verification failed.\r\n",
+		 "fail host-key: its host key is not known here"},
+		{"Host key verification failed.\r\n",
+		 "fail host-key: its host key is not known here"},
+		{"a banner: Connection refused is what you get\nu@x: Permission denied (publickey,gssapi-with-mic).\r\n",
+		 "fail ssh: refuses the connection"},
+		{"u@x: Permission denied (publickey,keyboard-interactive).\r\n",
+		 "fail login: permission denied; it takes: publickey,keyboard-interactive"},
+		{"Unable to negotiate with x port 22: no matching key exchange method found. Their offer: diffie-hellman-group1-sha1\r\n",
+		 "fail ssh: has no algorithm in common with the ssh of this system"},
+		{"Unable to negotiate with x port 22: no matching host key type found. Their offer: ssh-dss\r\n",
+		 "fail ssh: has no algorithm in common with the ssh of this system"},
+		{"kex_exchange_identification: banner line contains invalid characters\r\n"
+		 "banner exchange: Connection to x port 22: invalid format\r\n",
+		 "fail ssh: something else than SSH listens on that port"},
+		{"Protocol major versions differ: 2 vs. 1\r\n",
+		 "fail ssh: speaks another version of the protocol"},
+		{"kex_exchange_identification: Connection closed by remote host\r\nConnection closed by x port 22\r\n",
+		 "fail ssh: closes the connection"},
+		{"kex_exchange_identification: read: Connection reset by peer\r\n",
+		 "fail ssh: resets the connection"},
+		{"/root/.ssh/config: line 1: Bad configuration option: x\r\n/root/.ssh/config: terminating, 1 bad configuration options\r\n",
+		 "fail ssh: the configuration of ssh on this machine has an error"},
+		{"first\nsomething \033[31mnew\r\n\r\n",
+		 "fail ssh: ssh failed: something ?[31mnew"},
+		{"", "fail ssh: ssh failed"},
+	};
+	char text[LOG_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct findings *findings = findings_new();
+
+		assert_non_null(findings);
+		jumphost_explain("u@x", rows[i].said, findings);
+		last_of(findings, text);
+		/* A banner may say anything; a denial that follows it counts. */
+		if (strstr(rows[i].said, "a banner"))
+			assert_string_equal(
+				text,
+				"fail login: permission denied; it takes: publickey,gssapi-with-mic");
+		else
+			assert_string_equal(text, rows[i].finding);
+		findings_free(findings);
+	}
+}
+
+#define WRAP(text) "noise\nbwctl-jumphost-begin\n" text "bwctl-jumphost-end\n"
+
+static void test_pythons(void **state)
+{
+	static const struct {
+		const char *output, *last;
+		size_t count;
+		enum finding_level worst;
+	} rows[] = {
+		{WRAP("user u\n"), "fail python: there is no Python", 3, FINDING_FAIL},
+		{WRAP("user u\npython python3 Python 3.6.8\n"),
+		 "ok python: Python 3.6.8 (python3) is supported", 3, FINDING_OK},
+		{WRAP("user u\npython python2.7 Python 2.7.18+\n"),
+		 "ok python: Python 2.7.18+ (python2.7) is supported", 3, FINDING_OK},
+		{WRAP("user u\npython python2 Python 2.6.6\n"),
+		 "fail python: Python 2.6.6 (python2) is not listed: not supported", 3,
+		 FINDING_FAIL},
+		{WRAP("user u\npython python3 Python 3.8.0\npython python3.8 Python 3.8.0\n"),
+		 "fail python: Python 3.8.0 (python3, python3.8) is not supported", 3,
+		 FINDING_FAIL},
+		{WRAP("user u\npython python3.7 Python 3.7.0\npython python3.12 Python 3.12.0\n"),
+		 "ok python: Python 3.12.0 (python3.12) is not listed: not supported", 4,
+		 FINDING_OK},
+		{WRAP("user u\npython python3.7 Python 3.7.0\npython python Python 3.12.0\n"),
+		 "warn python: Python 3.12.0 (python) is not listed: not supported", 4,
+		 FINDING_WARN},
+		/* 3.70 is not 3.7, and 35 is not 3.5. */
+		{WRAP("user u\npython python3 Python 3.70\n"),
+		 "fail python: Python 3.70 (python3) is not listed: not supported", 3,
+		 FINDING_FAIL},
+		{WRAP("user u\npython python3 \n"),
+		 "fail python: python3 does not say its version but '': not supported", 3,
+		 FINDING_FAIL},
+		{WRAP("user \033u\n"), "fail python: there is no Python", 3, FINDING_FAIL},
+		{"python python3 Python 3.9.9\n" WRAP(
+			 "user u\npython python3 Python 3.5.2\n") "python x Python 1.0\n",
+		 "ok python: Python 3.5.2 (python3) is supported", 3, FINDING_OK},
+	};
+	static const char *const cut[] = {
+		"",
+		"hello\n",
+		"\nbwctl-jumphost-begin\n",
+		"\nbwctl-jumphost-begin\nuser u\npython",
+		"\nbwctl-jumphost-end\n",
+		"bwctl-jumphost-begin bwctl-jumphost-end",
+	};
+	struct findings *findings;
+	char text[LOG_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		findings = findings_new();
+		assert_true(jumphost_read("u@x", rows[i].output, findings));
+		assert_int_equal(last_of(findings, text), rows[i].count);
+		assert_string_equal(text, rows[i].last);
+		assert_int_equal(findings_worst(findings), rows[i].worst);
+		findings_free(findings);
+	}
+	findings = findings_new();
+	for (size_t i = 0; i < COUNT(cut); i++)
+		assert_false(jumphost_read("u@x", cut[i], findings));
+	assert_int_equal(findings_worst(findings), FINDING_OK);
+	findings_free(findings);
+}
+
+static void test_hosts(void **state)
+{
+	static const char *const good[] = {
+		"h",	 "u@h",		  "u@192.0.2.1", "2001:db8::1", "u@h-1.example",
+		"a@b@h", "ssh://u@h:2222"};
+	static const char *const bad[] = {"",	 "-h",	 "u@-h", "u@",	"@h",
+					  "a b", "a\tb", "a\nb", "a;b", "$h",
+					  "`h`", "h|x",	 "h>x",	 "'h'", "h\xc3\xb6"};
+	char why[LOG_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_int_equal(jumphost_refuse(good[i], why), 0);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(jumphost_refuse(bad[i], why), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sayings),
+		cmocka_unit_test(test_pythons),
+		cmocka_unit_test(test_hosts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
