@@ -335,7 +335,7 @@ static void test_pace(void **state)
 
 	(void)state;
 	reach_host_init(&host, &target);
-	host.probes[0].class = BWCTL_CLASS_SSH;
+	host.probes[0].class = BWCTL_SSH;
 	for (size_t i = 0; i < COUNT(limits); i++) {
 		struct reach_pace pace = {.all_bits_s = limits[i]};
 		uint64_t count = count_hosts(&pace, &host, 20, 3000000);
@@ -350,7 +350,7 @@ static void test_pace(void **state)
 			fail_msg("%f of %llu", of_limit, (unsigned long long)limits[i]);
 	}
 	/* A class has a limit of its own. */
-	struct reach_pace pace = {.all_bits_s = 1000000000, .class_bits_s[BWCTL_CLASS_SSH] = 72000};
+	struct reach_pace pace = {.all_bits_s = 1000000000, .class_bits_s[BWCTL_SSH] = 72000};
 	uint64_t count = count_hosts(&pace, &host, 20, 3000000);
 
 	assert_in_range(count, 195, 205); /* 450 bytes at 36000 bits in a second are 0.1 s */
