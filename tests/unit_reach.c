@@ -402,7 +402,7 @@ static void test_fields(void **state)
 		{"say \"x\"", "\"say \"\"x\"\"\""},
 		{"a\r\nb", "\"a\r\nb\""},
 	};
-	char printed[64];
+	char printed[64] = "";
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {

@@ -563,7 +563,7 @@ void reach_print_csv(const struct reach_print *print, FILE *out)
 
 void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, char ret_text[LOG_TEXT])
 {
-	char bar[BAR + 1], done_text[UNITS_TEXT], count_text[UNITS_TEXT], left[UNITS_TEXT];
+	char bar[BAR + 1], done_text[UNITS_TEXT], count_text[UNITS_TEXT], left[48];
 	size_t filled = count ? done * BAR / count : BAR;
 	uint64_t left_s;
 

@@ -455,20 +455,25 @@ make_many() {
 }
 
 @test "no free port: it waits for one, and if there is none in time that is not known" {
+	local holder
 	start_sshd
 	rig_in appliance sysctl -q -w net.ipv4.ip_local_port_range='40000 40001'
-	# Both are somebody's, for a second and a half.
+	# Both are somebody's.
 	rig_start appliance perl -MSocket -e '
 		for my $port (40000, 40001) { socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in($port, INADDR_ANY)) or die; push @all, $s }
-		sleep $ARGV[0]' 2
-	sleep 0.3
+		open(my $f, ">", $ARGV[0]); close($f); sleep 60' "$RIG_DIR/held"
+	holder=$RIG_PID
+	rig_wait 5 test -e "$RIG_DIR/held"
 	reach --timeout 500ms "$RIG_FAR4:22"
 	expect 'in time' 'unknown unknown no port of this machine was free' \
 		"$(of_host "$RIG_FAR4:22" '"\(.level) \(.probes[0].result) \(.reason)"')"
 	expect 'exit code' 1 "$code"
-	reach "$RIG_FAR4:22"
+	rig_start appliance "$BWCTL" check --json --timeout 30s --reach "$RIG_FAR4:22" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
+	sleep 1
+	rig_stop "$holder"
+	wait "$RIG_PID"
 	expect 'after a while' 'ok open' "$(of_host "$RIG_FAR4:22" '"\(.level) \(.probes[0].result)"')"
-	grep -q 'hint: descriptors or ports ran short' "$RIG_DIR/reach.errors"
+	grep -q '^hint: descriptors or ports ran short' "$RIG_DIR/errors"
 }
 
 @test "hosts that are absent on the link, hundreds at once: no route, all of them" {
