@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "runs.h"
 #include "units.h"
+#include "words.h"
 
 enum check {
 	CHECK_KERNEL,
@@ -93,13 +94,20 @@ static void say(const struct matter *matter, enum finding_level level, enum chec
 static void say(const struct matter *matter, enum finding_level level, enum check check,
 		const char *about, const char *advice, const char *format, ...)
 {
-	char text[LOG_TEXT];
+	char text[LOG_TEXT], clean_about[LOG_TEXT], clean_advice[LOG_TEXT];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	findings_add(matter->findings, level, names[check], about, advice, "%s", text);
+	/* Names of interfaces, programs and commands are somebody else's. */
+	words_clean(text);
+	snprintf(clean_about, sizeof(clean_about), "%s", about ? about : "");
+	words_clean(clean_about);
+	snprintf(clean_advice, sizeof(clean_advice), "%s", advice ? advice : "");
+	words_clean(clean_advice);
+	findings_add(matter->findings, level, names[check], about ? clean_about : NULL,
+		     advice ? clean_advice : NULL, "%s", text);
 }
 
 #define fine(matter, check, about, ...) say(matter, FINDING_OK, check, about, NULL, __VA_ARGS__)
@@ -247,6 +255,16 @@ static bool wants_no_pacing(const struct survey *survey)
 	       asked->request[BWCTL_EGRESS].mode == BWCTL_MODE_POLICE;
 }
 
+/* As far as the kernel goes. */
+static bool can_pace(const struct survey *survey, enum bwctl_direction direction)
+{
+	for (int part = 0; part < MACHINE_PARTS; part++)
+		if (survey->machine.part[part])
+			return false;
+	return !survey->trial_err && !survey->trial.watch_err &&
+	       (direction == BWCTL_EGRESS || survey->trial.can_hold);
+}
+
 static void check_pacing(const struct matter *matter)
 {
 	static const char *const parts[MACHINE_PARTS] = {
@@ -274,16 +292,20 @@ static void check_pacing(const struct matter *matter)
 		return;
 	}
 	for (int part = 0; part < MACHINE_PARTS; part++) {
-		if (!machine->part[part])
+		int err = machine->part[part];
+		char why[LOG_TEXT];
+
+		if (!err)
 			continue;
+		snprintf(why, sizeof(why), "%s does not work here (%s)", parts[part],
+			 strerror(-err));
+		if (err == -ENOENT)
+			snprintf(why, sizeof(why), "this kernel has no %s", parts[part]);
 		say(matter, FINDING_WARN, CHECK_PACING, NULL,
 		    advise(text,
 			   "boot a kernel that has %s (module %s), or be content with bwctl set mode police",
 			   parts[part], modules[part]),
-		    machine->part[part] == -ENOENT ?
-			    "this kernel has no %s: what is over the limit is dropped at once (%s)" :
-			    "%s does not work here: what is over the limit is dropped at once (%s)",
-		    parts[part], strerror(-machine->part[part]));
+		    "%s: what is over the limit is dropped at once", why);
 		return;
 	}
 	if (!survey->trial_err && survey->trial.watch_err)
@@ -297,7 +319,7 @@ static void check_pacing(const struct matter *matter)
 		    machine->release);
 	else if (survey->trial_err)
 		say(matter, FINDING_WARN, CHECK_PACING, NULL, "see kernel above",
-		    "fq and IFB are there, the programs were not tried");
+		    "fq and IFB are there, the programs could not be tried");
 	else
 		fine(matter, CHECK_PACING, NULL, "tried: fq and IFB%s are there, packets can wait",
 		     machine->needs_mirred ? " and mirred" : "");
@@ -572,11 +594,11 @@ static const struct limiter_interface *hindered(const struct report *report,
 	return NULL;
 }
 
-static const char *advise_queue(const struct report *report, enum bwctl_direction direction,
+static const char *advise_queue(const struct survey *survey, enum bwctl_direction direction,
 				char text[LOG_TEXT])
 {
 	static const char or_police[] = "or be content with bwctl set mode police";
-	const struct limiter_interface *interface = hindered(report, direction);
+	const struct limiter_interface *interface = hindered(survey->report, direction);
 	int holds = interface ? interface->holds[direction] : -EOPNOTSUPP;
 
 	if (holds == -EBUSY && direction == BWCTL_EGRESS)
@@ -585,9 +607,8 @@ static const char *advise_queue(const struct report *report, enum bwctl_directio
 	if (holds == -EBUSY)
 		return advise(text, "take that away, then bwctl load %s, %s", interface->name,
 			      or_police);
-	if (holds == -ENOENT)
-		return advise(text, "bwctl load %s puts it there, where the kernel has it, %s",
-			      interface->name, or_police);
+	if (holds == -ENOENT && can_pace(survey, direction))
+		return advise(text, "bwctl load %s puts it there, %s", interface->name, or_police);
 	return advise(text, "see pacing above, %s", or_police);
 }
 
@@ -610,11 +631,11 @@ static void check_queue(const struct matter *matter)
 			     "police, as asked for: what is over the limit is dropped");
 		else if (mode == BWCTL_MODE_PACE)
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
-			    advise_queue(report, direction, text),
+			    advise_queue(matter->survey, direction, text),
 			    "pace, but police from the next set or load on: %s", why);
 		else
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
-			    advise_queue(report, direction, text),
+			    advise_queue(matter->survey, direction, text),
 			    "police: what is over the limit is dropped at once: %s", why);
 	}
 }
@@ -842,6 +863,21 @@ static bool is_below(const struct survey *survey, const struct device *lower,
 	return device_is_below(survey->devices, survey->device_count, lower, upper);
 }
 
+static bool is_bond(const struct device *device)
+{
+	return !strcmp(device->kind, "bond") || !strcmp(device->kind, "team");
+}
+
+/* Whether all ports are loaded that a bond can send by. */
+static bool has_all_ports(const struct survey *survey, const struct device *bond)
+{
+	for (size_t i = 0; i < survey->device_count; i++)
+		if (survey->devices[i].master == bond->ifindex &&
+		    !is_loaded(survey->report, &survey->devices[i]))
+			return false;
+	return true;
+}
+
 /* Whether what passes a device passes one that is loaded as well. */
 static bool is_covered(const struct survey *survey, const struct device *device)
 {
@@ -850,8 +886,11 @@ static bool is_covered(const struct survey *survey, const struct device *device)
 	for (size_t i = 0; i < survey->device_count; i++) {
 		const struct device *other = &survey->devices[i];
 
-		if (is_loaded(survey->report, other) &&
-		    (is_below(survey, device, other) || is_below(survey, other, device)))
+		if (!is_loaded(survey->report, other))
+			continue;
+		if (is_below(survey, device, other) ||
+		    (is_below(survey, other, device) &&
+		     (!is_bond(device) || has_all_ports(survey, device))))
 			return true;
 	}
 	return false;
@@ -1024,7 +1063,7 @@ static void check_with_lower(const struct matter *matter, const struct device *l
 /* Of a bond the ports go: it has all that they have. Of all others what stands above. */
 static const struct device *superfluous(const struct device *lower, const struct device *upper)
 {
-	return !strcmp(upper->kind, "bond") || !strcmp(upper->kind, "team") ? lower : upper;
+	return is_bond(upper) ? lower : upper;
 }
 
 static void check_twice(const struct matter *matter)
