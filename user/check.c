@@ -980,7 +980,8 @@ static void check_lro(const struct matter *matter, const struct device *device, 
 	const struct bwctl_policy *policy = &matter->survey->report->policy;
 	char text[LOG_TEXT];
 
-	if (device->feature[DEVICE_LRO]) {
+	/* A bond has it only to hand it down. */
+	if (device->feature[DEVICE_LRO] && !is_bond(device)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
 		    advise(text, "ethtool -K %s lro off", device->name),
