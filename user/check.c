@@ -990,7 +990,7 @@ static void check_lro(const struct matter *matter, const struct device *device, 
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
 		    advise(text, "ethtool -K %s rx-gro-hw off", device->name),
-		    "the device merges what comes in (rx-gro-hw) into more than such a low limit lets pass at once");
+		    "the device merges what comes in (rx-gro-hw) into more than the limit lets pass at once");
 	}
 }
 
