@@ -4,8 +4,8 @@
 # The documents, tried out: what README.md, the manual and the help show is run
 # as it stands there, and what they list is compared with what there is.
 #
-# A command is shown after the prompt "# ", in a "console" block of README.md or
-# in .Dl or .Bd -literal of the manual; those that begin with bwctl are run. What
+# A command is shown after the prompt "# ", in a "console" block of README.md and of
+# docs/troubleshooting.md or in .Dl or .Bd -literal of the manual; those that begin with bwctl are run. What
 # follows it, up to the next one, is what it prints: any number stands for any
 # other, either hook and either mode for the other, and "..." for any lines.
 # "bwctl: " begins an error, and the heading says the exit status. Everything is run in a network
@@ -16,6 +16,7 @@ README=$ROOT/README.md
 MANUAL=$ROOT/docs/bwctl.8
 EXPORTER_MANUAL=$ROOT/docs/bwctl-exporter.8
 CONF_MANUAL=$ROOT/docs/bwctl.conf.5
+TROUBLES=$ROOT/docs/troubleshooting.md
 BWCTL_BUILD=$(realpath "${BWCTL_BUILD:-$ROOT/build}")
 BWCTL=$BWCTL_BUILD/bwctl
 PATH=$BWCTL_BUILD:$PATH
@@ -142,7 +143,7 @@ try_exporter() {
 # The names in the JSON of show and flows.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
-		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json' |
+		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json && bwctl check --json' |
 		jq -r '.. | objects | keys[]' | sort -u
 }
 
@@ -225,6 +226,20 @@ all_files() {
 
 @test "docs/guide.md: every bwctl command runs, and prints what is shown" {
 	commands_of_page "$ROOT/docs/guide.md" | there try_all
+}
+
+@test "docs/troubleshooting.md: every bwctl command runs" {
+	commands_of_page "$TROUBLES" | there try_all
+}
+
+@test "what check looks at has a section in docs/troubleshooting.md, and is in the manual, in its order" {
+	local names=$BATS_TEST_TMPDIR/names
+	sed -n 's/^\t\[CHECK_[A-Z]*\] = "\(.*\)",$/\1/p' "$ROOT/user/check.c" >"$names"
+	[[ $(wc -l <"$names") -ge 29 ]]
+	diff "$names" <(sed -n 's/^## //p' "$TROUBLES")
+	diff "$names" <(sed -n '/^\.Sh CHECKS/,/^\.Sh [^C]/s/^\.It Sy //p' "$MANUAL")
+	# And where to begin names no other.
+	diff <(sort -u "$names") <({ cat "$names" && grep '^| ' "$TROUBLES" | grep -o '`[a-z-]*`' | tr -d '`'; } | sort -u)
 }
 
 @test "manual: every bwctl command runs, or fails as shown" {

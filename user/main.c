@@ -201,7 +201,13 @@ static const struct command commands[] = {
 	{"check",
 	 "| --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]",
 	 "what is not as it should be, and what to do", cmd_check, 0, -1, TAKES_JSON | TAKES_PROBES,
-	 "  bwctl check\n"},
+	 "Looks at this machine: whether the kernel has what it takes, whether what is loaded is\n"
+	 "attached, first and whole, and what passes beside it, twice, or in another way than the\n"
+	 "policy says. A line each, ok, warn or fail, and below it what to do. Nothing is changed.\n"
+	 "The exit status is 1 if anything fails. docs/troubleshooting.md has a section for each name.\n"
+	 "\n"
+	 "  bwctl check\n"
+	 "  bwctl check --json\n"},
 	{"metrics", "[--output FILE]", "what show says, for Prometheus", cmd_metrics, 0, 0,
 	 TAKES_OUTPUT,
 	 "Prints counters, limits and what is attached as metrics, in the text format of\n"
