@@ -38,7 +38,7 @@ run_there() {
 
 # Numbers, hooks, modes and blanks, as far as they may differ from one machine to the next.
 alike() {
-	sed -E 's/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//
+	sed -E 's/Linux [0-9][^ ]*/Linux N/; s/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//
 		s/^ (pace|police): .*/ MODE/; s/\b(pace|police)\b/MODE/g
 		s/ [kM]?B \(N ms\)/ B (N ms)/; s/bound B N [kM]?B/bound B N B/
 		s/ paced mean wait longest$//; s/^( [a-z]+ N N N N) .*/\1/'
