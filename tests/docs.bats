@@ -239,6 +239,7 @@ all_files() {
 	diff "$names" <(sed -n 's/^## //p' "$TROUBLES")
 	diff "$names" <(sed -n '/^\.Sh CHECKS/,/^\.Sh [^C]/s/^\.It Sy //p' "$MANUAL")
 	# And where to begin names no other.
+	# shellcheck disable=SC2016 # a name stands between backticks
 	diff <(sort -u "$names") <({ cat "$names" && grep '^| ' "$TROUBLES" | grep -o '`[a-z-]*`' | tr -d '`'; } | sort -u)
 }
 
