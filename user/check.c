@@ -752,6 +752,56 @@ static void check_runs(const struct matter *matter)
 		fine(matter, CHECK_RUNS, NULL, alive ? "%zu in force" : "none", alive);
 }
 
+/* ---- how devices stand on each other ---- */
+
+static bool is_loaded(const struct report *report, const struct device *device)
+{
+	for (size_t i = 0; i < report->interface_count; i++)
+		if (report->interfaces[i].exists &&
+		    report->interfaces[i].key.ifindex == device->ifindex)
+			return true;
+	return false;
+}
+
+static bool is_below(const struct survey *survey, const struct device *lower,
+		     const struct device *upper)
+{
+	return device_is_below(survey->devices, survey->device_count, lower, upper);
+}
+
+static bool is_bond(const struct device *device)
+{
+	return !strcmp(device->kind, "bond") || !strcmp(device->kind, "team");
+}
+
+/* Whether all ports are loaded that a bond can send by. */
+static bool has_all_ports(const struct survey *survey, const struct device *bond)
+{
+	for (size_t i = 0; i < survey->device_count; i++)
+		if (survey->devices[i].master == bond->ifindex &&
+		    !is_loaded(survey->report, &survey->devices[i]))
+			return false;
+	return true;
+}
+
+/* Whether what passes a device passes one that is loaded as well. */
+static bool is_covered(const struct survey *survey, const struct device *device)
+{
+	if (is_loaded(survey->report, device))
+		return true;
+	for (size_t i = 0; i < survey->device_count; i++) {
+		const struct device *other = &survey->devices[i];
+
+		if (!is_loaded(survey->report, other))
+			continue;
+		if (is_below(survey, device, other) ||
+		    (is_below(survey, other, device) &&
+		     (!is_bond(device) || has_all_ports(survey, device))))
+			return true;
+	}
+	return false;
+}
+
 /* ---- the file, and what happens at boot ---- */
 
 static void check_file(const struct matter *matter, bool is_loaded)
@@ -808,11 +858,17 @@ static void check_interfaces(const struct matter *matter)
 		count = survey->named->interface_count;
 	for (size_t i = 0; i < count; i++) {
 		const char *name = survey->named->interfaces[i];
+		const struct device *device;
 
 		if (is_loaded_name(survey->report, name))
 			continue;
 		missing++;
-		if (device_named(survey, name))
+		device = device_named(survey, name);
+		if (device && is_covered(survey, device))
+			say(matter, FINDING_WARN, CHECK_INTERFACES, name,
+			    "change the names in the file, or load what it names",
+			    "the policy file names it, and another of its stack is loaded");
+		else if (device)
 			say(matter, FINDING_FAIL, CHECK_INTERFACES, name,
 			    advise(text, "bwctl load %s", name),
 			    "the policy file names it, and it is not loaded: it is not limited");
@@ -847,54 +903,6 @@ static void check_boot(const struct matter *matter)
 }
 
 /* ---- devices ---- */
-
-static bool is_loaded(const struct report *report, const struct device *device)
-{
-	for (size_t i = 0; i < report->interface_count; i++)
-		if (report->interfaces[i].exists &&
-		    report->interfaces[i].key.ifindex == device->ifindex)
-			return true;
-	return false;
-}
-
-static bool is_below(const struct survey *survey, const struct device *lower,
-		     const struct device *upper)
-{
-	return device_is_below(survey->devices, survey->device_count, lower, upper);
-}
-
-static bool is_bond(const struct device *device)
-{
-	return !strcmp(device->kind, "bond") || !strcmp(device->kind, "team");
-}
-
-/* Whether all ports are loaded that a bond can send by. */
-static bool has_all_ports(const struct survey *survey, const struct device *bond)
-{
-	for (size_t i = 0; i < survey->device_count; i++)
-		if (survey->devices[i].master == bond->ifindex &&
-		    !is_loaded(survey->report, &survey->devices[i]))
-			return false;
-	return true;
-}
-
-/* Whether what passes a device passes one that is loaded as well. */
-static bool is_covered(const struct survey *survey, const struct device *device)
-{
-	if (is_loaded(survey->report, device))
-		return true;
-	for (size_t i = 0; i < survey->device_count; i++) {
-		const struct device *other = &survey->devices[i];
-
-		if (!is_loaded(survey->report, other))
-			continue;
-		if (is_below(survey, device, other) ||
-		    (is_below(survey, other, device) &&
-		     (!is_bond(device) || has_all_ports(survey, device))))
-			return true;
-	}
-	return false;
-}
 
 static void check_link(const struct matter *matter, const struct device *device)
 {

@@ -350,29 +350,32 @@ static void read_features(int fd, struct device *device)
 		[DEVICE_GRO_HW] = "rx-gro-hw",
 		[DEVICE_HW_TC] = "hw-tc-offload",
 	};
-	struct {
+	/* How many there are comes behind what is asked for. */
+	union {
 		struct ethtool_sset_info info;
-		uint32_t length;
+		char room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
 	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
+	uint32_t length;
 	struct ethtool_gstrings *strings = NULL;
 	struct ethtool_gfeatures *features = NULL;
 	uint32_t blocks;
 
-	if (ethtool(fd, device->name, &set) || !set.info.sset_mask || !set.length)
+	if (ethtool(fd, device->name, &set) || !set.info.sset_mask)
 		return;
-	blocks = (set.length + 31) / 32;
-	strings = calloc(1, sizeof(*strings) + (size_t)set.length * ETH_GSTRING_LEN);
+	memcpy(&length, set.room + sizeof(set.info), sizeof(length));
+	blocks = (length + 31) / 32;
+	strings = calloc(1, sizeof(*strings) + (size_t)length * ETH_GSTRING_LEN);
 	features = calloc(1, sizeof(*features) + blocks * sizeof(features->features[0]));
 	if (!strings || !features)
 		goto out;
 	strings->cmd = ETHTOOL_GSTRINGS;
 	strings->string_set = ETH_SS_FEATURES;
-	strings->len = set.length;
+	strings->len = length;
 	features->cmd = ETHTOOL_GFEATURES;
 	features->size = blocks;
 	if (ethtool(fd, device->name, strings) || ethtool(fd, device->name, features))
 		goto out;
-	for (uint32_t i = 0; i < set.length; i++) {
+	for (uint32_t i = 0; i < length; i++) {
 		const char *name = (const char *)strings->data + (size_t)i * ETH_GSTRING_LEN;
 
 		for (int feature = 0; feature < DEVICE_FEATURES; feature++)

@@ -724,6 +724,7 @@ rig_bwctl_end_sleep() {
 	ip -n appliance link set vlan0 up
 	rig_bwctl load vlan0
 	check
+	found interfaces warn bond0 'another of its stack is loaded' 'change the names'
 	found twice warn vlan0 '^it stands on spare0, which is loaded too' '^bwctl unload vlan0$'
 }
 
