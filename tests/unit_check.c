@@ -528,6 +528,23 @@ static void test_routes(void **state)
 	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
 }
 
+static void test_runs(void **state)
+{
+	struct bwctl_run *run = &made->report.policy.runs[3];
+
+	(void)state;
+	run->id = 9;
+	run->limit_bits_s[BWCTL_EGRESS] = 1000000;
+	strcpy(run->command, "tar");
+	made->report.run_is_alive[3] = true;
+	assert_int_equal(look(), FINDING_OK);
+	made->report.run_is_alive[3] = false;
+	assert_only("runs", "warn", NULL, "run 9, for \"tar\", was left", "bwctl run --clear");
+	/* Without the lock nobody is said to be alive, and who is is not to be cleared away. */
+	made->survey.only_looks = true;
+	assert_only("runs", "warn", NULL, "cannot be told", "as root");
+}
+
 static void test_boot(void **state)
 {
 	(void)state;
@@ -560,6 +577,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_link, make, unmake),
 		cmocka_unit_test_setup_teardown(test_twice, make, unmake),
 		cmocka_unit_test_setup_teardown(test_routes, make, unmake),
+		cmocka_unit_test_setup_teardown(test_runs, make, unmake),
 		cmocka_unit_test_setup_teardown(test_boot, make, unmake),
 	};
 

@@ -744,6 +744,12 @@ static void check_runs(const struct matter *matter)
 			continue;
 		}
 		left++;
+		if (matter->survey->only_looks) {
+			say(matter, FINDING_WARN, CHECK_RUNS, NULL, AS_ROOT,
+			    "run %llu: whether its bwctl lives cannot be told without the lock",
+			    (unsigned long long)run->id);
+			continue;
+		}
 		say(matter, FINDING_WARN, CHECK_RUNS, NULL, "bwctl run --clear",
 		    "run %llu, for \"%s\", was left by a bwctl that was killed: %s stays in force",
 		    (unsigned long long)run->id, run->command, runs_format(policy, run, limits));
@@ -830,7 +836,7 @@ static void check_file(const struct matter *matter, bool is_loaded)
 		fine(matter, CHECK_FILE, NULL, "'%s' says what is in force", name);
 	else if (survey->file == SURVEY_FILE_MISSING)
 		say(matter, FINDING_WARN, CHECK_FILE, NULL, "bwctl save",
-		    "no '%s': the next boot takes what is in force along", name);
+		    "no '%s': after the next boot what is in force is gone", name);
 	else if (survey->is_saved == SAVED_NO)
 		say(matter, FINDING_WARN, CHECK_FILE, NULL,
 		    "bwctl save keeps what is in force, bwctl apply puts the file in force",
@@ -924,7 +930,7 @@ static void check_speed(const struct matter *matter)
 	const struct survey *survey = matter->survey;
 	const struct bwctl_policy *policy = &survey->report->policy;
 	char text[LOG_TEXT], speed[UNITS_TEXT], limit[UNITS_TEXT];
-	uint64_t sum = 0, least = 0;
+	uint64_t sum = 0, wanted;
 	bool is_known = false;
 
 	for (size_t i = 0; i < survey->report->interface_count; i++) {
@@ -934,19 +940,18 @@ static void check_speed(const struct matter *matter)
 		sum += device ? device->speed_bits_s : 0;
 	}
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		least = policy_limit(policy, direction);
-		if (!least)
+		wanted = policy_limit(policy, direction);
+		if (!wanted)
 			continue;
-		if (is_known && sum < least)
+		if (is_known && sum < wanted)
 			say(matter, FINDING_WARN, CHECK_SPEED, policy_direction_name(direction),
 			    advise(text, "bwctl set %s RATE, with one below it",
 				   policy_direction_name(direction)),
 			    "the limit of %s is above what the links carry, %s: they are the limit",
-			    units_format_rate(least, limit), units_format_rate(sum, speed));
+			    units_format_rate(wanted, limit), units_format_rate(sum, speed));
 		else if (is_known)
 			fine(matter, CHECK_SPEED, policy_direction_name(direction),
-			     "the links carry %s, more than the limit",
-			     units_format_rate(sum, speed));
+			     "the links carry %s", units_format_rate(sum, speed));
 		else
 			fine(matter, CHECK_SPEED, policy_direction_name(direction),
 			     "what the links carry is not known");

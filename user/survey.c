@@ -52,7 +52,8 @@ static void look_at_limiter(struct survey *survey)
 	}
 	survey->report_err =
 		report_read(survey->pin_dir, LIMITER_READ, &survey->report, survey->report_why);
-	if (survey->report_err == -EBUSY || survey->report_err == -EACCES)
+	survey->only_looks = survey->report_err == -EBUSY || survey->report_err == -EACCES;
+	if (survey->only_looks)
 		survey->report_err = report_read(survey->pin_dir, LIMITER_LOOK, &survey->report,
 						 survey->report_why);
 	if (survey->report_err)

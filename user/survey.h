@@ -49,6 +49,7 @@ struct survey {
 	struct report *report; /* NULL: it cannot be read, and why */
 	int report_err;
 	char report_why[LOG_TEXT];
+	bool only_looks; /* it was read without the lock: nobody is said to be alive */
 	struct hooks_seen (*hooks)[BWCTL_DIRECTIONS]; /* of each interface in the report */
 
 	struct device *devices;
