@@ -175,6 +175,19 @@ needs_link() {
 	[[ $(jq -r .version <<<"$FOUND") == "$("$BWCTL" --version | sed 's/bwctl //')" ]]
 }
 
+@test "while another command has the limiter for too long, it is looked at without the lock" {
+	loaded
+	rig_start appliance flock --no-fork "$PINS/bwctl" sleep 60
+	rig_wait 5 rig_is_locked
+	check 0 timeout 45
+	only
+	found limit ok egress '^50 Mbit/s'
+}
+
+rig_is_locked() {
+	! flock --nonblock "$PINS/bwctl" true
+}
+
 @test "nothing is loaded: one line says so, and it is no failure" {
 	check
 	found loaded warn - '^nothing is loaded' 'bwctl load IFACE'
