@@ -316,6 +316,7 @@ install: all ## into DESTDIR/PREFIX
 	install -d $(DESTDIR)$(DOCDIR)/prometheus
 	$(foreach file,$(PROMETHEUS),$(call installed,dist/prometheus/$(file),$(DESTDIR)$(DOCDIR)/prometheus/$(file),0644) &&) :
 	$(call installed,docs/monitoring.md,$(DESTDIR)$(DOCDIR)/monitoring.md,0644)
+	install -D -m 0644 docs/troubleshooting.md $(DESTDIR)$(DOCDIR)/troubleshooting.md
 
 uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
@@ -325,7 +326,7 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/bwctl/,net-device $(HELPERS))
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
-	rm -f $(DESTDIR)$(DOCDIR)/monitoring.md $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,monitoring.md troubleshooting.md grafana/bwctl.json)
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/prometheus/,$(PROMETHEUS))
 	rmdir $(addprefix $(DESTDIR)$(DOCDIR),/grafana /prometheus /) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 

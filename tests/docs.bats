@@ -4,8 +4,8 @@
 # The documents, tried out: what README.md, the manual and the help show is run
 # as it stands there, and what they list is compared with what there is.
 #
-# A command is shown after the prompt "# ", in a "console" block of README.md or
-# in .Dl or .Bd -literal of the manual; those that begin with bwctl are run. What
+# A command is shown after the prompt "# ", in a "console" block of README.md and of
+# docs/troubleshooting.md or in .Dl or .Bd -literal of the manual; those that begin with bwctl are run. What
 # follows it, up to the next one, is what it prints: any number stands for any
 # other, either hook and either mode for the other, and "..." for any lines.
 # "bwctl: " begins an error, and the heading says the exit status. Everything is run in a network
@@ -16,6 +16,7 @@ README=$ROOT/README.md
 MANUAL=$ROOT/docs/bwctl.8
 EXPORTER_MANUAL=$ROOT/docs/bwctl-exporter.8
 CONF_MANUAL=$ROOT/docs/bwctl.conf.5
+TROUBLES=$ROOT/docs/troubleshooting.md
 BWCTL_BUILD=$(realpath "${BWCTL_BUILD:-$ROOT/build}")
 BWCTL=$BWCTL_BUILD/bwctl
 PATH=$BWCTL_BUILD:$PATH
@@ -37,7 +38,7 @@ run_there() {
 
 # Numbers, hooks, modes and blanks, as far as they may differ from one machine to the next.
 alike() {
-	sed -E 's/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//
+	sed -E 's/Linux [0-9][^ ]*/Linux N/; s/[0-9]+([ .][0-9]+)*/N/g; s/\b(tcx|clsact)\b/HOOK/g; s/[[:blank:]]+/ /g; s/ $//
 		s/^ (pace|police): .*/ MODE/; s/\b(pace|police)\b/MODE/g
 		s/ [kM]?B \(N ms\)/ B (N ms)/; s/bound B N [kM]?B/bound B N B/
 		s/ paced mean wait longest$//; s/^( [a-z]+ N N N N) .*/\1/'
@@ -142,7 +143,7 @@ try_exporter() {
 # The names in the JSON of show and flows.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
-		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json &&
+		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json && bwctl check --json &&
 			bwctl check --json --reach 192.0.2.1; bwctl check --json --jumphost nohost.invalid || :' |
 		jq -r '.. | objects | keys[]' | sort -u
 }
@@ -227,6 +228,21 @@ all_files() {
 
 @test "docs/guide.md: every bwctl command runs, and prints what is shown" {
 	commands_of_page "$ROOT/docs/guide.md" | there try_all
+}
+
+@test "docs/troubleshooting.md: every bwctl command runs" {
+	commands_of_page "$TROUBLES" | there try_all
+}
+
+@test "what check looks at has a section in docs/troubleshooting.md, and is in the manual, in its order" {
+	local names=$BATS_TEST_TMPDIR/names
+	sed -n 's/^\t\[CHECK_[A-Z]*\] = "\(.*\)",$/\1/p' "$ROOT/user/check.c" >"$names"
+	[[ $(wc -l <"$names") -ge 29 ]]
+	diff "$names" <(sed -n 's/^## //p' "$TROUBLES")
+	diff "$names" <(sed -n '/^\.Sh CHECKS/,/^\.Sh [^C]/s/^\.It Sy //p' "$MANUAL")
+	# And where to begin names no other.
+	# shellcheck disable=SC2016 # a name stands between backticks
+	diff <(sort -u "$names") <({ cat "$names" && grep '^| ' "$TROUBLES" | grep -o '`[a-z-]*`' | tr -d '`'; } | sort -u)
 }
 
 @test "manual: every bwctl command runs, or fails as shown" {

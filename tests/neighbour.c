@@ -2,7 +2,7 @@
 /*
  * Somebody else's program on the same interface: attaches one that counts every
  * packet it is shown, by tcx, by a clsact filter or by XDP, and leaves; what it
- * leaves is pinned. Reads the count later, lists who is attached in which order,
+ * leaves is pinned. Or takes the place of a program in a link that is pinned. Reads the count later, lists who is attached in which order,
  * and what BPF objects somebody has. It knows nothing of bwctl and must never be
  * disturbed by it.
  */
@@ -38,6 +38,7 @@ static _Noreturn void usage(void)
 	fputs("usage: neighbour tcx IFACE ingress|egress PIN [first] [pass]\n"
 	      "       neighbour clsact IFACE ingress|egress PIN PRIORITY\n"
 	      "       neighbour xdp IFACE PIN\n"
+	      "       neighbour replace LINK\n"
 	      "       neighbour count PIN\n"
 	      "       neighbour tcx-list IFACE\n"
 	      "       neighbour objects PATH...\n"
@@ -166,6 +167,18 @@ static void attach_xdp(const char *name, const char *pin)
 	link_and_pin(program_fd, find_interface(name), BPF_XDP, XDP_FLAGS_SKB_MODE, pin);
 }
 
+/* A link stays where it is and has another program then. */
+static void replace(const char *link)
+{
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "neighbour", sizeof(uint32_t),
+				 sizeof(uint64_t), 1, NULL);
+	int fd = bpf_obj_get(link);
+
+	if (fd < 0 || map < 0 ||
+	    bpf_link_update(fd, load_counting(BPF_PROG_TYPE_SCHED_CLS, map, TC_ACT_UNSPEC), NULL))
+		err(EXIT_FAILURE, "cannot replace the program of '%s'", link);
+}
+
 static void print_count(const char *pin)
 {
 	uint32_t key = 0;
@@ -266,6 +279,8 @@ int main(int argc, char *argv[])
 		attach_clsact(argv[2], is_egress(argv[3]), argv[4], argv[5]);
 	else if (!strcmp(command, "xdp") && argc == 4)
 		attach_xdp(argv[2], argv[3]);
+	else if (!strcmp(command, "replace") && argc == 3)
+		replace(argv[2]);
 	else if (!strcmp(command, "count") && argc == 3)
 		print_count(argv[2]);
 	else if (!strcmp(command, "tcx-list") && argc == 3)

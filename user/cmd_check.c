@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "command.h"
 #include "finding.h"
 #include "jumphost.h"
+#include "survey.h"
 #include "units.h"
 
 #define USAGE \
@@ -36,11 +38,16 @@ static int print(const struct options *options, const struct findings *findings)
 static int check_machine(const struct options *options)
 {
 	struct findings *findings = findings_new();
-	int code;
+	struct survey *survey = NULL;
+	int code = EXIT_FAILED;
 
-	if (!findings)
-		return command_failed(-ENOMEM, "out of memory");
-	code = print(options, findings);
+	if (!findings || survey_take(options->pin_dir, options->config, &survey)) {
+		command_failed(-ENOMEM, "out of memory");
+	} else {
+		check_survey(survey, findings);
+		code = print(options, findings);
+	}
+	survey_free(survey);
 	findings_free(findings);
 	return code;
 }

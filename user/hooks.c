@@ -78,21 +78,26 @@ static void link_path(const struct pins *pins, const struct bwctl_interface_key 
 	pins_path(pins, name, ret_path);
 }
 
-/* The interface a link is attached to; 0 when it is gone from there, or there is no such link. */
-static uint32_t link_ifindex(const char *path)
+/* What the kernel says of a link; all zero when there is none. */
+static struct bpf_link_info link_info(const char *path)
 {
 	struct bpf_link_info info = {0};
 	__u32 length = sizeof(info);
 	int fd = bpf_obj_get(path);
-	uint32_t ifindex = 0;
 
 	if (fd < 0)
-		return 0;
-	/* tcx's part of the information begins with the index, as XDP's does. */
-	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
-		ifindex = info.xdp.ifindex;
+		return info;
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		memset(&info, 0, sizeof(info));
 	close(fd);
-	return ifindex;
+	return info;
+}
+
+/* The interface a link is attached to; 0 when it is gone from there, or there is no such link. */
+static uint32_t link_ifindex(const char *path)
+{
+	/* tcx's part of the information begins with the index, as XDP's does. */
+	return link_info(path).xdp.ifindex;
 }
 
 /* The rest of a line: whether the id is among those in it. */
@@ -186,6 +191,51 @@ bool hooks_clsact_is_attached(const struct bwctl_interface_key *key,
 		    .priority = record->priority[direction]);
 
 	return record->priority[direction] && !bpf_tc_query(&hook, &filter);
+}
+
+static bool look_at_program(uint32_t id, struct hooks_program *ret_program)
+{
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id);
+	bool known;
+
+	if (fd < 0)
+		return false;
+	known = !bpf_obj_get_info_by_fd(fd, &info, &length);
+	close(fd);
+	ret_program->id = id;
+	snprintf(ret_program->name, sizeof(ret_program->name), "%s", info.name);
+	memcpy(ret_program->tag, info.tag, sizeof(ret_program->tag));
+	return known;
+}
+
+void hooks_look(const struct pins *pins, const struct bwctl_interface_key *key,
+		const struct bwctl_interface *record, enum bwctl_direction direction,
+		enum bwctl_hook hook, struct hooks_seen *ret_seen)
+{
+	LIBBPF_OPTS(bpf_tc_hook, place, .ifindex = (int)key->ifindex,
+		    .attach_point = tc_point(direction));
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = HOOKS_CLSACT_HANDLE,
+		    .priority = record->priority[direction]);
+	__u32 ids[64], count = sizeof(ids) / sizeof(ids[0]), own = 0;
+	char path[PINS_PATH];
+
+	*ret_seen = (struct hooks_seen){0};
+	if (hook == BWCTL_HOOK_TCX) {
+		link_path(pins, key, direction, path);
+		own = link_info(path).prog_id;
+	} else if (!bpf_tc_query(&place, &filter)) {
+		own = filter.prog_id;
+	}
+	ret_seen->is_known = own && look_at_program(own, &ret_seen->ours);
+	if (bpf_prog_query((int)key->ifindex, tcx_point(direction), 0, NULL, ids, &count))
+		return;
+	/* All of tcx comes before clsact. */
+	while (ret_seen->before < count && (hook != BWCTL_HOOK_TCX || ids[ret_seen->before] != own))
+		ret_seen->before++;
+	if (ret_seen->before)
+		look_at_program(ids[0], &ret_seen->first);
 }
 
 /* ---- attaching ---- */

@@ -57,6 +57,26 @@ unsigned int hooks_count_tcx(uint32_t ifindex, enum bwctl_direction direction);
 bool hooks_clsact_is_attached(const struct bwctl_interface_key *key,
 			      const struct bwctl_interface *record, enum bwctl_direction direction);
 
+/* A program, as the kernel has it. */
+struct hooks_program {
+	uint32_t id;
+	char name[BWCTL_NAME];
+	uint8_t tag[8];
+};
+
+/* What of ours hangs on one direction, and who comes before it. */
+struct hooks_seen {
+	bool is_known; /* else it may not be looked at */
+	struct hooks_program ours;
+	struct hooks_program first; /* of those that run before, by tcx */
+	unsigned int before;	    /* how many that are */
+};
+
+/* Looks at an interface of this network namespace that has ours there by hook. */
+void hooks_look(const struct pins *pins, const struct bwctl_interface_key *key,
+		const struct bwctl_interface *record, enum bwctl_direction direction,
+		enum bwctl_hook hook, struct hooks_seen *ret_seen);
+
 /* ---- attaching ---- */
 
 /*

@@ -621,6 +621,11 @@ bool limiter_leases_are_safe(void)
 	       !strstr(kernel.version, "PREEMPT_RT");
 }
 
+bool limiter_leads(void)
+{
+	return is_led();
+}
+
 uint64_t limiter_now_ns(void)
 {
 	long long seconds, nanoseconds, offset_ns = 0;

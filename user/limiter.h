@@ -109,6 +109,9 @@ int limiter_possible_cpus(void);
  */
 bool limiter_leases_are_safe(void);
 
+/* Whether on this kernel a filter leads to the IFB, and not the program that meters. */
+bool limiter_leads(void);
+
 /* CLOCK_MONOTONIC as the programs have it, whatever time namespace this process is in. */
 uint64_t limiter_now_ns(void);
 

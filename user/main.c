@@ -201,6 +201,11 @@ static const struct command commands[] = {
 	{"check",
 	 "| --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]",
 	 "what is not as it should be, and what to do", cmd_check, 0, -1, TAKES_JSON | TAKES_PROBES,
+	 "Looks at this machine: whether the kernel has what it takes, whether what is loaded is\n"
+	 "attached, first and whole, and what passes beside it, twice, or in another way than the\n"
+	 "policy says. A line each, ok, warn or fail, and below it what to do. Nothing is changed.\n"
+	 "docs/troubleshooting.md has a section for each name.\n"
+	 "\n"
 	 "--reach tries whether hosts can be reached from here: TCP to ports 22, 23 and 443, or only\n"
 	 "to PORT, and an echo by ICMP; and says which flow that is, and by which one can log in.\n"
 	 "HOST is an address or a name ([2001:db8::1]:22 with a port). --inventory takes them from\n"
@@ -218,6 +223,7 @@ static const struct command commands[] = {
 	 "--inventory. The exit status is 1 if anything failed.\n"
 	 "\n"
 	 "  bwctl check\n"
+	 "  bwctl check --json\n"
 	 "  bwctl check --reach 192.0.2.1 192.0.2.1:443\n"
 	 "  bwctl check --inventory /etc/bwctl.hosts --csv\n"},
 	{"metrics", "[--output FILE]", "what show says, for Prometheus", cmd_metrics, 0, 0,

@@ -100,15 +100,26 @@ int pins_take(struct pins *pins, const char *directory, bool looks, char why[LOG
 	return 0;
 }
 
+int pins_look(const struct pins *pins, char why[LOG_TEXT])
+{
+	if (strncmp(pins->directory, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/")) ||
+	    is_bpffs(BPFFS_ROOT))
+		return 1;
+	if (mount_would_vanish())
+		return why_refuse(
+			why, -EINVAL,
+			"no BPF file system on " BPFFS_ROOT
+			" in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
+	return 0;
+}
+
 static int make_directory(const struct pins *pins, char why[LOG_TEXT])
 {
-	if (!strncmp(pins->directory, BPFFS_ROOT "/", strlen(BPFFS_ROOT "/")) &&
-	    !is_bpffs(BPFFS_ROOT)) {
-		if (mount_would_vanish())
-			return why_refuse(
-				why, -EINVAL,
-				"no BPF file system on " BPFFS_ROOT
-				" in this mount namespace (\"ip netns exec\" hides it; use bwctl -n NAME)");
+	int found = pins_look(pins, why);
+
+	if (found < 0)
+		return found;
+	if (!found) {
 		log_note("mounting the BPF file system on " BPFFS_ROOT);
 		if (mount("bpf", BPFFS_ROOT, "bpf", 0, "mode=0700"))
 			return why_fail(why, -errno,

@@ -37,6 +37,12 @@ enum pins_access {
 int pins_take(struct pins *pins, const char *directory, bool looks, char why[LOG_TEXT]);
 
 /*
+ * Whether there is a BPF file system for the directory that was taken: 1; 0, and pins_lock() mounts
+ * it when it is to be made; or -EINVAL and why that cannot be.
+ */
+int pins_look(const struct pins *pins, char why[LOG_TEXT]);
+
+/*
  * Locks the directory that was taken, and waits while another process has it
  * (-EBUSY after 30 seconds). -ENOENT when it is not there, unless it is to be made.
  * Whatever comes of it, pins_unlock() has to follow. 0, or -errno and why.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * The only user of rtnetlink, besides what libbpf does for itself; and of
- * nfnetlink, to see whether somebody else is there. Every request goes through
- * ask(). Whether a qdisc is ours is decided from its handle and kind alone, and
+ * Writes to rtnetlink, as nobody else does besides what libbpf does for itself; and asks
+ * nfnetlink whether somebody else is there. Whether a qdisc is ours is decided from its handle and kind alone, and
  * by the kernel again when it is deleted: nothing is remembered here.
  */
 #include "queue.h"
@@ -25,18 +24,15 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "netlink.h"
 
 /* Unknown to the headers of Debian 12, and enumerators where they are known. */
 #define LINK_GSO_IPV4_MAX_SIZE 63
 #define LINK_GRO_IPV4_MAX_SIZE 64
 #define DEVICE_PREFIX	       2 /* NFTA_DEVICE_PREFIX */
-
-#define QUESTION 1024 /* the longest request */
-#define ANSWER \
-	32768 /* what the kernel puts into one answer at most (netlink_dump() in af_netlink.c) */
 
 #define OUR_HANDLE ((uint32_t)QUEUE_HANDLE << 16)
 
@@ -47,44 +43,8 @@
 
 #define IFB_LENGTH 1000 /* packets; ifb.c itself says 32 */
 
-struct question {
-	char bytes[QUESTION] __attribute__((aligned(NLMSG_ALIGNTO)));
-};
-
-/*
- * One request, the caller's flags being either NLM_F_ACK or NLM_F_DUMP besides
- * others; each answer goes to callback, which may be NULL. 0 or -errno.
- */
-static int ask(int bus, struct nlmsghdr *header, mnl_cb_t callback, void *data)
-{
-	char buffer[ANSWER] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	int result = MNL_CB_ERROR, err = 0;
-	ssize_t length;
-
-	if (!socket)
-		return -errno;
-	header->nlmsg_flags |= NLM_F_REQUEST;
-	header->nlmsg_seq = 1;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		err = -errno;
-	while (!err) {
-		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-		if (length >= 0)
-			result = mnl_cb_run(buffer, (size_t)length, 1,
-					    mnl_socket_get_portid(socket), callback, data);
-		if (length < 0 || result < 0)
-			err = -errno;
-		else if (result == MNL_CB_STOP)
-			break;
-	}
-	mnl_socket_close(socket);
-	return err;
-}
-
-static struct nlmsghdr *traffic_control(struct question *question, uint16_t type, uint16_t flags,
-					unsigned int ifindex, uint32_t parent)
+static struct nlmsghdr *traffic_control(struct netlink_question *question, uint16_t type,
+					uint16_t flags, unsigned int ifindex, uint32_t parent)
 {
 	struct nlmsghdr *header = mnl_nlmsg_put_header(question->bytes);
 	struct tcmsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
@@ -97,8 +57,8 @@ static struct nlmsghdr *traffic_control(struct question *question, uint16_t type
 	return header;
 }
 
-static struct nlmsghdr *link_request(struct question *question, uint16_t type, uint16_t flags,
-				     unsigned int ifindex)
+static struct nlmsghdr *link_request(struct netlink_question *question, uint16_t type,
+				     uint16_t flags, unsigned int ifindex)
 {
 	struct nlmsghdr *header = mnl_nlmsg_put_header(question->bytes);
 	struct ifinfomsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
@@ -108,59 +68,6 @@ static struct nlmsghdr *link_request(struct question *question, uint16_t type, u
 	message->ifi_family = AF_UNSPEC;
 	message->ifi_index = (int)ifindex;
 	return header;
-}
-
-/* The attribute of a type behind a message's own header, or NULL. */
-static const struct nlattr *find(const struct nlmsghdr *header, size_t offset, uint16_t type)
-{
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, header, offset)
-		if (mnl_attr_get_type(attribute) == type)
-			return attribute;
-	return NULL;
-}
-
-/* What is in an attribute (or in NULL), one by one: the first after NULL, NULL after the last. */
-static const struct nlattr *next_in(const struct nlattr *nest, const struct nlattr *last)
-{
-	const struct nlattr *next;
-
-	if (!nest)
-		return NULL;
-	next = last ? mnl_attr_next(last) : mnl_attr_get_payload(nest);
-	return mnl_attr_ok(next, (int)((const char *)mnl_attr_get_payload(nest) +
-				       mnl_attr_get_payload_len(nest) - (const char *)next)) ?
-		       next :
-		       NULL;
-}
-
-/* The attribute of a type in an attribute, which may be NULL. */
-static const struct nlattr *find_in(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *attribute = next_in(nest, NULL);
-
-	while (attribute && mnl_attr_get_type(attribute) != type)
-		attribute = next_in(nest, attribute);
-	return attribute;
-}
-
-static uint32_t number(const struct nlattr *attribute, uint32_t otherwise)
-{
-	return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t) ?
-		       mnl_attr_get_u32(attribute) :
-		       otherwise;
-}
-
-/* size: that of text, which is emptied when there is no attribute. */
-static void copy_text(char *text, size_t size, const struct nlattr *attribute)
-{
-	snprintf(text, size, "%s", attribute ? mnl_attr_get_str(attribute) : "");
-}
-
-static bool is_text(const struct nlattr *attribute, const char *text)
-{
-	return attribute && !strcmp(mnl_attr_get_str(attribute), text);
 }
 
 /* clsact, and the filters on it */
@@ -177,7 +84,8 @@ static int note_kind(const struct nlmsghdr *header, void *data)
 
 	if (header->nlmsg_type == RTM_NEWQDISC && message->tcm_ifindex == search->ifindex &&
 	    message->tcm_parent == TC_H_CLSACT)
-		search->kind = is_text(find(header, sizeof(*message), TCA_KIND), "clsact") ?
+		search->kind = netlink_is_text(netlink_find(header, sizeof(*message), TCA_KIND),
+					       "clsact") ?
 				       QUEUE_CLSACT :
 				       QUEUE_INGRESS;
 	return MNL_CB_OK;
@@ -186,22 +94,22 @@ static int note_kind(const struct nlmsghdr *header, void *data)
 int queue_clsact_kind(unsigned int ifindex)
 {
 	struct kind_search search = {.ifindex = (int)ifindex, .kind = QUEUE_NOTHING};
-	struct question question;
-	int err = ask(NETLINK_ROUTE,
-		      traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0), note_kind,
-		      &search);
+	struct netlink_question question;
+	int err = netlink_ask(NETLINK_ROUTE,
+			      traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
+			      note_kind, &search);
 
 	return err ? err : search.kind;
 }
 
 static int dump_filters(unsigned int ifindex, uint32_t side, mnl_cb_t callback, void *data)
 {
-	struct question question;
+	struct netlink_question question;
 
-	return ask(NETLINK_ROUTE,
-		   traffic_control(&question, RTM_GETTFILTER, NLM_F_DUMP, ifindex,
-				   TC_H_MAKE(TC_H_CLSACT, side)),
-		   callback, data);
+	return netlink_ask(NETLINK_ROUTE,
+			   traffic_control(&question, RTM_GETTFILTER, NLM_F_DUMP, ifindex,
+					   TC_H_MAKE(TC_H_CLSACT, side)),
+			   callback, data);
 }
 
 static int count_filter(const struct nlmsghdr *header, void *data)
@@ -266,33 +174,35 @@ static int note_link(const struct nlmsghdr *header, void *data)
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
 	link->up = message->ifi_flags & IFF_UP;
-	copy_text(link->name, sizeof(link->name), find(header, offset, IFLA_IFNAME));
-	copy_text(link->kind, sizeof(link->kind),
-		  find_in(find(header, offset, IFLA_LINKINFO), IFLA_INFO_KIND));
-	link->tx_queues = number(find(header, offset, IFLA_NUM_TX_QUEUES), 1);
-	link->rx_queues = number(find(header, offset, IFLA_NUM_RX_QUEUES), 1);
-	link->sizes.tx_queue_len = number(find(header, offset, IFLA_TXQLEN), 0);
+	netlink_copy_text(link->name, sizeof(link->name),
+			  netlink_find(header, offset, IFLA_IFNAME));
+	netlink_copy_text(link->kind, sizeof(link->kind),
+			  netlink_find_in(netlink_find(header, offset, IFLA_LINKINFO),
+					  IFLA_INFO_KIND));
+	link->tx_queues = netlink_number(netlink_find(header, offset, IFLA_NUM_TX_QUEUES), 1);
+	link->rx_queues = netlink_number(netlink_find(header, offset, IFLA_NUM_RX_QUEUES), 1);
+	link->sizes.tx_queue_len = netlink_number(netlink_find(header, offset, IFLA_TXQLEN), 0);
 	for (size_t i = 0; i < SIZES; i++)
 		*size_member(&link->sizes, i) =
-			number(find(header, offset, sizes_table[i].type), 0);
-	xdp = find(header, offset, IFLA_XDP);
-	attached = find_in(xdp, IFLA_XDP_ATTACHED);
+			netlink_number(netlink_find(header, offset, sizes_table[i].type), 0);
+	xdp = netlink_find(header, offset, IFLA_XDP);
+	attached = netlink_find_in(xdp, IFLA_XDP_ATTACHED);
 	/* beside one in the driver: XDP_ATTACHED_MULTI (rtnl_xdp_fill() in rtnetlink.c) */
 	link->generic_xdp = (attached && mnl_attr_get_u8(attached) == XDP_ATTACHED_SKB) ||
-			    number(find_in(xdp, IFLA_XDP_SKB_PROG_ID), 0);
+			    netlink_number(netlink_find_in(xdp, IFLA_XDP_SKB_PROG_ID), 0);
 	return MNL_CB_OK;
 }
 
 static int link_read(unsigned int ifindex, struct link *ret)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header = link_request(&question, RTM_GETLINK, 0, ifindex);
 
 	memset(ret, 0, sizeof(*ret));
 	if (!ifindex)
 		return -ENODEV; /* to the kernel, a request without a device: -EINVAL */
 	mnl_attr_put_u32(header, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	return ask(NETLINK_ROUTE, header, note_link, ret);
+	return netlink_ask(NETLINK_ROUTE, header, note_link, ret);
 }
 
 int queue_rx_queues(unsigned int ifindex)
@@ -314,7 +224,7 @@ int queue_sizes_read(unsigned int ifindex, struct queue_sizes *ret)
 
 int queue_sizes_write(unsigned int ifindex, const struct queue_sizes *sizes)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header = link_request(&question, RTM_SETLINK, 0, ifindex);
 	const uint32_t before = header->nlmsg_len;
 	struct queue_sizes wanted = *sizes;
@@ -336,12 +246,12 @@ int queue_sizes_write(unsigned int ifindex, const struct queue_sizes *sizes)
 		if (written)
 			mnl_attr_put_u32(header, sizes_table[i].type, value);
 	}
-	return header->nlmsg_len == before ? 0 : ask(NETLINK_ROUTE, header, NULL, NULL);
+	return header->nlmsg_len == before ? 0 : netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 int queue_length_write(unsigned int ifindex, uint32_t tx_queue_len)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header = link_request(&question, RTM_SETLINK, 0, ifindex);
 	struct link link;
 	int err = link_read(ifindex, &link);
@@ -349,7 +259,7 @@ int queue_length_write(unsigned int ifindex, uint32_t tx_queue_len)
 	if (err || link.sizes.tx_queue_len == tx_queue_len)
 		return err;
 	mnl_attr_put_u32(header, IFLA_TXQLEN, tx_queue_len);
-	return ask(NETLINK_ROUTE, header, NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 /* roots */
@@ -374,18 +284,18 @@ struct root {
  */
 static bool is_fit(const struct nlmsghdr *header, struct root *root)
 {
-	const struct nlattr *options = find(header, sizeof(struct tcmsg), TCA_OPTIONS);
-	uint64_t horizon_us = number(find_in(options, TCA_FQ_HORIZON), UINT32_MAX);
-	bool paces = number(find_in(options, TCA_FQ_RATE_ENABLE), 1);
+	const struct nlattr *options = netlink_find(header, sizeof(struct tcmsg), TCA_OPTIONS);
+	uint64_t horizon_us = netlink_number(netlink_find_in(options, TCA_FQ_HORIZON), UINT32_MAX);
+	bool paces = netlink_number(netlink_find_in(options, TCA_FQ_RATE_ENABLE), 1);
 
-	if (!is_text(find(header, sizeof(struct tcmsg), TCA_KIND), "fq"))
+	if (!netlink_is_text(netlink_find(header, sizeof(struct tcmsg), TCA_KIND), "fq"))
 		return false;
 	root->paces = root->paces || paces;
 	if (root->handle != OUR_HANDLE)
 		return horizon_us * 1000 >= root->horizon_ns || horizon_us == UINT32_MAX;
 	return !paces && horizon_us >= OUR_HORIZON_US &&
-	       number(find_in(options, TCA_FQ_PLIMIT), 0) >= OUR_LIMIT &&
-	       number(find_in(options, TCA_FQ_FLOW_PLIMIT), 0) >= OUR_FLOW_LIMIT;
+	       netlink_number(netlink_find_in(options, TCA_FQ_PLIMIT), 0) >= OUR_LIMIT &&
+	       netlink_number(netlink_find_in(options, TCA_FQ_FLOW_PLIMIT), 0) >= OUR_FLOW_LIMIT;
 }
 
 /* tc_dump_qdisc_root() in net/sched/sch_api.c gives a root before what hangs on it. */
@@ -399,7 +309,8 @@ static int note_root(const struct nlmsghdr *header, void *data)
 	if (message->tcm_parent == TC_H_ROOT) {
 		root->found = true;
 		root->handle = message->tcm_handle;
-		copy_text(root->kind, sizeof(root->kind), find(header, sizeof(*message), TCA_KIND));
+		netlink_copy_text(root->kind, sizeof(root->kind),
+				  netlink_find(header, sizeof(*message), TCA_KIND));
 		root->fit = is_fit(header, root);
 	} else if (root->found && TC_H_MAJ(message->tcm_parent) == root->handle) {
 		root->leaves++;
@@ -417,7 +328,7 @@ static bool is_mq(const struct root *root)
 
 static int root_read(unsigned int ifindex, uint64_t horizon_ns, struct root *ret)
 {
-	struct question question;
+	struct netlink_question question;
 	struct link link;
 	int err = link_read(ifindex, &link);
 
@@ -425,8 +336,9 @@ static int root_read(unsigned int ifindex, uint64_t horizon_ns, struct root *ret
 		.ifindex = (int)ifindex, .horizon_ns = horizon_ns, .tx_queues = link.tx_queues};
 	if (err)
 		return err;
-	return ask(NETLINK_ROUTE, traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
-		   note_root, ret);
+	return netlink_ask(NETLINK_ROUTE,
+			   traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
+			   note_root, ret);
 }
 
 static enum queue_root root_state(const struct root *root)
@@ -464,7 +376,7 @@ int queue_root_look(unsigned int ifindex, uint64_t horizon_ns, char ret_kind[QUE
 static int qdisc_write(unsigned int ifindex, const char *kind, uint32_t parent, uint32_t handle,
 		       uint16_t flags)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header =
 		traffic_control(&question, RTM_NEWQDISC, NLM_F_ACK | flags, ifindex, parent);
 	struct tcmsg *message = mnl_nlmsg_get_payload(header);
@@ -480,7 +392,7 @@ static int qdisc_write(unsigned int ifindex, const char *kind, uint32_t parent, 
 		mnl_attr_put_u32(header, TCA_FQ_HORIZON, OUR_HORIZON_US);
 		mnl_attr_nest_end(header, options);
 	}
-	return ask(NETLINK_ROUTE, header, NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 /* An fq under every queue of our mq: an fq that is there is changed, anything else replaced. */
@@ -533,7 +445,7 @@ int queue_root_replace(unsigned int ifindex)
 
 int queue_root_restore(unsigned int ifindex)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header =
 		traffic_control(&question, RTM_DELQDISC, NLM_F_ACK, ifindex, TC_H_ROOT);
 	struct tcmsg *message = mnl_nlmsg_get_payload(header);
@@ -549,7 +461,7 @@ int queue_root_restore(unsigned int ifindex)
 	/* The kernel compares both again (tc_get_qdisc() in net/sched/sch_api.c), or -EINVAL. */
 	message->tcm_handle = OUR_HANDLE;
 	mnl_attr_put_strz(header, TCA_KIND, root.kind);
-	err = ask(NETLINK_ROUTE, header, NULL, NULL);
+	err = netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 	return err == -ENODEV || err == -ENOENT || err == -EINVAL ? 0 : err;
 }
 
@@ -579,15 +491,16 @@ static void ifb_load(void)
 
 static int link_delete(unsigned int ifindex)
 {
-	struct question question;
-	int err = ask(NETLINK_ROUTE, link_request(&question, RTM_DELLINK, 0, ifindex), NULL, NULL);
+	struct netlink_question question;
+	int err = netlink_ask(NETLINK_ROUTE, link_request(&question, RTM_DELLINK, 0, ifindex), NULL,
+			      NULL);
 
 	return err == -ENODEV ? 0 : err;
 }
 
 static int ifb_new(const char *name_pattern, unsigned int ifindex, uint32_t queues)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header =
 		link_request(&question, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifindex);
 	struct nlattr *info;
@@ -599,13 +512,13 @@ static int ifb_new(const char *name_pattern, unsigned int ifindex, uint32_t queu
 	info = mnl_attr_nest_start(header, IFLA_LINKINFO);
 	mnl_attr_put_strz(header, IFLA_INFO_KIND, "ifb");
 	mnl_attr_nest_end(header, info);
-	return ask(NETLINK_ROUTE, header, NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 /* Best effort: a kernel without IPv6 refuses, and gives no address either. */
 static void link_no_address(unsigned int ifindex)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header = link_request(&question, RTM_SETLINK, 0, ifindex);
 	struct nlattr *families = mnl_attr_nest_start(header, IFLA_AF_SPEC);
 	struct nlattr *family = mnl_attr_nest_start(header, AF_INET6);
@@ -613,18 +526,18 @@ static void link_no_address(unsigned int ifindex)
 	mnl_attr_put_u8(header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(header, family);
 	mnl_attr_nest_end(header, families);
-	ask(NETLINK_ROUTE, header, NULL, NULL);
+	netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 static int link_up(unsigned int ifindex)
 {
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header = link_request(&question, RTM_SETLINK, 0, ifindex);
 	struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
 
 	message->ifi_flags = IFF_UP;
 	message->ifi_change = IFF_UP;
-	return ask(NETLINK_ROUTE, header, NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 int queue_ifb_create(const char *name_pattern, unsigned int ifindex, uint32_t queues)
@@ -680,8 +593,9 @@ int queue_ifb_remove(unsigned int ifindex)
 
 #define INGRESS_SIDE TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 
-static struct nlmsghdr *lead_request(struct question *question, uint16_t type, uint16_t flags,
-				     unsigned int ifindex, uint16_t priority, uint32_t handle)
+static struct nlmsghdr *lead_request(struct netlink_question *question, uint16_t type,
+				     uint16_t flags, unsigned int ifindex, uint16_t priority,
+				     uint32_t handle)
 {
 	struct nlmsghdr *header =
 		traffic_control(question, type, NLM_F_ACK | flags, ifindex, INGRESS_SIDE);
@@ -701,7 +615,7 @@ int queue_lead_write(unsigned int ifindex, uint16_t priority, uint32_t handle, i
 		.eaction = TCA_EGRESS_REDIR,
 		.ifindex = to_ifindex,
 	};
-	struct question question;
+	struct netlink_question question;
 	struct nlmsghdr *header =
 		lead_request(&question, RTM_NEWTFILTER, NLM_F_CREATE, ifindex, priority, handle);
 	struct nlattr *options, *actions, *first, *parameters;
@@ -718,7 +632,7 @@ int queue_lead_write(unsigned int ifindex, uint16_t priority, uint32_t handle, i
 	mnl_attr_nest_end(header, first);
 	mnl_attr_nest_end(header, actions);
 	mnl_attr_nest_end(header, options);
-	return ask(NETLINK_ROUTE, header, NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, header, NULL, NULL);
 }
 
 struct lead {
@@ -735,10 +649,12 @@ static int note_lead(const struct nlmsghdr *header, void *data)
 
 	if (header->nlmsg_type != RTM_NEWTFILTER || message->tcm_handle != lead->handle ||
 	    message->tcm_info != lead->info ||
-	    !is_text(find(header, sizeof(*message), TCA_KIND), "bpf"))
+	    !netlink_is_text(netlink_find(header, sizeof(*message), TCA_KIND), "bpf"))
 		return MNL_CB_OK;
-	action = find_in(find_in(find(header, sizeof(*message), TCA_OPTIONS), TCA_BPF_ACT), 1);
-	parameters = find_in(find_in(action, TCA_ACT_OPTIONS), TCA_MIRRED_PARMS);
+	action = netlink_find_in(
+		netlink_find_in(netlink_find(header, sizeof(*message), TCA_OPTIONS), TCA_BPF_ACT),
+		1);
+	parameters = netlink_find_in(netlink_find_in(action, TCA_ACT_OPTIONS), TCA_MIRRED_PARMS);
 	if (!parameters || mnl_attr_get_payload_len(parameters) < sizeof(*mirred))
 		return MNL_CB_OK;
 	mirred = mnl_attr_get_payload(parameters);
@@ -762,10 +678,10 @@ int queue_lead_look(unsigned int ifindex, uint16_t priority, uint32_t handle,
 
 int queue_lead_remove(unsigned int ifindex, uint16_t priority, uint32_t handle)
 {
-	struct question question;
-	int err = ask(NETLINK_ROUTE,
-		      lead_request(&question, RTM_DELTFILTER, 0, ifindex, priority, handle), NULL,
-		      NULL);
+	struct netlink_question question;
+	int err = netlink_ask(NETLINK_ROUTE,
+			      lead_request(&question, RTM_DELTFILTER, 0, ifindex, priority, handle),
+			      NULL, NULL);
 
 	/* No such filter, no filter of this priority, no clsact (tc_del_tfilter() in cls_api.c). */
 	return err == -ENOENT || err == -EINVAL || err == -ENODEV ? 0 : err;
@@ -786,7 +702,7 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	struct neighbours *neighbours = data;
 
 	if (header->nlmsg_type == RTM_NEWTFILTER &&
-	    (!is_text(find(header, sizeof(*message), TCA_KIND), "bpf") ||
+	    (!netlink_is_text(netlink_find(header, sizeof(*message), TCA_KIND), "bpf") ||
 	     (message->tcm_handle && message->tcm_handle != neighbours->own_handle)))
 		neighbours->found = true;
 	return MNL_CB_OK;
@@ -805,60 +721,35 @@ static bool is_device(const struct nlattr *attribute, bool prefix, const char *n
 static int note_chain(const struct nlmsghdr *header, void *data)
 {
 	const struct nfgenmsg *message = mnl_nlmsg_get_payload(header);
-	const struct nlattr *hook = find(header, sizeof(*message), NFTA_CHAIN_HOOK);
-	const struct nlattr *devices = find_in(hook, NFTA_HOOK_DEVS), *device;
+	const struct nlattr *hook = netlink_find(header, sizeof(*message), NFTA_CHAIN_HOOK);
+	const struct nlattr *devices = netlink_find_in(hook, NFTA_HOOK_DEVS), *device;
 	struct neighbours *neighbours = data;
-	uint32_t place = ntohl(number(find_in(hook, NFTA_HOOK_HOOKNUM), UINT32_MAX));
+	uint32_t place =
+		ntohl(netlink_number(netlink_find_in(hook, NFTA_HOOK_HOOKNUM), UINT32_MAX));
 
 	if (NFNL_MSG_TYPE(header->nlmsg_type) != NFT_MSG_NEWCHAIN ||
 	    !((message->nfgen_family == NFPROTO_NETDEV && place == NF_NETDEV_INGRESS) ||
 	      (message->nfgen_family == NFPROTO_INET && place == NF_INET_INGRESS)))
 		return MNL_CB_OK;
-	device = find_in(hook, NFTA_HOOK_DEV);
+	device = netlink_find_in(hook, NFTA_HOOK_DEV);
 	if (device && is_device(device, false, neighbours->name))
 		neighbours->found = true;
-	for (device = next_in(devices, NULL); device; device = next_in(devices, device))
+	for (device = netlink_next_in(devices, NULL); device;
+	     device = netlink_next_in(devices, device))
 		if (is_device(device, mnl_attr_get_type(device) == DEVICE_PREFIX, neighbours->name))
 			neighbours->found = true;
 	return MNL_CB_OK;
-}
-
-/*
- * Whether asking nf_tables loads no module (nfnetlink_rcv_msg() would). One that is built in shows
- * in /sys/module only if it has parameters, and this one has none; but it is in modules.builtin.
- * Where that is not to be found, either the kernel has no modules or nobody can tell: then asking
- * is better than passing a firewall by.
- */
-static bool nft_is_there(void)
-{
-	char path[sizeof("/lib/modules//modules.builtin") + sizeof(((struct utsname *)0)->release)];
-	char line[512];
-	bool found = false;
-	struct utsname system;
-	FILE *builtin;
-
-	if (!access("/sys/module/nf_tables", F_OK) || access("/proc/modules", F_OK) ||
-	    uname(&system))
-		return true;
-	snprintf(path, sizeof(path), "/lib/modules/%s/modules.builtin", system.release);
-	builtin = fopen(path, "re");
-	if (!builtin)
-		return true;
-	while (!found && fgets(line, sizeof(line), builtin))
-		found = strstr(line, "/nf_tables.ko");
-	fclose(builtin);
-	return found;
 }
 
 static int nft_look(struct neighbours *neighbours)
 {
 	int err = -EINTR;
 
-	if (!nft_is_there())
+	if (!netlink_has_nftables())
 		return 0;
 	/* -EINTR: the rules changed during the dump (nl_dump_check_consistent() in netlink.h) */
 	for (int i = 0; i < 10 && err == -EINTR; i++) {
-		struct question question;
+		struct netlink_question question;
 		struct nlmsghdr *header = mnl_nlmsg_put_header(question.bytes);
 		struct nfgenmsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
 
@@ -866,7 +757,7 @@ static int nft_look(struct neighbours *neighbours)
 		header->nlmsg_flags = NLM_F_DUMP;
 		message->nfgen_family = AF_UNSPEC;
 		message->version = NFNETLINK_V0;
-		err = ask(NETLINK_NETFILTER, header, note_chain, neighbours);
+		err = netlink_ask(NETLINK_NETFILTER, header, note_chain, neighbours);
 	}
 	/* no nfnetlink; no nf_tables in it (nfnetlink_rcv_msg() in net/netfilter/nfnetlink.c) */
 	if (err == -EPROTONOSUPPORT || err == -EINVAL || err == -EOPNOTSUPP)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The only user of rtnetlink, besides what libbpf does for itself: the fq
+ * The only one that changes anything by rtnetlink, besides libbpf: the fq
  * qdisc that holds what is paced, the IFB device that holds what comes in,
  * the largest super-packet of a device, and others' work beside these. Knows
  * interfaces of the current network namespace by index; nothing of limits,

@@ -185,6 +185,12 @@ static int open_skeleton(const struct pins *pins, struct bwctl_bpf **ret_skeleto
 	return err;
 }
 
+/* Since Linux 5.18. Without it a time of departure would be taken for one of arrival. */
+static bool kernel_can_hold(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_set_tstamp, NULL) == 1;
+}
+
 int skeleton_load_shared(const struct pins *pins, bool leads, bool tcx, char why[LOG_TEXT])
 {
 	struct bwctl_bpf *skeleton;
@@ -195,9 +201,7 @@ int skeleton_load_shared(const struct pins *pins, bool leads, bool tcx, char why
 	err = open_skeleton(pins, &skeleton, why);
 	if (err)
 		return err;
-	/* Since Linux 5.18. Without it a time of departure would be taken for one of arrival. */
-	can_hold = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_set_tstamp,
-					   NULL) == 1;
+	can_hold = kernel_can_hold();
 	bpf_program__set_autoload(skeleton->progs.bwctl_hold, can_hold);
 	bpf_program__set_autoload(skeleton->progs.bwctl_lead, can_hold && leads);
 	bpf_map__set_autocreate(skeleton->maps.interface_counters, false);
@@ -283,4 +287,65 @@ void skeleton_close(struct skeleton_programs *programs)
 	if (programs->counters_fd >= 0)
 		close(programs->counters_fd);
 	programs->counters_fd = -1;
+}
+
+static int note_program(struct skeleton_trial *trial, const struct bpf_program *program)
+{
+	struct skeleton_program *noted = &trial->programs[trial->count];
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+
+	if (trial->count == SKELETON_PROGRAMS)
+		return -ENOSPC;
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
+		return -errno;
+	snprintf(noted->name, sizeof(noted->name), "%s", info.name);
+	memcpy(noted->tag, info.tag, sizeof(noted->tag));
+	noted->is_compiled = info.jited_prog_len > 0;
+	trial->count++;
+	return 0;
+}
+
+static int try_watch(void)
+{
+	struct watch_bpf *watch = watch_bpf__open_and_load();
+	int err = watch ? 0 : -errno;
+
+	watch_bpf__destroy(watch);
+	return err;
+}
+
+int skeleton_try(bool leads, struct skeleton_trial *ret_trial, char why[LOG_TEXT])
+{
+	struct bwctl_bpf *skeleton;
+	struct bpf_program *program;
+	int err = 0;
+
+	*ret_trial = (struct skeleton_trial){.lead_fd = -1};
+	skeleton_hear();
+	forget_warnings();
+	skeleton = bwctl_bpf__open();
+	if (!skeleton)
+		return why_fail(why, -errno, "cannot open the BPF programs");
+	ret_trial->can_hold = kernel_can_hold();
+	bpf_program__set_autoload(skeleton->progs.bwctl_hold, ret_trial->can_hold);
+	bpf_program__set_autoload(skeleton->progs.bwctl_lead, ret_trial->can_hold && leads);
+	err = bwctl_bpf__load(skeleton);
+	if (err) {
+		explain(err, why);
+		goto out;
+	}
+	bpf_object__for_each_program(program, skeleton->obj) {
+		if (!err && bpf_program__fd(program) >= 0)
+			err = note_program(ret_trial, program);
+	}
+	if (!err && ret_trial->can_hold && leads)
+		err = keep(bpf_program__fd(skeleton->progs.bwctl_lead), &ret_trial->lead_fd);
+	if (err)
+		why_fail(why, err, "cannot look at the BPF programs");
+	else
+		ret_trial->watch_err = try_watch();
+out:
+	bwctl_bpf__destroy(skeleton);
+	return err;
 }

@@ -10,6 +10,7 @@
 #define SKELETON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bwctl.h"
@@ -46,5 +47,29 @@ struct skeleton_programs {
 int skeleton_load(const struct pins *pins, uint32_t slot, bool ethernet, int counters_fd,
 		  struct skeleton_programs *ret_programs, char why[LOG_TEXT]);
 void skeleton_close(struct skeleton_programs *programs);
+
+/* One program as this bwctl has it, and the kernel took it. */
+struct skeleton_program {
+	char name[BWCTL_NAME];
+	uint8_t tag[8]; /* a hash of its instructions, by which the kernel tells one from another */
+	bool is_compiled; /* to machine code */
+};
+
+#define SKELETON_PROGRAMS 8
+
+/* What this kernel makes of all programs. */
+struct skeleton_trial {
+	struct skeleton_program programs[SKELETON_PROGRAMS];
+	size_t count;
+	bool can_hold; /* what comes in */
+	int watch_err; /* why queues cannot be watched, or 0 */
+	int lead_fd;   /* that of the filter that leads to the IFB, or -1 */
+};
+
+/*
+ * Loads them with maps of their own, attaches and pins nothing, and lets all go again but lead_fd, which
+ * is to be closed. 0, or -errno and why, and then there are none.
+ */
+int skeleton_try(bool leads, struct skeleton_trial *ret_trial, char why[LOG_TEXT]);
 
 #endif
