@@ -206,9 +206,9 @@ $(BUILD)/tests/%: tests/%.c Makefile $(BUILD)/flags $(PARTS) | $(BUILD)/tests
 		-lcmocka -lpcap -lpthread
 
 $(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/policies.h Makefile \
-		$(BUILD)/flags $(PARTS) | $(BUILD)/tests
+		$(BUILD)/flags $(SHARED) | $(BUILD)/tests
 	$(call say,TEST,$@)
-	$(Q)$(link) -DCORPUS='"$(CURDIR)/tests/fuzz/corpus/$*"' tests/fuzz/replay.c $< $(PARTS) -o $@ \
+	$(Q)$(link) -DCORPUS='"$(CURDIR)/tests/fuzz/corpus/$*"' tests/fuzz/replay.c $< $(SHARED) -o $@ \
 		$(shell pkg-config --libs $(LIBRARIES))
 
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h tests/policies.h Makefile $(FUZZ_SRC) \
