@@ -88,8 +88,10 @@ HELPERS := bwctl-watch bwctl-reach
 PROGRAMS := bwctl bwctl-exporter $(HELPERS)
 # Everything but these: what the tests link with.
 PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o watch.o reach.o cmd_%.o),$(USER_OBJ))
+# What the exporter shows a browser.
+PAGE := $(addprefix user/page/page.,html css js)
 # What one program alone needs.
-EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o)
+EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o page.o)
 WATCH_ONLY := $(filter $(BUILD)/obj/watch_%.o,$(PARTS))
 REACH_ONLY := $(filter $(BUILD)/obj/reach_%.o,$(PARTS))
 SHARED := $(filter-out $(EXPORTER_ONLY) $(WATCH_ONLY) $(REACH_ONLY),$(PARTS))
@@ -169,6 +171,17 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 $(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(SKELETONS) | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
+
+# The page for a browser, as strings.
+$(BUILD)/page_text.h: $(PAGE) Makefile | $(BUILD)/obj
+	$(call say,PAGE,$@)
+	$(Q)for file in $(PAGE); do \
+		printf 'static const char page_%s[] =\n' "$${file##*.}"; \
+		sed 's/[\\"?]/\\&/g; s/.*/"&\\n"/' "$$file"; \
+		echo ';'; \
+	done >$@
+
+$(BUILD)/obj/page.o: $(BUILD)/page_text.h
 
 $(BUILD)/bwctl: $(BUILD)/obj/main.o $(filter $(BUILD)/obj/cmd_%.o,$(USER_OBJ)) $(SHARED)
 	$(call say,LINK,$@)
