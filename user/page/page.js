@@ -9,11 +9,11 @@
 const POLL_MS = 1000, HIDDEN_MS = 5000, AGAIN_MS = 2000, ANSWER_MS = 5000;
 const KEEP_S = 15 * 60 + 10, KEEP = 1000; /* samples */
 const GAP_S = 0.7; /* between two of them that is one */
-const LONG_S = 2.5; /* a sample that was no second's */
 const COLOURS = 8, PATTERNS = 5, SLOTS = COLOURS * PATTERNS; /* none of them alike */
 const DIRECTIONS = ["ingress", "egress"];
 const LEFT = 38, RIGHT = 6, TOP = 10, BOTTOM = 20; /* around a plot, in pixels */
 const NONE = "–";
+const HIGH = ["ui", "admin", "icmp", "control"]; /* by default */
 const ZERO = {
 	passed: {packets: 0, bytes: 0}, dropped: {packets: 0, bytes: 0},
 	would_drop: {packets: 0, bytes: 0}, paced: {packets: 0, bytes: 0}, delay_seconds_sum: 0,
@@ -108,7 +108,9 @@ function direction(now, before, seconds) {
 	const total = rates(now, before, seconds, lost);
 	if (!total)
 		return null;
-	total.limit = now.limit_bits_per_second;
+	/* What held for all of the time; if both did, the higher one. */
+	total.limit = now.limit_bits_per_second && before.limit_bits_per_second ?
+		Math.max(now.limit_bits_per_second, before.limit_bits_per_second) : null;
 	total.classes = {};
 	for (const name of Object.keys(now.classes)) {
 		/* What has a new name began at zero. */
@@ -183,7 +185,7 @@ function take(answer, readAt) {
 		offset = now - readAt;
 	const to = readAt + offset;
 	const seconds = last ? readAt - last.readAt : 0;
-	if (samples.length && to <= samples[samples.length - 1].to)
+	if (samples.length && to <= samples.at(-1).to)
 		samples = []; /* this clock was set back */
 	current = {ingress: null, egress: null, interfaces: new Map()};
 	if (seconds > 0) {
@@ -320,7 +322,7 @@ function draw() {
 	const isFresh = state === "live" && samples.length;
 	drawAll({
 		json, samples, current,
-		end: isFresh ? Math.max(samples[samples.length - 1].to, Date.now() / 1000 - 2) : Date.now() / 1000,
+		end: isFresh ? Math.max(samples.at(-1).to, Date.now() / 1000 - 2) : Date.now() / 1000,
 	});
 	show();
 }
@@ -434,13 +436,14 @@ function drawNotes(parts, all, name) {
 	});
 }
 
-/* Of a class, what was asked for it. */
-function terms(own) {
+/* Of a class, what was asked for it beyond what it has anyway. */
+function terms(name, own) {
+	const usual = HIGH.includes(name) ? "high" : "normal";
 	return [
 		own.exempt ? "exempt" : "",
 		own.limit_bits_per_second ? `limit ${rate(own.limit_bits_per_second)}` : "",
 		own.reserve_bits_per_second ? `reserve ${rate(own.reserve_bits_per_second)}` : "",
-		own.priority === "normal" || own.exempt ? "" : own.priority,
+		own.exempt || own.priority === usual ? "" : `priority ${own.priority}`,
 	].filter(Boolean).join(", ");
 }
 
@@ -463,7 +466,7 @@ function fillRow(row, name, small, now, seenText) {
 	const cells = row.children;
 	const texts = [
 		[name, small],
-		now ? [rate(now.passed), rateBytes(now.passed)] : [NONE, ""],
+		now ? [rate(now.passed), now.passed ? `(${rateBytes(now.passed)})` : ""] : [NONE, ""],
 		now ? [rate(now.lost), now.lostPackets ? `${count(now.lostPackets)} packets/s` : ""] : [NONE, ""],
 		[now && now.delay !== null ? time(now.delay) : NONE, ""],
 		[seenText, ""],
@@ -484,7 +487,7 @@ function drawTable(parts, view, name) {
 		rows[i].classList.remove("total");
 		$("svg", rows[i]).toggleAttribute("hidden", false);
 		fill($("svg", rows[i]), each);
-		fillRow(rows[i], each, terms(all.classes[each]), now && now.classes[each],
+		fillRow(rows[i], each, terms(each, all.classes[each]), now && now.classes[each],
 			!known || !known.packets ? "never" :
 			known.at === null ? "earlier" : ago(view.end - known.at));
 		rows[i].dataset.class = each;
@@ -535,7 +538,7 @@ function drawInterfaces(view) {
 
 /* ---- plots ---- */
 
-/* Samples put together until each has two pixels: {from, to, isLong, limit, passed, lost, classes}, with null for a gap. */
+/* Samples put together until each has two pixels: {from, to, limit, passed, lost, classes}, with null for a gap. */
 function columns(view, name, width) {
 	const shown = view.samples.filter((each) => each.to > view.end - span);
 	const every = Math.max(1, Math.ceil(shown.length / (width / 2)));
@@ -543,22 +546,21 @@ function columns(view, name, width) {
 	let group = null, before = null;
 	for (const sample of shown) {
 		const own = sample[name];
-		if (before && (!own || sample.from - before.to > GAP_S) && list[list.length - 1])
+		if (before && (!own || sample.from - before.to > GAP_S) && list.at(-1))
 			list.push(group = null);
 		before = sample;
 		if (!own)
 			continue;
 		const weight = sample.to - sample.from, key = Math.floor(sample.number / every);
 		if (!group || group.key !== key) {
-			group = {key, from: sample.from, passed: 0, lost: 0, weight: 0, classes: {}, samples: 0};
+			group = {key, from: sample.from, limit: 0, passed: 0, lost: 0, weight: 0, classes: {}};
 			list.push(group);
 		}
 		group.to = sample.to;
-		group.limit = own.limit;
+		group.limit = group.limit === null || !own.limit ? null : Math.max(group.limit, own.limit);
 		group.passed += own.passed * weight;
 		group.lost += own.lost * weight;
 		group.weight += weight;
-		group.samples++;
 		for (const [each, passed] of Object.entries(own.classes))
 			group.classes[each] = (group.classes[each] || 0) + passed * weight;
 	}
@@ -569,7 +571,6 @@ function columns(view, name, width) {
 		each.lost /= each.weight;
 		for (const own of Object.keys(each.classes))
 			each.classes[own] /= each.weight;
-		each.isLong = each.samples === 1 && each.weight > LONG_S;
 	}
 	return list;
 }
@@ -642,7 +643,7 @@ function drawGrid(parts, plot) {
 			     " passed, classes one on the other, under the ceiling");
 }
 
-/* Runs of columns without a gap, each as points {x, column}. */
+/* Runs of columns without a gap, each as points {x, column}: steps, as a mean says nothing of what is between. */
 function stretches(plot) {
 	const all = [];
 	let points = null;
@@ -652,15 +653,16 @@ function stretches(plot) {
 			continue;
 		}
 		if (!points)
-			all.push(points = [{x: plot.x(column.from), column}]);
-		if (column.isLong)
-			points.push({x: plot.x(column.from), column}, {x: plot.x(column.to), column});
-		else
-			points.push({x: plot.x((column.from + column.to) / 2), column});
+			all.push(points = []);
+		points.push({x: plot.x(column.from), column}, {x: plot.x(column.to), column});
 	}
-	for (const each of all)
-		each.push({x: plot.x(each[each.length - 1].column.to), column: each[each.length - 1].column});
 	return all;
+}
+
+/* The mean of the last few, for a name that does not jump. */
+function lately(values) {
+	const few = values.slice(-10);
+	return few.reduce((sum, each) => sum + each, 0) / few.length;
 }
 
 function drawStack(parts, plot, all, name) {
@@ -677,8 +679,7 @@ function drawStack(parts, plot, all, name) {
 			const place = (values) => (point, k) => `${point.x.toFixed(1)} ${plot.y(values[k]).toFixed(1)}`;
 			d += `M${run.points.map(place(top)).join("L")}L` +
 			     `${run.points.map(place(run.base)).reverse().join("L")}Z`;
-			const end = run.points.length - 1;
-			thick = {low: plot.y(run.base[end]), high: plot.y(top[end]), x: run.points[end].x};
+			thick = {low: plot.y(lately(run.base)), high: plot.y(lately(top)), x: run.points.at(-1).x};
 			run.base = top;
 		}
 		attribute(paths[2 * i], "d", d);
@@ -718,7 +719,7 @@ function drawCeiling(parts, plot, all) {
 	if (limit) {
 		const y = isShown ? plot.y(limit) : TOP;
 		labels.push({
-			text: `ceiling ${rate(limit)}${isShown ? "" : ", above this"}`, isLimit: true, x: LEFT + 6,
+			text: `ceiling ${rate(limit)}${isShown ? "" : ", above this"}`, isLimit: true, x: right - 5,
 			y: isShown && y > TOP + 14 ? y - 5 : y + 14,
 		});
 	}
@@ -728,7 +729,7 @@ function drawCeiling(parts, plot, all) {
 		attribute(elements[i], "x", label.x.toFixed(1));
 		attribute(elements[i], "y", label.y.toFixed(1));
 		attribute(elements[i], "class", label.isLimit ? "limit" : "");
-		attribute(elements[i], "text-anchor", label.isLimit ? "start" : "end");
+		attribute(elements[i], "text-anchor", "end");
 	});
 }
 
@@ -743,7 +744,7 @@ function describe(plot, view, name) {
 		return `${what}: nothing yet`;
 	const seconds = plot.filled.reduce((sum, each) => sum + each.weight, 0);
 	const mean = plot.filled.reduce((sum, each) => sum + each.passed * each.weight, 0) / seconds;
-	const newest = plot.filled[plot.filled.length - 1];
+	const newest = plot.filled.at(-1);
 	return `${what}: ${now ? `now ${rate(now.passed)} ` : ""}${limit ? `under a ceiling of ${rate(limit)}` :
 	       "without a limit"}, ${rate(mean)} on average, ${rate(plot.peak)} at most. ` +
 	       `${byRate(newest.classes).slice(0, 5).join(", ")}`;
@@ -851,7 +852,7 @@ function makeDirection(name) {
 function pause() {
 	frozen = frozen ? null : {
 		json, samples: samples.slice(), current,
-		end: samples.length ? samples[samples.length - 1].to : Date.now() / 1000,
+		end: samples.length ? samples.at(-1).to : Date.now() / 1000,
 	};
 	$("#pause").textContent = frozen ? "Continue" : "Pause";
 	draw();
