@@ -504,12 +504,14 @@ one_run() {
 }
 
 @test "/api/v1/show is what show --json prints, compact, compressed or not" {
+	local pid
 	shared_pins
 	rig_bwctl load eth0 inside0
 	traffic
 	rig_bwctl set class lab 5mbit reserve 1mbit class icmp exempt yes
 	start_exporter
 	rig_bwctl run ingress 4mbit class ssh 1mbit -- sleep 5 &
+	pid=$!
 	rig_wait 5 one_run
 	rig_wait 5 is_shown || diff <(jq . "$RIG_DIR/shown") <(jq . "$RIG_DIR/served")
 	[[ $(jq -c '.runs[].alive' "$RIG_DIR/shown") == true && $(jq -c '.runs[].alive' "$RIG_DIR/served") == null ]]
@@ -521,7 +523,7 @@ one_run() {
 	grep -q $'^Content-Encoding: gzip\r$' "$RIG_DIR/head"
 	[[ $(get -I -o /dev/null -w '%{http_code} %{size_download}' "$URL/api/v1/show") == '200 0' ]]
 	[[ $(get -o /dev/null -w '%{http_code}' -X POST -d x "$URL/api/v1/show") == 405 ]]
-	wait
+	wait "$pid"
 }
 
 @test "/api/v1/show: when it was read goes on with the time, and an answer is not old" {

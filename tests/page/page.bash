@@ -43,7 +43,9 @@ page_browser() {
 			"--disable-component-update", "--no-first-run", "--hide-scrollbars",
 			"--force-color-profile=srgb", "--lang=en-GB", "--user-data-dir=" + $profile]}}}}')" |
 		jq -r .sessionId) || return
-	[[ $PAGE_SESSION == ?* && $PAGE_SESSION != null ]]
+	[[ $PAGE_SESSION == ?* && $PAGE_SESSION != null ]] || return
+	# What it shows at first is none of the page's.
+	page_goto about:blank && page_log performance >/dev/null
 }
 
 page_browser_end() {
@@ -51,8 +53,12 @@ page_browser_end() {
 	PAGE_SESSION=
 }
 
+page_goto() {
+	page_request POST "/session/$PAGE_SESSION/url" "$(jq -n --arg url "$1" '{url: $url}')" >/dev/null
+}
+
 page_open() {
-	page_request POST "/session/$PAGE_SESSION/url" "$(jq -n --arg url "${1:-$PAGE_URL}" '{url: $url}')" >/dev/null
+	page_goto "$PAGE_URL"
 }
 
 # What a plot shows, in bits per second, of its path alone: the ceiling and the classes at its newest end.
@@ -79,7 +85,10 @@ const drawn = (name) => {
 		label: svg.getAttribute("aria-label"),
 	};
 };
-const text = (selector) => document.querySelector(selector)?.innerText ?? null;
+const text = (selector) => {
+	const found = document.querySelector(selector);
+	return found?.innerText ?? found?.textContent ?? null;
+};
 const visible = (selector) => Boolean(document.querySelector(selector)?.checkVisibility());
 '
 
@@ -99,7 +108,7 @@ page_await() {
 	until page_is "$2"; do
 		((SECONDS < end)) || rig_fail "not in $1 s: $2: $(page_eval 'return [document.body.dataset.state,
 			text("#state"), text("main"), drawn("egress")]')" || return
-		sleep 0.2
+		sleep 0.4
 	done
 }
 

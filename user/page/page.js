@@ -12,6 +12,7 @@ const GAP_S = 0.7; /* between two of them that is one */
 const COLOURS = 8, PATTERNS = 5, SLOTS = COLOURS * PATTERNS; /* none of them alike */
 const DIRECTIONS = ["ingress", "egress"];
 const LEFT = 38, RIGHT = 6, TOP = 10, BOTTOM = 20; /* around a plot, in pixels */
+const HIGH_ABOVE = 20; /* times what passed: a ceiling that would leave nothing of that to be seen */
 const NONE = "–";
 const HIGH = ["ui", "admin", "icmp", "control"]; /* by default */
 const ZERO = {
@@ -590,7 +591,7 @@ function drawPlot(parts, view, name) {
 	const peak = Math.max(0, ...filled.map((each) => each.passed));
 	const limits = filled.map((each) => each.limit || 0);
 	limits.push(view.json[name].limit_bits_per_second || 0);
-	const highest = Math.max(...limits.filter((each) => !peak || each <= 10 * peak), 0);
+	const highest = Math.max(...limits.filter((each) => !peak || each <= HIGH_ABOVE * peak), 0);
 	const scale = scaleFor(Math.max(highest, peak, 1000) * 1.08);
 	const plot = {
 		width, height, scale, list, filled, peak, end: view.end,
