@@ -38,6 +38,8 @@ DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
+# Debian's npm brings hundreds of others along: not where there is one.
+DEPS_PAGE = chromium chromium-driver pngquant $(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
 # What "make check-monitoring" tries the metrics with: unpacked, not installed.
@@ -118,7 +120,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring check-page pictures deb fuzz goodput bench install uninstall clean tests lint
 
 all: $(PROGRAMS:%=$(BUILD)/%) ## build/bwctl, and bwctl-exporter, bwctl-watch and bwctl-reach
 
@@ -259,6 +261,20 @@ check-monitoring: ## Prometheus, node_exporter and others on the metrics, a quar
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/monitoring/fetch $(MONITORS)
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) $(PROVE) --timer tests/monitoring/*.bats
 
+check-page: ## the page of bwctl-exporter in Chromium, under traffic, some minutes (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_PAGE)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)mkdir -p build/page && cp tests/page/package.json tests/page/package-lock.json build/page
+	$(Q)cd build/page && npm ci --silent --ignore-scripts --no-audit --no-fund
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) BWCTL_AXE=$(CURDIR)/build/page $(PROVE) --timer tests/page/page.bats
+
+pictures: ## docs/page-*.png, of real traffic (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(filter-out npm,$(DEPS_PAGE))"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/page/pictures
+
 check-boot: ## the Debian packages: in order, and on Debian 12 in virtual machines that boot (as root)
 	$(as_root)
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM) $(DEPS_BOOT)"
@@ -290,6 +306,7 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
+		tests/page/*.bash tests/page/*.bats tests/page/pictures \
 		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.[58]
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all

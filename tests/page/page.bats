@@ -16,7 +16,7 @@ source "$BATS_TEST_DIRNAME/../net/rig.bash"
 source "$BATS_TEST_DIRNAME/page.bash"
 bats_require_minimum_version 1.5.0
 
-AXE=$BWCTL_BUILD/page/node_modules/axe-core/axe.min.js
+AXE=${BWCTL_AXE:-$RIG_ROOT/build/page}/node_modules/axe-core/axe.min.js
 
 setup_file() {
 	rig_isolated || rig_fail "run $BATS_TEST_FILENAME itself: it isolates itself" || return
