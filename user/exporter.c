@@ -574,8 +574,8 @@ static void print_usage(FILE *out)
 	fprintf(out,
 		"usage: bwctl-exporter [OPTIONS]\n\n"
 		"Serves what bwctl counts by HTTP: / is a page for a browser, /metrics is for Prometheus,\n"
-		"as text or OpenMetrics, /api/v1/show is what \"bwctl show --json\" prints, and there is\n"
-		"/healthz. It changes nothing. A socket that systemd hands over takes the place of --listen.\n"
+		"as text or OpenMetrics, /api/v1/show is the JSON of \"bwctl show\", and there is /healthz.\n"
+		"It changes nothing. A socket that systemd hands over takes the place of --listen.\n"
 		"\n"
 		"  --listen ADDRESS:PORT  where to listen (default " LISTEN ")\n"
 		"  --pin-dir DIR          where the limiter is (default " LIMITER_PIN_DIR ")\n"
