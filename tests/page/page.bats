@@ -412,14 +412,17 @@ focus() {
 	memory() {
 		page_await 300 "window.polls >= $1"
 		page_cdp HeapProfiler.collectGarbage >/dev/null
-		page_cdp Performance.getMetrics | jq -c '[.metrics[] | {(.name): .value}] | add | {JSHeapUsedSize, Nodes}'
+		page_cdp Performance.getMetrics | jq -c --argjson samples "$(page_eval 'return Number(document.querySelector("#egress .plot svg").dataset.samples)')" \
+			'[.metrics[] | {(.name): .value}] | add | {JSHeapUsedSize, Nodes, samples: $samples}'
 	}
 	page_cdp Performance.enable >/dev/null
 	first=$(memory 950)
 	last=$(memory 1600)
 	echo "# after 16 minutes $first, after 27 $last" >&3
 	jq -n -e --argjson first "$first" --argjson last "$last" \
-		'$last.JSHeapUsedSize < $first.JSHeapUsedSize * 1.2 + 500000 and $last.Nodes <= $first.Nodes * 1.1 + 50'
+		'$last.samples == $first.samples and $last.samples > 900 and $last.samples < 920 and
+		$last.Nodes <= $first.Nodes * 1.2 + 100 and
+		$last.JSHeapUsedSize < 8e6 and $last.JSHeapUsedSize < $first.JSHeapUsedSize + 3e6'
 	page_is 'drawn("egress").columns > 50 && drawn("egress").columns < 200'
 	[[ $(page_log browser) == '[]' ]]
 }

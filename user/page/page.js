@@ -606,7 +606,7 @@ function drawPlot(parts, view, name) {
 	drawCursor(parts, false);
 	attribute(parts.svg, "aria-label", describe(plot, view, name));
 	Object.assign(parts.svg.dataset, {
-		columns: filled.length, scale: scale.top, top: TOP, bottom: height - BOTTOM,
+		columns: filled.length, samples: view.samples.length, scale: scale.top, top: TOP, bottom: height - BOTTOM,
 		passed: filled.length ? Math.round(filled[filled.length - 1].passed) : "",
 	});
 }
