@@ -39,6 +39,8 @@ DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
+# Debian's npm brings hundreds of others along: not where there is one.
+DEPS_PAGE = chromium chromium-driver pngquant $(if $(shell command -v npm),,npm)
 DEPS := $(DEPS_BUILD) $(DEPS_TEST)
 
 # What "make check-monitoring" tries the metrics with: unpacked, not installed.
@@ -89,8 +91,10 @@ HELPERS := bwctl-watch bwctl-reach
 PROGRAMS := bwctl bwctl-exporter $(HELPERS)
 # Everything but these: what the tests link with.
 PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o watch.o reach.o cmd_%.o),$(USER_OBJ))
+# What the exporter shows a browser.
+PAGE := $(addprefix user/page/page.,html css js)
 # What one program alone needs.
-EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o)
+EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o page.o)
 WATCH_ONLY := $(filter $(BUILD)/obj/watch_%.o,$(PARTS))
 REACH_ONLY := $(filter $(BUILD)/obj/reach_%.o,$(PARTS))
 SHARED := $(filter-out $(EXPORTER_ONLY) $(WATCH_ONLY) $(REACH_ONLY),$(PARTS))
@@ -117,7 +121,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring check-page pictures deb fuzz goodput bench install uninstall clean tests lint
 
 all: $(PROGRAMS:%=$(BUILD)/%) ## build/bwctl, and bwctl-exporter, bwctl-watch and bwctl-reach
 
@@ -173,6 +177,17 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 $(BUILD)/obj/%.o: user/%.c Makefile $(BUILD)/flags $(SKELETONS) | $(BUILD)/obj
 	$(call say,CC,$@)
 	$(Q)$(compile) -c $< -o $@
+
+# The page for a browser, as strings.
+$(BUILD)/page_text.h: $(PAGE) Makefile | $(BUILD)/obj
+	$(call say,PAGE,$@)
+	$(Q)for file in $(PAGE); do \
+		printf 'static const char page_%s[] =\n' "$${file##*.}"; \
+		sed 's/[\\"?]/\\&/g; s/.*/"&\\n"/' "$$file"; \
+		echo ';'; \
+	done >$@
+
+$(BUILD)/obj/page.o: $(BUILD)/page_text.h
 
 $(BUILD)/bwctl: $(BUILD)/obj/main.o $(filter $(BUILD)/obj/cmd_%.o,$(USER_OBJ)) $(SHARED)
 	$(call say,LINK,$@)
@@ -250,6 +265,20 @@ check-monitoring: ## Prometheus, node_exporter and others on the metrics, a quar
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/monitoring/fetch $(MONITORS)
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) $(PROVE) --timer tests/monitoring/*.bats
 
+check-page: ## the page of bwctl-exporter in Chromium, under traffic, some minutes (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_PAGE)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)mkdir -p build/page && cp tests/page/package.json tests/page/package-lock.json build/page
+	$(Q)cd build/page && npm ci --silent --ignore-scripts --no-audit --no-fund
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) BWCTL_AXE=$(CURDIR)/build/page $(PROVE) --timer tests/page/page.bats
+
+pictures: ## docs/page-*.png, of real traffic (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(filter-out npm,$(DEPS_PAGE))"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/page/pictures
+
 check-boot: ## the Debian packages: in order, and on Debian 12 in virtual machines that boot (as root)
 	$(as_root)
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM) $(DEPS_BOOT)"
@@ -281,6 +310,7 @@ bench: tests ## nanoseconds per packet, against an empty program (as root)
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
+		tests/page/*.bash tests/page/*.bats tests/page/pictures \
 		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.[58]
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all

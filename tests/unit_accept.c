@@ -71,11 +71,38 @@ static void test_gzip(void **state)
 			fail_msg("'%s': expected %d", rows[i].header, rows[i].taken);
 }
 
+static void test_has(void **state)
+{
+	static const struct row rows[] = {
+		{NULL, false},
+		{"", false},
+		{"\"0.1-ab\"", true},
+		{"W/\"0.1-ab\"", true},
+		{"*", true},
+		{"\"0.1-abc\"", false},
+		{"\"0.1-a\"", false},
+		{"0.1-ab", false},
+		{"\"x,y\", \"0.1-ab\"", true},
+		{"\"x\",W/\"0.1-ab\"", true},
+		{"\"0.1-ab", false},
+		{"\"", false},
+		{",, ,\"0.1-ab\"", true},
+		{"\"x\" \"0.1-ab\"", false},
+		{"W/", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (accept_has(rows[i].header, "\"0.1-ab\"") != rows[i].taken)
+			fail_msg("'%s': expected %d", rows[i].header, rows[i].taken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_metrics),
 		cmocka_unit_test(test_gzip),
+		cmocka_unit_test(test_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * What a client of HTTP says it takes.
+ * What a client of HTTP says it takes, and what it has.
  */
 #include "accept.h"
 
@@ -106,4 +106,25 @@ bool accept_gzip(const char *accept_encoding)
 			prefer(&any, element.quality);
 	}
 	return gzip == NOT_NAMED ? any > 0 : gzip > 0;
+}
+
+bool accept_has(const char *if_none_match, const char *etag)
+{
+	const char *at = if_none_match;
+
+	while (at) {
+		size_t length;
+
+		at += strspn(at, " \t,");
+		if (*at == '*')
+			return true;
+		/* A weak one will do: it is asked for what to show. */
+		if (!strncmp(at, "W/", 2))
+			at += 2;
+		length = *at == '"' ? strcspn(at + 1, "\"") + 2 : 0;
+		if (length == strlen(etag) && !strncmp(at, etag, length))
+			return true;
+		at = strchr(length && at[length - 1] ? at + length : at, ',');
+	}
+	return false;
 }

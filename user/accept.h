@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * What a client of HTTP says it takes: the header fields Accept and
- * Accept-Encoding (RFC 9110, section 12.5). Pure.
+ * Accept-Encoding (RFC 9110, section 12.5); and what it has: If-None-Match
+ * (section 13.1.2). Pure.
  */
 #ifndef ACCEPT_H
 #define ACCEPT_H
@@ -16,5 +17,8 @@ bool accept_open_metrics(const char *accept);
 
 /* Whether it takes gzip. NULL: it does not. */
 bool accept_gzip(const char *accept_encoding);
+
+/* Whether it has what etag, in its quotes, names. NULL: it says nothing of the kind. */
+bool accept_has(const char *if_none_match, const char *etag);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * bwctl-exporter: metrics by HTTP. A program of its own, which only reads
+ * bwctl-exporter: metrics, the state and a page that shows it, by HTTP. A program of its own, which only reads
  * pins that are shared and can change nothing; HTTP is libmicrohttpd's. No
  * client can keep others waiting: who has to wait for a text is put aside, and
  * who does not come to an end with a request is closed.
@@ -26,6 +26,7 @@
 #include "limiter.h"
 #include "log.h"
 #include "netns.h"
+#include "page.h"
 #include "policy_file.h"
 #include "scrape.h"
 
@@ -40,6 +41,15 @@
 #define LIFE_NS		  (LIFE_S * SECOND_NS)
 #define WAIT_NS		  (2 * SECOND_NS) /* for a text */
 #define TICK_NS		  (SECOND_NS / 4)
+
+/* The page needs its own files and its own JSON, and nothing of anybody's else. */
+#define SECURITY_POLICY                                                                 \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " \
+	"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+#define TEXT	   "text/plain; charset=utf-8"
+#define JSON	   "application/json"
+#define NEVER	   "no-store" /* to be kept */
+#define REVALIDATE "no-cache" /* before it is used again */
 
 enum {
 	EXIT_FAILED = 1,
@@ -209,14 +219,17 @@ static bool has_to_end(struct server *server, const struct request *request)
 /* ---- answers ---- */
 
 static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned int status,
-				     struct MHD_Response *response)
+				     struct MHD_Response *response, const char *caching)
 {
 	enum MHD_Result result;
 
 	if (!response)
 		return MHD_NO;
+	MHD_add_response_header(response, "Content-Security-Policy", SECURITY_POLICY);
+	MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, "Cache-Control", "no-store");
+	MHD_add_response_header(response, "Cache-Control", caching);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -232,7 +245,7 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned int
 		MHD_add_response_header(response, "Content-Type", type);
 	if (response && status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, "Allow", "GET, HEAD");
-	return send_response(connection, status, response);
+	return send_response(connection, status, response, NEVER);
 }
 
 static const char *header(struct MHD_Connection *connection, const char *name)
@@ -250,6 +263,7 @@ static enum MHD_Result send_scraped(struct MHD_Connection *connection, enum scra
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
 		text->length, text->data, give_back, text);
+	char read_at[32];
 	unsigned int error = kind == SCRAPE_HEALTH ? MHD_HTTP_SERVICE_UNAVAILABLE :
 						     MHD_HTTP_INTERNAL_SERVER_ERROR;
 
@@ -258,14 +272,23 @@ static enum MHD_Result send_scraped(struct MHD_Connection *connection, enum scra
 		return MHD_NO;
 	}
 	MHD_add_response_header(response, "Content-Type",
+				kind == SCRAPE_SHOW ?
+					JSON :
 				text->is_error || kind == SCRAPE_HEALTH ?
-					"text/plain; charset=utf-8" :
+					TEXT :
 					metrics_content_type((enum metrics_format)kind));
 	if (kind != SCRAPE_HEALTH)
-		MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding");
+		MHD_add_response_header(response, "Vary",
+					kind == SCRAPE_SHOW ? "Accept-Encoding" :
+							      "Accept, Accept-Encoding");
+	/* What came in between two answers is known to the byte; so let the time be. */
+	if (kind == SCRAPE_SHOW) {
+		snprintf(read_at, sizeof(read_at), "%.6f", (double)text->read_ns / 1e9);
+		MHD_add_response_header(response, "Bwctl-Read-At", read_at);
+	}
 	if (gzip && !text->is_error)
 		MHD_add_response_header(response, "Content-Encoding", "gzip");
-	return send_response(connection, text->is_error ? error : MHD_HTTP_OK, response);
+	return send_response(connection, text->is_error ? error : MHD_HTTP_OK, response, NEVER);
 }
 
 /* Now, or once more when there is something to send. */
@@ -278,8 +301,11 @@ static enum MHD_Result serve(struct server *server, struct request *request, enu
 	if (text)
 		return send_scraped(connection, kind, gzip, text);
 	if (has_to_end(server, request))
-		return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain",
-				 "the counters cannot be read in time\n");
+		return kind == SCRAPE_SHOW ?
+			       send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, JSON,
+					 "{\"error\":\"the counters cannot be read in time\"}") :
+			       send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, TEXT,
+					 "the counters cannot be read in time\n");
 	put_aside(server, request);
 	/* It may have been made in between, when nobody waited for it yet; or all ends. */
 	text = scrape_take(server->scrape, kind, gzip);
@@ -290,13 +316,26 @@ static enum MHD_Result serve(struct server *server, struct request *request, enu
 	return MHD_YES;
 }
 
-static enum MHD_Result send_index(struct MHD_Connection *connection)
+/* A file of the page, or that the client has it. */
+static enum MHD_Result send_file(struct MHD_Connection *connection, const struct page_file *file)
 {
-	return send_text(connection, MHD_HTTP_OK, "text/html; charset=utf-8",
-			 "<!doctype html>\n<html lang=\"en\">\n<title>bwctl-exporter</title>\n"
-			 "<h1>bwctl-exporter " BWCTL_VERSION "</h1>\n"
-			 "<ul>\n<li><a href=\"/metrics\">metrics</a></li>\n"
-			 "<li><a href=\"/healthz\">health</a></li>\n</ul>\n</html>\n");
+	bool gzip = file->packed.length && accept_gzip(header(connection, "Accept-Encoding"));
+	const struct page_text *text = gzip ? &file->packed : &file->plain;
+	bool has_it = accept_has(header(connection, "If-None-Match"), text->etag);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		has_it ? 0 : text->length, (void *)text->data, MHD_RESPMEM_PERSISTENT);
+
+	if (response) {
+		MHD_add_response_header(response, "ETag", text->etag);
+		MHD_add_response_header(response, "Vary", "Accept-Encoding");
+	}
+	if (response && !has_it) {
+		MHD_add_response_header(response, "Content-Type", file->type);
+		if (gzip)
+			MHD_add_response_header(response, "Content-Encoding", "gzip");
+	}
+	return send_response(connection, has_it ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
+			     REVALIDATE);
 }
 
 static struct request *begin(struct MHD_Connection *connection)
@@ -313,12 +352,13 @@ static enum MHD_Result answer(void *argument, struct MHD_Connection *connection,
 			      size_t *upload_size, void **state)
 {
 	struct server *server = argument;
+	const struct page_file *file;
 
 	(void)version;
 	(void)upload;
 	(void)upload_size;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
-		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain",
+		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT,
 				 "only GET and HEAD: nothing can be changed here\n");
 	/* To answer before the request is read to its end would close the connection. */
 	if (!*state) {
@@ -332,10 +372,13 @@ static enum MHD_Result answer(void *argument, struct MHD_Connection *connection,
 				     SCRAPE_PROMETHEUS);
 	if (!strcmp(url, "/healthz"))
 		return serve(server, *state, SCRAPE_HEALTH);
-	if (!strcmp(url, "/"))
-		return send_index(connection);
-	return send_text(connection, MHD_HTTP_NOT_FOUND, "text/plain",
-			 "there are /metrics and /healthz\n");
+	if (!strcmp(url, "/api/v1/show"))
+		return serve(server, *state, SCRAPE_SHOW);
+	file = page_find(url);
+	if (file)
+		return send_file(connection, file);
+	return send_text(connection, MHD_HTTP_NOT_FOUND, TEXT,
+			 "there are /, /metrics, /healthz and /api/v1/show\n");
 }
 
 /* What clients do wrong is theirs. */
@@ -502,6 +545,7 @@ static int run(const struct options *options)
 	sigaddset(&ends, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	page_prepare();
 	fd = find_socket(options, why);
 	err = fd < 0 ? fd :
 		       scrape_start(&server.scrape, options->pin_dir, options->config, take_up_all,
@@ -529,8 +573,9 @@ static void print_usage(FILE *out)
 {
 	fprintf(out,
 		"usage: bwctl-exporter [OPTIONS]\n\n"
-		"Serves what bwctl counts by HTTP: /metrics for Prometheus, as text or OpenMetrics, and\n"
-		"/healthz. It changes nothing. A socket that systemd hands over takes the place of --listen.\n"
+		"Serves what bwctl counts by HTTP: / is a page for a browser, /metrics is for Prometheus,\n"
+		"as text or OpenMetrics, /api/v1/show is the JSON of \"bwctl show\", and there is /healthz.\n"
+		"It changes nothing. A socket that systemd hands over takes the place of --listen.\n"
 		"\n"
 		"  --listen ADDRESS:PORT  where to listen (default " LISTEN ")\n"
 		"  --pin-dir DIR          where the limiter is (default " LIMITER_PIN_DIR ")\n"

@@ -74,7 +74,7 @@ static int read_all(struct limiter *limiter, struct report *report, char why[LOG
 		err = read_interface_counters(limiter, report, why);
 	if (!err)
 		err = read_clocks(limiter, report, why);
-	if (!err)
+	if (!err && report->knows_who_lives)
 		limiter_runs(limiter, &report->policy, report->run_is_alive);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
 		report->lost_queue[direction] =
@@ -94,6 +94,7 @@ static int read_once(const char *pin_dir, enum limiter_access access, struct rep
 		snprintf(why, LOG_TEXT, "out of memory");
 		return -ENOMEM;
 	}
+	report->knows_who_lives = access != LIMITER_LOOK;
 	err = limiter_open(&limiter, pin_dir, access, why);
 	if (!err) {
 		err = read_all(limiter, report, why);
@@ -349,7 +350,8 @@ json_t *report_json(const struct report *report)
 			 (json_int_t)report->policy.since_s, "interfaces", interfaces, "ingress",
 			 direction_json(report, BWCTL_INGRESS), "egress",
 			 direction_json(report, BWCTL_EGRESS), "runs",
-			 runs_json(&report->policy, report->run_is_alive));
+			 runs_json(&report->policy,
+				   report->knows_who_lives ? report->run_is_alive : NULL));
 }
 
 const char *report_flow_name(const struct report *report, uint32_t row)

@@ -21,6 +21,7 @@ struct report {
 	struct counters_interface (*interface_counters)[BWCTL_DIRECTIONS]; /* of each of them */
 	size_t interface_count;
 	bool run_is_alive[BWCTL_RUNS];	   /* by place in policy.runs: its bwctl lives */
+	bool knows_who_lives;		   /* or nobody could ask: LIMITER_LOOK */
 	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
 	uint64_t at_limit_ns[BWCTL_DIRECTIONS]; /* for how long packets were refused or had to wait */
 	uint64_t backlog_ns[BWCTL_DIRECTIONS]; /* how far ahead of now the clock is */

@@ -413,10 +413,11 @@ json_t *runs_json(const struct bwctl_policy *policy, const bool is_alive[BWCTL_R
 		if (run->id)
 			json_array_append_new(
 				runs,
-				json_pack("{s:I, s:s, s:b, s:o, s:o}", "id", (json_int_t)run->id,
-					  "command", run->command, "alive", is_alive[i], "ingress",
-					  limits_json(policy, run, BWCTL_INGRESS), "egress",
-					  limits_json(policy, run, BWCTL_EGRESS)));
+				json_pack("{s:I, s:s, s:o, s:o, s:o}", "id", (json_int_t)run->id,
+					  "command", run->command, "alive",
+					  is_alive ? json_boolean(is_alive[i]) : json_null(),
+					  "ingress", limits_json(policy, run, BWCTL_INGRESS),
+					  "egress", limits_json(policy, run, BWCTL_EGRESS)));
 	}
 	return runs;
 }

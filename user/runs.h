@@ -72,7 +72,7 @@ void runs_follow(const struct bwctl_policy *previous, struct bwctl_policy *polic
 const char *runs_format(const struct bwctl_policy *policy, const struct bwctl_run *run,
 			char text[LOG_TEXT]);
 
-/* The member "runs" of "show --json"; is_alive by place in policy->runs. */
+/* The member "runs" of "show --json"; is_alive by place in policy->runs, NULL when nobody knows. */
 json_t *runs_json(const struct bwctl_policy *policy, const bool is_alive[BWCTL_RUNS]);
 
 #endif

@@ -65,18 +65,42 @@ static struct scrape_text *make_text(struct scrape *scrape, char *data, size_t l
 	struct scrape_text *text = data ? malloc(sizeof(*text)) : NULL;
 
 	if (text)
-		*text = (struct scrape_text){data, length, is_error, 1, scrape};
+		*text = (struct scrape_text){.data = data,
+					     .length = length,
+					     .is_error = is_error,
+					     .read_ns = scrape->read_ns,
+					     .holders = 1,
+					     .scrape = scrape};
 	else
 		free(data);
 	return text;
 }
 
-static struct scrape_text *make_error(struct scrape *scrape, const char *why)
+/* Takes json. NULL when out of memory. */
+static char *dump(json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+
+	json_decref(json);
+	return text;
+}
+
+static struct scrape_text *make_error(struct scrape *scrape, enum scrape_kind kind)
 {
 	char *line = NULL;
-	int length = asprintf(&line, "%s\n", why);
 
-	return length < 0 ? NULL : make_text(scrape, line, (size_t)length, true);
+	if (kind == SCRAPE_SHOW)
+		line = dump(json_pack("{s:s}", "error", scrape->why));
+	else if (asprintf(&line, "%s\n", scrape->why) < 0)
+		line = NULL;
+	return make_text(scrape, line, line ? strlen(line) : 0, true);
+}
+
+static struct scrape_text *make_show(struct scrape *scrape)
+{
+	char *text = dump(report_json(scrape->report));
+
+	return make_text(scrape, text, text ? strlen(text) : 0, false);
 }
 
 static struct scrape_text *make_plain(struct scrape *scrape, enum scrape_kind kind)
@@ -86,7 +110,9 @@ static struct scrape_text *make_plain(struct scrape *scrape, enum scrape_kind ki
 	FILE *out;
 
 	if (!scrape->report)
-		return make_error(scrape, scrape->why);
+		return make_error(scrape, kind);
+	if (kind == SCRAPE_SHOW)
+		return make_show(scrape);
 	out = open_memstream(&data, &length);
 	if (!out)
 		return NULL;
@@ -141,7 +167,7 @@ static void make(struct scrape *scrape, enum scrape_kind kind, const bool wants[
 	struct scrape_text *made[2] = {make_plain(scrape, kind), NULL};
 
 	if (wants[PACKED] && made[PLAIN])
-		made[PACKED] = made[PLAIN]->is_error ? make_error(scrape, scrape->why) :
+		made[PACKED] = made[PLAIN]->is_error ? make_error(scrape, kind) :
 						       make_packed(scrape, made[PLAIN]);
 	pthread_mutex_lock(&scrape->lock);
 	for (int packing = 0; packing < 2; packing++) {

@@ -9,17 +9,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "log.h"
 #include "metrics.h"
 
 struct scrape;
 
-/* What is served: the formats of metrics, and one line that all is well. */
+/* What is served: the formats of metrics, one line that all is well, and the JSON of show. */
 enum scrape_kind {
 	SCRAPE_PROMETHEUS = METRICS_PROMETHEUS,
 	SCRAPE_OPENMETRICS = METRICS_OPENMETRICS,
 	SCRAPE_HEALTH = METRICS_FORMATS,
+	SCRAPE_SHOW,
 	SCRAPE_KINDS
 };
 
@@ -41,7 +43,8 @@ int scrape_stop(struct scrape *scrape);
 struct scrape_text {
 	char *data;
 	size_t length;
-	bool is_error; /* data is one line that says why */
+	bool is_error;	  /* data is one line that says why, of SCRAPE_SHOW {"error": why} */
+	uint64_t read_ns; /* when what it says was read, by CLOCK_MONOTONIC */
 	unsigned int holders;
 	struct scrape *scrape;
 };

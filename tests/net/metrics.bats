@@ -486,3 +486,117 @@ activated() {
 	wait "$RIG_PID" || [[ $? == 1 ]]
 	[[ $(<"$RIG_DIR/exporter") == 'bwctl-exporter: expected one listening stream socket from systemd, not 2 sockets' ]]
 }
+
+# What may differ between two readings while nothing happens, and nobody can tell who lives.
+settled() {
+	jq -c 'del(.. | .backlog_seconds?) | del(.runs[]?.alive)' "$@"
+}
+
+# is_shown [OPTION...]: what is served is what show prints, in the same order; ARP may come in between.
+is_shown() {
+	rig_bwctl show --json >"$RIG_DIR/shown"
+	get -D "$RIG_DIR/head" "$@" "$URL/api/v1/show" >"$RIG_DIR/served"
+	[[ $(settled "$RIG_DIR/shown") == "$(settled "$RIG_DIR/served")" ]]
+}
+
+one_run() {
+	[[ $(rig_bwctl show --json | jq '.runs | length') == 1 ]]
+}
+
+@test "/api/v1/show is what show --json prints, compact, compressed or not" {
+	local pid
+	shared_pins
+	rig_bwctl load eth0 inside0
+	traffic
+	rig_bwctl set class lab 5mbit reserve 1mbit class icmp exempt yes
+	start_exporter
+	rig_bwctl run ingress 4mbit class ssh 1mbit -- sleep 5 &
+	pid=$!
+	rig_wait 5 one_run
+	rig_wait 5 is_shown || diff <(jq . "$RIG_DIR/shown") <(jq . "$RIG_DIR/served")
+	[[ $(jq -c '.runs[].alive' "$RIG_DIR/shown") == true && $(jq -c '.runs[].alive' "$RIG_DIR/served") == null ]]
+	[[ $(wc -l <"$RIG_DIR/served") == 0 && $(grep -c '": ' "$RIG_DIR/served") == 0 ]]
+	grep -q $'^Content-Type: application/json\r$' "$RIG_DIR/head"
+	grep -q $'^Cache-Control: no-store\r$' "$RIG_DIR/head"
+	grep -q -E $'^Bwctl-Read-At: [0-9]+\\.[0-9]{6}\r$' "$RIG_DIR/head"
+	rig_wait 5 is_shown --compressed
+	grep -q $'^Content-Encoding: gzip\r$' "$RIG_DIR/head"
+	[[ $(get -I -o /dev/null -w '%{http_code} %{size_download}' "$URL/api/v1/show") == '200 0' ]]
+	[[ $(get -o /dev/null -w '%{http_code}' -X POST -d x "$URL/api/v1/show") == 405 ]]
+	wait "$pid"
+}
+
+@test "/api/v1/show: when it was read goes on with the time, and an answer is not old" {
+	local first second
+	shared_pins
+	rig_bwctl load eth0
+	start_exporter
+	first=$(get -o /dev/null -w '%header{bwctl-read-at}' "$URL/api/v1/show")
+	sleep 1
+	second=$(get -o /dev/null -w '%header{bwctl-read-at}' "$URL/api/v1/show")
+	echo "# $first, then $second" >&3
+	jq -n -e "$second - $first > 0.7 and $second - $first < 3"
+	# The clock of a machine that has been up: it is that of /proc/uptime, or less by what it slept.
+	jq -n -e "$second <= $(cut -d ' ' -f 1 /proc/uptime) + 0.1"
+}
+
+@test "/api/v1/show says that nothing is loaded, and why there is no answer, as JSON" {
+	shared_pins
+	start_exporter
+	[[ $(get "$URL/api/v1/show" | jq -c 'del(.version)') == \
+		'{"since":null,"interfaces":[],"ingress":null,"egress":null,"runs":[]}' ]]
+	diff <(rig_bwctl show --json | jq -S .) <(get "$URL/api/v1/show" | jq -S .)
+	rig_bwctl load eth0
+	mv "$PINS/holders" "$PINS/elsewhere"
+	sleep 0.3
+	[[ $(get --compressed -D "$RIG_DIR/head" -o "$RIG_DIR/answer" -w '%{http_code}' "$URL/api/v1/show") == 500 ]]
+	[[ $(<"$RIG_DIR/answer") == "{\"error\":\"the limiter in '$PINS' is not whole\"}" ]]
+	grep -q $'^Content-Type: application/json\r$' "$RIG_DIR/head"
+	mv "$PINS/elsewhere" "$PINS/holders"
+	rig_wait 5 loaded_by_exporter
+	[[ $(get -o /dev/null -w '%{http_code}' "$URL/api/v1/show") == 200 ]]
+}
+
+@test "/api/v1/show that cannot be read in time has status 503, as JSON" {
+	rig_bwctl load eth0
+	mkfifo "$RIG_DIR/held.conf"
+	rig_start appliance "$EXPORTER" --config "$RIG_DIR/held.conf" >"$RIG_DIR/exporter" 2>&1
+	rig_wait 5 rig_listens appliance tcp 9977
+	[[ $(get -D "$RIG_DIR/head" -o "$RIG_DIR/answer" -w '%{http_code}' "$URL/api/v1/show") == 503 ]]
+	[[ $(<"$RIG_DIR/answer") == '{"error":"the counters cannot be read in time"}' ]]
+	grep -q $'^Content-Type: application/json\r$' "$RIG_DIR/head"
+}
+
+@test "the page: small, of its own alone, guarded, and not sent again to who has it" {
+	local url etag sum=0
+	start_exporter
+	for url in / /page.css /page.js; do
+		get -D "$RIG_DIR/head" "$URL$url" >"$RIG_DIR/file"
+		sum=$((sum + $(wc -c <"$RIG_DIR/file")))
+		run ! grep -E -o 'https?://|url\((["'\'']?)//|(src|href)="(https?:)?//|@import|eval\(|new Function' "$RIG_DIR/file"
+		for line in "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" \
+			'X-Content-Type-Options: nosniff' 'Referrer-Policy: no-referrer' 'Cache-Control: no-cache' \
+			'Cross-Origin-Resource-Policy: same-origin'; do
+			grep -q -x -F "$line"$'\r' "$RIG_DIR/head"
+		done
+		etag=$(tr -d '\r' <"$RIG_DIR/head" | sed -n 's/^ETag: //p')
+		[[ $etag == \"?*\" ]]
+		[[ $(get -H "If-None-Match: \"x\", W/$etag" -o /dev/null -w '%{http_code} %{size_download}' "$URL$url") == '304 0' ]]
+		[[ $(get -H 'If-None-Match: "x"' -o /dev/null -w '%{http_code}' "$URL$url") == 200 ]]
+		get --compressed -D "$RIG_DIR/head" "$URL$url" | cmp - "$RIG_DIR/file"
+		grep -q $'^Content-Encoding: gzip\r$' "$RIG_DIR/head"
+		# Packed it is other bytes, and has another name.
+		[[ $(tr -d '\r' <"$RIG_DIR/head" | sed -n 's/^ETag: //p') == "${etag%\"}-gz\"" ]]
+		[[ $(get -I -o /dev/null -w '%{http_code} %{size_download}' "$URL$url") == '200 0' ]]
+		get -I "$URL$url" | grep -q -i "^content-length: $(wc -c <"$RIG_DIR/file")"
+	done
+	echo "# $sum bytes" >&3
+	((sum < 100000))
+	# What it leads to, and that nothing in it is written into its tags, which the guard would refuse.
+	get "$URL/" >"$RIG_DIR/file"
+	for url in metrics healthz api/v1/show; do
+		grep -q "href=\"$url\"" "$RIG_DIR/file"
+	done
+	run ! grep -E -o ' (style|on[a-z]+)="' "$RIG_DIR/file"
+	[[ $(get "$URL/nothing") == 'there are /, /metrics, /healthz and /api/v1/show' ]]
+}
