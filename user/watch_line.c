@@ -28,7 +28,7 @@ const char *watch_line_rate(uint64_t rate_bits_s, char text[UNITS_TEXT])
 const char *watch_line_lost(double lost_s, char text[UNITS_TEXT])
 {
 	if (lost_s > 0 && lost_s < 9.95) {
-		snprintf(text, UNITS_TEXT, "%.1f", lost_s < 0.1 ? 0.1 : lost_s);
+		snprintf(text, UNITS_TEXT, "%.2g", lost_s < 0.1 ? 0.1 : lost_s);
 		return text;
 	}
 	return units_format_count(rounded((uint64_t)(lost_s + 0.5)), text);
@@ -64,36 +64,35 @@ const char *watch_line_mode(const struct watch_rates *rates, enum bwctl_directio
 						  rates->direction[direction].mode);
 }
 
-/* Why it does not pace, or will not; as far as there is anything to be paced. */
+/* Why it does not pace, or will not. */
 static void add_why(const struct watch_rates *rates, const struct watch_rates_direction *ours,
 		    char *text, size_t size)
 {
-	const char *would = policy_mode_name(ours->mode);
-	bool paces = ours->mode == BWCTL_MODE_PACE;
+	const char *colon = *ours->why ? ": " : "";
 
 	if (rates->observes)
-		snprintf(text, size, "; it would %s%s%s", would, *ours->why ? ": " : "", ours->why);
-	else if (*ours->why)
-		snprintf(text, size, "; %s: %s", paces ? "the next set polices" : "not paced",
+		snprintf(text, size, "; it would %s%s%s", policy_mode_name(ours->mode), colon,
 			 ours->why);
+	else if (*ours->why && ours->mode == BWCTL_MODE_PACE)
+		snprintf(text, size, "; the next set polices: %s", ours->why);
+	else
+		snprintf(text, size, "%s%s", colon, ours->why);
 }
 
 const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direction direction,
 			       char text[2 * LOG_TEXT])
 {
 	const struct watch_rates_direction *ours = &rates->direction[direction];
-	char limit[UNITS_TEXT], window[UNITS_TEXT], bound[UNITS_TEXT];
+	char window[UNITS_TEXT], bound[UNITS_TEXT];
 	int length;
 
-	if (!ours->limit_bits_s) {
-		snprintf(text, 2 * LOG_TEXT, "no limit: counting only");
-		return text;
-	}
-	length = snprintf(text, 2 * LOG_TEXT, "%s %s in any %s (W), bound B %s",
-			  ours->is_own ? "own limit" : "limit",
-			  units_format_rate(ours->limit_bits_s, limit),
-			  units_format_time(ours->window_ns, window),
-			  units_format_size(rounded(ours->bound_bytes), bound));
+	if (!ours->limit_bits_s)
+		length = snprintf(text, 2 * LOG_TEXT, "no limit");
+	else
+		length = snprintf(text, 2 * LOG_TEXT, "%swindow W %s, bound B %s",
+				  ours->is_own ? "own limit, " : "",
+				  units_format_time(ours->window_ns, window),
+				  units_format_size(rounded(ours->bound_bytes), bound));
 	add_why(rates, ours, text + length, 2 * LOG_TEXT - (size_t)length);
 	return text;
 }

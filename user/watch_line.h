@@ -27,7 +27,10 @@ const char *watch_line_seen(const struct watch_rates_class *class, uint64_t now_
 /* "pace", "police" or "observe". */
 const char *watch_line_mode(const struct watch_rates *rates, enum bwctl_direction direction);
 
-/* What is said of a limit behind that: "limit 50 Mbit/s in any 1 s, bound 66.5 kB", and why not pace. */
+/*
+ * What is promised, and if packets cannot wait, why: "window W 2 s, bound B 1.32 MB: this kernel has no
+ * fq qdisc".
+ */
 const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direction direction,
 			       char text[2 * LOG_TEXT]);
 

@@ -41,6 +41,9 @@
 /* In front of a plot and of the shortest bar. */
 #define LABEL 12
 
+/* In front of what is said of the promise. */
+#define PROMISE 9
+
 #define TEXT 1200
 
 enum colour {
@@ -315,15 +318,54 @@ static void draw_head(const struct watch_screen_view *view, enum bwctl_direction
 		    watch_line_wait(ours->queue_ns / 1000000 * 1000000, text));
 }
 
-static void draw_promise(const struct watch_screen_view *view, enum bwctl_direction direction,
-			 int line)
+/* "pace, window W 1 s, bound B 66.5 kB", and why not. */
+static const char *promise_text(const struct watch_screen_view *view,
+				enum bwctl_direction direction, char text[TEXT])
 {
-	char text[2 * LOG_TEXT];
-	bool polices = !view->rates->observes && *view->rates->direction[direction].why;
-	int column = put(line, 9, look(polices ? COLOUR_AT_LIMIT : COLOUR_PLAIN, A_BOLD), "%s",
-			 watch_line_mode(view->rates, direction));
+	char promise[2 * LOG_TEXT];
 
-	put(line, column, 0, ", %s", watch_line_promise(view->rates, direction, text));
+	snprintf(text, TEXT, "%s, %s", watch_line_mode(view->rates, direction),
+		 watch_line_promise(view->rates, direction, promise));
+	for (char *at = text; *at; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	return text;
+}
+
+/* Where the first line of a text ends: at a blank, if there is one. */
+static int line_end(const char *text, int width)
+{
+	int end = width;
+
+	if ((int)strlen(text) <= width)
+		return (int)strlen(text);
+	while (end > 0 && text[end] != ' ')
+		end--;
+	return end > 0 ? end : width;
+}
+
+/* How many lines are needed for it: a second one if it says why. */
+static int promise_lines(const struct watch_screen_view *view)
+{
+	char text[TEXT];
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		if ((int)strlen(promise_text(view, direction, text)) > COLS - PROMISE)
+			return 2;
+	return 1;
+}
+
+static void draw_promise(const struct watch_screen_view *view, enum bwctl_direction direction,
+			 int line, int lines)
+{
+	char text[TEXT];
+	bool is_hindered = !view->rates->observes && *view->rates->direction[direction].why;
+	attr_t attributes = look(is_hindered ? COLOUR_AT_LIMIT : COLOUR_PLAIN, 0);
+	int end = line_end(promise_text(view, direction, text), COLS - PROMISE);
+
+	put(line, PROMISE, attributes, "%.*s", end, text);
+	if (lines > 1 && text[end])
+		put(line + 1, PROMISE, attributes, "%s", text + end + (text[end] == ' '));
 }
 
 /* The columns of the table of classes, from the fewest on. */
@@ -388,7 +430,9 @@ static int draw_figures(const struct watch_screen_view *view, const struct table
 	char text[UNITS_TEXT];
 
 	column = put(line, column, 0, " %11s",
-		     is_measured ? watch_line_rate(figures->rate_bits_s, text) : "-");
+		     !is_measured	   ? "-" :
+		     !figures->rate_bits_s ? "0" :
+					     watch_line_rate(figures->rate_bits_s, text));
 	if (table->width >= WIDTH_LOST)
 		column =
 			put(line, column,
@@ -558,17 +602,16 @@ static void draw_unloaded(const struct watch_screen_view *view)
 
 /* How the lines of the screen are shared out. */
 struct layout {
-	bool has_promise;
-	int plot, table;
+	int promise, plot, table;
 };
 
-static void lay_out(const struct watch_rates *rates, struct layout *ret_layout)
+static void lay_out(const struct watch_screen_view *view, struct layout *ret_layout)
 {
-	int wanted = class_count(rates) + 1, left;
+	int wanted = class_count(view->rates) + 1, left;
 
-	ret_layout->has_promise = LINES >= 14;
+	ret_layout->promise = LINES >= 20 ? promise_lines(view) : LINES >= 14;
 	/* The title, the status, and of each direction its head and its bar. */
-	left = LINES - 2 - BWCTL_DIRECTIONS * (2 + ret_layout->has_promise);
+	left = LINES - 2 - BWCTL_DIRECTIONS * (2 + ret_layout->promise);
 	ret_layout->table = left - 2 * 3;
 	if (ret_layout->table > wanted)
 		ret_layout->table = wanted;
@@ -584,11 +627,12 @@ static void draw_whole(const struct watch_screen_view *view)
 	struct layout layout;
 	int line = 1;
 
-	lay_out(view->rates, &layout);
+	lay_out(view, &layout);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		draw_head(view, direction, line++);
-		if (layout.has_promise)
-			draw_promise(view, direction, line++);
+		if (layout.promise)
+			draw_promise(view, direction, line, layout.promise);
+		line += layout.promise;
 		draw_bar(line++, LABEL - 1, &view->rates->direction[direction]);
 		draw_plot(view, direction, line, layout.plot);
 		line += layout.plot;
