@@ -33,7 +33,7 @@ DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zli
 	      libjansson-dev libmnl-dev libinih-dev libmicrohttpd-dev libsystemd-dev libncurses-dev \
 	      libev-dev libc-ares-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
-	      mandoc shellcheck strace systemd util-linux procps git
+	      mandoc shellcheck strace systemd util-linux procps git tmux
 DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
@@ -202,9 +202,9 @@ $(BUILD)/tests/%: tests/%.c Makefile $(BUILD)/flags $(PARTS) | $(BUILD)/tests
 		-lcmocka -lpcap -lpthread
 
 $(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/policies.h Makefile \
-		$(BUILD)/flags $(PARTS) | $(BUILD)/tests
+		$(BUILD)/flags $(SHARED) | $(BUILD)/tests
 	$(call say,TEST,$@)
-	$(Q)$(link) -DCORPUS='"$(CURDIR)/tests/fuzz/corpus/$*"' tests/fuzz/replay.c $< $(PARTS) -o $@ \
+	$(Q)$(link) -DCORPUS='"$(CURDIR)/tests/fuzz/corpus/$*"' tests/fuzz/replay.c $< $(SHARED) -o $@ \
 		$(shell pkg-config --libs $(LIBRARIES))
 
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h tests/policies.h Makefile $(FUZZ_SRC) \

@@ -332,14 +332,14 @@ static const char *promise_text(const struct watch_screen_view *view,
 	return text;
 }
 
-/* Where the first line of a text ends: at a blank, if there is one. */
+/* Where the first line of a text ends: behind a blank, if there is one. More than 0 of what is not empty. */
 static int line_end(const char *text, int width)
 {
 	int end = width;
 
 	if ((int)strlen(text) <= width)
 		return (int)strlen(text);
-	while (end > 0 && text[end] != ' ')
+	while (end > 0 && text[end - 1] != ' ')
 		end--;
 	return end > 0 ? end : width;
 }
@@ -365,7 +365,7 @@ static void draw_promise(const struct watch_screen_view *view, enum bwctl_direct
 
 	put(line, PROMISE, attributes, "%.*s", end, text);
 	if (lines > 1 && text[end])
-		put(line + 1, PROMISE, attributes, "%s", text + end + (text[end] == ' '));
+		put(line + 1, PROMISE, attributes, "%s", text + end);
 }
 
 /* The columns of the table of classes, from the fewest on. */
@@ -556,12 +556,28 @@ static void draw_title(const struct watch_screen_view *view)
 		put(0, left, look(COLOUR_AT_LIMIT, A_BOLD), " PAUSED ");
 }
 
+/* On the last line; what is longer begins above it. */
+static void draw_message(const char *text, attr_t attributes)
+{
+	int lines = 0, line = LINES - 1;
+
+	for (const char *at = text; *at; at += line_end(at, COLS))
+		lines++;
+	for (line = lines < LINES ? LINES - lines : 0; *text; line++) {
+		int end = line_end(text, COLS);
+
+		put(line, 0, attributes, "%*s", COLS, "");
+		put(line, 0, attributes, "%.*s", end, text);
+		text += end;
+	}
+}
+
 static void draw_status(const struct watch_screen_view *view)
 {
 	attr_t attributes = look(COLOUR_PLAIN, view->is_question ? A_BOLD | A_REVERSE : A_BOLD);
 
 	if (view->status)
-		put(LINES - 1, 0, attributes, "%s", view->status);
+		draw_message(view->status, attributes);
 	else
 		put(LINES - 1, 0, look(COLOUR_TITLE, 0),
 		    COLS >= 60 ? "q quit   p pause   + - another limit   ? help" :
