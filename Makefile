@@ -116,7 +116,7 @@ as_root = @[ $$(id -u) = 0 ] || { echo "make $@ has to be run as root" >&2; exit
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput bench install uninstall clean tests lint
+.PHONY: FORCE all help deps demo check check-boot check-fast check-vm check-monitoring deb fuzz goodput pictures bench install uninstall clean tests lint
 
 all: $(PROGRAMS:%=$(BUILD)/%) ## build/bwctl, and bwctl-exporter, bwctl-watch and bwctl-reach
 
@@ -271,11 +271,19 @@ goodput: ## docs/goodput.md: TCP under bwctl and other limiters, hours in a virt
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/goodput/run
 
+pictures: ## docs/watch.svg: the screen of bwctl watch, in a virtual machine (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM)"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/run --clock virtual --job $(BUILD)/pictures -- \
+		tests/demo/watch /run/vm/watch.svg
+	$(Q)cp $(BUILD)/pictures/watch.svg docs/watch.svg
+
 bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/demo/watch tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.[58]

@@ -31,6 +31,9 @@
 #define INTERVAL_NS	1000000000ULL
 #define SECOND_NS	1000000000ULL
 
+/* For how long an answer stays where the keys are listed. */
+#define STATUS_NS (20 * SECOND_NS)
+
 struct watch {
 	const char *pin_dir, *class;
 	uint64_t interval_ns;
@@ -40,7 +43,8 @@ struct watch {
 	struct watch_rates_history history;
 	uint64_t frozen_count;
 	struct watch_change change;
-	char status[LOG_TEXT];	/* until the next key */
+	char status[LOG_TEXT]; /* until the next key, or for a while */
+	uint64_t said_ns;
 	char trouble[LOG_TEXT]; /* why nothing can be read, until it can */
 	bool is_question, is_paused, has_help;
 	bool is_away; /* somebody else has the terminal */
@@ -81,11 +85,15 @@ static int take(struct watch *watch, char why[LOG_TEXT])
 	return 0;
 }
 
-/* "ui, admin, ... or control" */
 static int unknown_class(const struct watch *watch)
 {
-	char names[LOG_TEXT] = "";
+	char names[LOG_TEXT] = "", class_name[61];
 	size_t length = 0, count = 0, said = 0;
+
+	snprintf(class_name, sizeof(class_name), "%s", watch->class);
+	for (char *at = class_name; *at; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
 
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
 		count += report_has_class(watch->last, class);
@@ -99,7 +107,7 @@ static int unknown_class(const struct watch *watch)
 							   ", ",
 					   policy_class_name(&watch->last->policy.asked, class));
 	}
-	log_error("there is no class '%.60s': expected %s", watch->class, names);
+	log_error("there is no class '%s': expected %s", class_name, names);
 	return EXIT_FAILED;
 }
 
@@ -179,6 +187,7 @@ static void say(struct watch *watch, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(watch->status, sizeof(watch->status), format, arguments);
 	va_end(arguments);
+	watch->said_ns = limiter_now_ns();
 }
 
 static bool is_foreground(void)
@@ -230,6 +239,9 @@ static void look_on(struct watch *watch)
 	else
 		*watch->trouble = '\0';
 	watch_rates_remember(&watch->history, &watch->rates);
+	if (!watch->is_question && !watch->change.pid &&
+	    limiter_now_ns() - watch->said_ns > STATUS_NS)
+		*watch->status = '\0';
 }
 
 /* "both directions to 50 Mbit/s", or "ingress to ..., egress to ..." */
@@ -425,21 +437,21 @@ static void loop(struct watch *watch)
 		SIGNALS,
 		SOURCES
 	};
-	struct pollfd fds[SOURCES] = {{.events = POLLIN},
+	struct pollfd fds[SOURCES] = {{.fd = STDIN_FILENO},
 				      {.fd = watch->timer_fd, .events = POLLIN},
 				      {.fd = watch->signal_fd, .events = POLLIN}};
 
 	while (!watch->is_over) {
 		draw(watch);
-		/* To read what is typed for another process would stop this one. */
-		fds[KEYS].fd = watch->is_away ? -1 : STDIN_FILENO;
+		/* To read what is typed for another process would stop this one; of its end we are told. */
+		fds[KEYS].events = watch->is_away ? 0 : POLLIN;
 		if (poll(fds, SOURCES, -1) < 0)
 			continue;
 		if (fds[SIGNALS].revents)
 			read_signals(watch);
-		if (watch->is_over || watch->is_away)
-			fds[KEYS].revents = 0;
-		if (fds[KEYS].revents & POLLIN)
+		if (watch->is_away)
+			fds[KEYS].revents &= ~POLLIN;
+		if (fds[KEYS].revents & POLLIN && !watch->is_over)
 			read_keys(watch);
 		else if (fds[KEYS].revents)
 			watch->is_over = true;

@@ -82,34 +82,38 @@ int watch_change_start(struct watch_change *change, char why[LOG_TEXT])
 	return why_fail(why, err, "cannot run 'bwctl set'");
 }
 
-/* Several lines become one; each has what it is in front. */
-static void tidy(char text[LOG_TEXT])
+/* Several lines become one, and what is no text is none. */
+static void tidy(const char *said, char ret_text[LOG_TEXT])
 {
 	static const char name[] = "bwctl: ";
-	size_t length = strlen(text);
+	size_t length = 0;
 
-	if (!strncmp(text, name, sizeof(name) - 1))
-		memmove(text, text + sizeof(name) - 1, length - (sizeof(name) - 1) + 1);
-	length = strlen(text);
-	while (length && text[length - 1] == '\n')
-		text[--length] = '\0';
-	for (char *at = text; *at; at++)
-		if (*at == '\n')
-			*at = ';';
-		else if (*at < ' ' || *at > '~')
-			*at = '?';
+	while (*said && length < LOG_TEXT - 3) {
+		bool is_end = *said == '\n';
+
+		if ((!length || ret_text[length - 1] == ' ') &&
+		    !strncmp(said, name, sizeof(name) - 1))
+			said += sizeof(name) - 1;
+		if (!is_end)
+			ret_text[length++] = (char)(*said < ' ' || *said > '~' ? '?' : *said);
+		else if (said[1])
+			length += (size_t)snprintf(ret_text + length, 3, "; ");
+		said++;
+	}
+	ret_text[length] = '\0';
 }
 
 bool watch_change_ended(struct watch_change *change, bool *ret_done, char text[LOG_TEXT])
 {
+	char said[LOG_TEXT];
 	ssize_t length;
 	int status = 0;
 
 	if (!change->pid || waitpid(change->pid, &status, WNOHANG) != change->pid)
 		return false;
-	length = pread(change->errors_fd, text, LOG_TEXT - 1, 0);
-	text[length > 0 ? length : 0] = '\0';
-	tidy(text);
+	length = pread(change->errors_fd, said, sizeof(said) - 1, 0);
+	said[length > 0 ? length : 0] = '\0';
+	tidy(said, text);
 	*ret_done = WIFEXITED(status) && !WEXITSTATUS(status);
 	if (!*ret_done && !*text)
 		snprintf(text, LOG_TEXT, "'bwctl set' failed");

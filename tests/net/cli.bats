@@ -150,7 +150,7 @@ as_nobody() {
 }
 
 @test "unknown commands, unknown options, missing and extra words are misuse" {
-	local commands='expected load, unload, set, apply, save, run, show, flows, metrics or help'
+	local commands='expected load, unload, set, apply, save, run, show, flows, watch, check, metrics or help'
 	refused 2 "unknown command 'bogus': $commands" bogus
 	refused 2 "unknown command '': $commands" ''
 	refused 2 "unknown command 'sho': $commands" sho

@@ -76,6 +76,8 @@ begin() {
 	shift 2
 	cat >"$RIG_DIR/shell" <<-EOF
 		cd "$RIG_DIR"
+		# A key is for both; the shell goes on.
+		trap : INT
 		stty -a >before
 		sh -c 'echo \$\$ >pid; exec "\$@"' sh "$BWCTL" -n appliance watch ${*@Q} 2>errors
 		code=\$?
@@ -415,7 +417,7 @@ agrees_soon() {
 	expect 'limits' '[50,50]' "$(limits)"
 	rig_bwctl set class ui reserve none >/dev/null
 	# Somebody else changes something: to look on needs no lock.
-	rig_start appliance flock --exclusive /sys/fs/bpf/bwctl sleep 60
+	rig_start appliance flock --no-fork --exclusive /sys/fs/bpf/bwctl sleep 60
 	press +
 	seen '100 Mbit/s\? y/n$'
 	press y
@@ -609,10 +611,26 @@ type_() {
 	left "$RIG_DIR/after"
 }
 
-@test "when the terminal goes away it ends" {
+@test "when the terminal goes away it ends, in the background too" {
 	begin 80 24
 	tmux_ kill-server
 	rig_wait_gone 10 "$(<"$RIG_DIR/pid")"
+	# A shell that tells its jobs nothing.
+	terminal 80 24 "cd '$RIG_DIR'; PS1='$ ' exec bash --norc --noprofile -i"
+	seen '^\$'
+	type_ "'$BWCTL' -n appliance watch --interval 60min"
+	seen '^ingress '
+	press C-z
+	seen 'Stopped'
+	type_ 'jobs -p >pid; bg; disown'
+	rig_wait 10 test -s "$RIG_DIR/pid"
+	rig_wait 10 is_running "$(<"$RIG_DIR/pid")"
+	tmux_ kill-server
+	rig_wait_gone 10 "$(<"$RIG_DIR/pid")"
+}
+
+is_running() {
+	[[ $(cat "/proc/$1/stat") == *') S '* ]]
 }
 
 @test "it sleeps in between" {
@@ -671,8 +689,9 @@ LINE='^[0-9][0-9]:[0-9][0-9]:[0-9][0-9] ingress [0-9.]+ [kMG]?bit/s of 50 Mbit/s
 	local line started=$SECONDS status
 	traffic 60mbit
 	mkfifo "$RIG_DIR/pipe"
-	rig_start appliance "$BWCTL" watch >"$RIG_DIR/pipe" 2>"$RIG_DIR/errors"
-	exec 7<"$RIG_DIR/pipe"
+	# To open one end waits for the other.
+	exec 7<>"$RIG_DIR/pipe"
+	rig_start appliance "$BWCTL" watch >"$RIG_DIR/pipe" 2>"$RIG_DIR/errors" 7<&-
 	for ((i = 0; i < 3; i++)); do
 		read -r -t 10 line <&7
 		grep -E -q -e "$LINE" <<<"$line" || expect 'a line' "$LINE" "$line"
