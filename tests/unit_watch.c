@@ -381,6 +381,7 @@ static void test_seen(void **state)
 	assert_seen(&class, START + 12 * SECOND, ">12 s ago");
 	class.seen_ns = START + 12 * SECOND;
 	assert_seen(&class, START + 12 * SECOND, "now");
+	assert_seen(&class, START + 12 * SECOND + 300 * MS, "<1 s ago");
 	assert_seen(&class, START + 13 * SECOND, "1 s ago");
 	assert_seen(&class, START + 71 * SECOND, "59 s ago");
 	assert_seen(&class, START + 72 * SECOND, "1 min ago");

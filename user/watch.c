@@ -371,10 +371,11 @@ static void finish_change(struct watch *watch)
 
 	if (!watch_change_ended(&watch->change, &done, text))
 		return;
-	if (*text)
+	if (!done)
 		say(watch, "%s", text);
 	else
-		say(watch, "set %s", describe(&watch->change, described));
+		say(watch, "set %s%s%s", describe(&watch->change, described), *text ? "; " : "",
+		    text);
 	start_timer(watch);
 	look_on(watch);
 }
@@ -404,6 +405,11 @@ static void read_signals(struct watch *watch)
 	}
 }
 
+static void nothing(int signal_number)
+{
+	(void)signal_number;
+}
+
 /* Those that nobody has told us to ignore come by signal_fd, so that the terminal is given back first. */
 static void hold_signals(struct watch *watch)
 {
@@ -417,6 +423,12 @@ static void hold_signals(struct watch *watch)
 		if (!sigaction(ours[i], NULL, &action) && action.sa_handler != SIG_IGN)
 			sigaddset(&watch->signals, ours[i]);
 	sigprocmask(SIG_BLOCK, &watch->signals, NULL);
+	/*
+	 * ncurses ignores this one while it draws, and with that discards one that has just come,
+	 * unless somebody had a handler before it.
+	 */
+	if (sigismember(&watch->signals, SIGTSTP) == 1)
+		signal(SIGTSTP, nothing);
 	watch->signal_fd = signalfd(-1, &watch->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

@@ -50,6 +50,8 @@ const char *watch_line_seen(const struct watch_rates_class *class, uint64_t now_
 		return strcpy(text, "-");
 	if (class->seen_ns == now_ns)
 		return strcpy(text, "now");
+	if (!ago_s && !was_before)
+		return strcpy(text, "<1 s ago");
 	snprintf(text, UNITS_TEXT, "%s%llu %s ago", was_before ? ">" : "",
 		 (unsigned long long)(ago_s / (ago_s < 60   ? 1 :
 					       ago_s < 3600 ? 60 :

@@ -18,7 +18,7 @@ const char *watch_line_lost(double lost_s, char text[UNITS_TEXT]);
 const char *watch_line_wait(uint64_t wait_ns, char text[UNITS_TEXT]);
 
 /*
- * When packets of a class last came: "now", "12 s ago", ">12 s ago" when that was before we looked,
+ * When packets of a class last came: "now" in the last interval, "12 s ago", ">12 s ago" when that was before we looked,
  * which was since_ns, and "-" for never.
  */
 const char *watch_line_seen(const struct watch_rates_class *class, uint64_t now_ns,

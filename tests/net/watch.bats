@@ -426,7 +426,7 @@ agrees_soon() {
 	rig_wait 5 moves "$at"
 	on_screen '^setting both'
 	rig_stop "$RIG_PID"
-	seen '^set both directions to 100 Mbit/s$'
+	seen '^set both directions to 100 Mbit/s; hint: waiting for'
 	expect 'limits' '[100,100]' "$(limits)"
 	press q
 	ended 0
@@ -601,7 +601,8 @@ type_() {
 	at=$(clock)
 	rig_wait 10 moves "$at"
 	press C-z
-	seen 'Stopped'
+	seen 'Stopped' || expect 'the process' 'to be stopped' \
+		"$(ps -o pid,pgid,tpgid,stat,pending,blocked,args -p "$(<"$RIG_DIR/pid")"; stty -a -F "$(tmux_ display-message -p '#{pane_tty}')")"
 	type_ 'fg; stty -a >after'
 	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
 	press -
