@@ -426,7 +426,7 @@ agrees_soon() {
 	rig_wait 5 moves "$at"
 	on_screen '^setting both'
 	rig_stop "$RIG_PID"
-	seen '^set both directions to 100 Mbit/s; hint: waiting for'
+	seen '^set both directions to 100 Mbit/s($|; hint: waiting)'
 	expect 'limits' '[100,100]' "$(limits)"
 	press q
 	ended 0
