@@ -34,7 +34,7 @@ DEPS_BUILD := gcc make pkg-config clang llvm libc6-dev libbpf-dev libelf-dev zli
 	      libev-dev libc-ares-dev bpftool
 DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping iperf3 tcpdump ethtool \
 	      mandoc shellcheck strace systemd util-linux bsdutils procps git python3 openssl \
-	      openssh-server openssh-client nginx-light busybox-static nftables tcsh
+	      openssh-server openssh-client nginx-light busybox-static nftables tcsh tmux
 DEPS_FUZZ := libclang-rt-14-dev
 DEPS_DEB := debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
@@ -273,12 +273,6 @@ check-page: ## the page of bwctl-exporter in Chromium, under traffic, some minut
 	$(Q)cd build/page && npm ci --silent --ignore-scripts --no-audit --no-fund
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) BWCTL_AXE=$(CURDIR)/build/page $(PROVE) --timer tests/page/page.bats
 
-pictures: ## docs/page-*.png, of real traffic (as root)
-	$(as_root)
-	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(filter-out npm,$(DEPS_PAGE))"
-	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/page/pictures
-
 check-boot: ## the Debian packages: in order, and on Debian 12 in virtual machines that boot (as root)
 	$(as_root)
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM) $(DEPS_BOOT)"
@@ -304,11 +298,20 @@ goodput: ## docs/goodput.md: TCP under bwctl and other limiters, hours in a virt
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/goodput/run
 
+pictures: ## docs/watch.svg, in a virtual machine, and docs/page-*.png, of real traffic (as root)
+	$(as_root)
+	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS) $(DEPS_VM) $(filter-out npm,$(DEPS_PAGE))"
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/vm/run --clock virtual --job $(BUILD)/pictures -- \
+		tests/demo/watch /run/vm/watch.svg
+	$(Q)cp $(BUILD)/pictures/watch.svg docs/watch.svg
+	$(Q)BWCTL_BUILD=$(CURDIR)/$(BUILD) tests/page/pictures
+
 bench: tests ## nanoseconds per packet, against an empty program (as root)
 	$(Q)$(BUILD)/tests/bench
 
 lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clang
-	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
+	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/demo/watch tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/page/*.bash tests/page/*.bats tests/page/pictures \
 		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run

@@ -81,6 +81,8 @@ offers() {
 	offers load -- lo --all
 	offers '-n blue load' -- lo
 	offers 'load --hook' -- tcx clsact auto
+	offers 'watch --class' -- ui ssh other
+	LAST=2 offers 'watch --interval' -- 2ms 2s 2min
 	LAST=50 offers set -- 50kbit 50mbit 50gbit
 	LAST=1.5m offers 'set class ssh' -- 1.5mbit
 	LAST=20 offers 'set window' -- 20ms 20s

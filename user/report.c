@@ -67,6 +67,7 @@ static int read_all(struct limiter *limiter, struct report *report, char why[LOG
 
 	if (!err)
 		err = limiter_counters(limiter, report->counters, why);
+	report->counted_ns = limiter_now_ns();
 	if (!err)
 		err = limiter_interfaces(limiter, &report->interfaces, &report->interface_count,
 					 why);

@@ -25,6 +25,7 @@ struct report {
 	bool lost_queue[BWCTL_DIRECTIONS]; /* what held packets is gone: policed until it is back */
 	uint64_t at_limit_ns[BWCTL_DIRECTIONS]; /* for how long packets were refused or had to wait */
 	uint64_t backlog_ns[BWCTL_DIRECTIONS]; /* how far ahead of now the clock is */
+	uint64_t counted_ns; /* CLOCK_MONOTONIC when the counters were read; 0: there are none */
 };
 
 /*

@@ -1,0 +1,781 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# bwctl watch, as somebody sees it: in a terminal that tmux emulates, on a socket of its own, what
+# is on the screen against "show --json" while packets flow; keys, sizes, signals; and the plain
+# lines where there is no screen. Runs itself under bats in mount and network namespaces of its own.
+# shellcheck shell=bats disable=SC2030,SC2031,SC2154
+
+if [[ -z ${BATS_TEST_FILENAME:-} ]]; then
+	exec bash "${BASH_SOURCE[0]%/*}/rig.bash" bats "${BASH_SOURCE[0]}"
+fi
+bats_require_minimum_version 1.5.0
+
+# shellcheck source-path=SCRIPTDIR source=rig.bash
+source "$BATS_TEST_DIRNAME/rig.bash"
+
+setup_file() {
+	rig_isolated || {
+		echo "run $BATS_TEST_FILENAME itself: it isolates itself"
+		return 1
+	}
+	rig_make
+}
+
+teardown_file() {
+	rig_destroy
+}
+
+setup() {
+	export LC_ALL=C.UTF-8
+	unset NO_COLOR
+	terminals=0
+	rig_bwctl load eth0
+	# Every kernel can police.
+	rig_bwctl set 50mbit mode police >/dev/null
+}
+
+teardown() {
+	[[ -n $BATS_TEST_COMPLETED ]] || { screen && cat "$RIG_DIR/errors"; } >&2 2>/dev/null || true
+	tmux_ kill-server 2>/dev/null || true
+	rig_stop_all
+	rig_bwctl unload >/dev/null || true
+	rm -rf "${RIG_DIR:?}"/*
+	: >"$RIG_DIR/pids"
+}
+
+# Says what differs, so that a failing test explains itself.
+expect() {
+	[[ $2 == "$3" ]] || {
+		printf '%s\n  expected: %s\n  got:      %s\n' "$1" "$2" "$3"
+		return 1
+	}
+}
+
+# ---- the terminal ----
+
+tmux_() {
+	tmux -S "$RIG_DIR/tmux.$terminals" -f /dev/null "$@" 3>&-
+}
+
+# terminal WIDTH HEIGHT COMMAND: a terminal of that size, in which a shell runs COMMAND, in the place of
+# the one before.
+terminal() {
+	tmux_ kill-server 2>/dev/null || true
+	# A server that is about to go would take the new one along.
+	terminals=$((terminals + 1))
+	rm -f "$RIG_DIR"/{before,after,stopped,code,pid}
+	tmux_ new-session -d -x "$1" -y "$2" "$3"
+}
+
+# begin WIDTH HEIGHT [WORD...]: "bwctl watch WORD..." in a terminal of its own, until it has drawn.
+# Its pid is then in RIG_DIR/pid; what the terminal was like before and after in before and after,
+# the exit code in code.
+begin() {
+	local width=$1 height=$2
+	shift 2
+	cat >"$RIG_DIR/shell" <<-EOF
+		cd "$RIG_DIR"
+		# A key is for both; the shell goes on.
+		trap : INT
+		stty -a >before
+		sh -c 'echo \$\$ >pid; exec "\$@"' sh "$BWCTL" -n appliance watch ${*@Q} 2>errors
+		code=\$?
+		stty -a >after
+		echo \$code >code
+		sleep 600
+	EOF
+	terminal "$width" "$height" "exec bash '$RIG_DIR/shell'"
+	rig_wait 20 on_screen '^(ingress|in) ' || expect 'a screen' '' "$(screen)"
+}
+
+screen() {
+	tmux_ capture-pane -p
+}
+
+# on_screen REGEX: whether a line is like that.
+on_screen() {
+	screen | grep -q -E -e "$1"
+}
+
+off_screen() {
+	! on_screen "$1"
+}
+
+# seen REGEX: waits until a line is.
+seen() {
+	rig_wait 20 on_screen "$1" || expect "on the screen: $1" '' "$(screen)"
+}
+
+press() {
+	tmux_ send-keys "$@"
+}
+
+# The time of what is shown.
+clock() {
+	screen | grep -o '[0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' | head -n 1
+}
+
+# moves FROM: the clock is another.
+moves() {
+	local now
+	now=$(clock)
+	[[ -n $now && $now != "$1" ]]
+}
+
+# ended CODE: waits for the end; the terminal is as it was.
+ended() {
+	rig_wait 20 test -s "$RIG_DIR/code" || expect 'watch' 'its end' "$(screen)"
+	expect 'exit code' "$1" "$(<"$RIG_DIR/code")"
+	expect 'errors' '' "$(<"$RIG_DIR/errors")"
+	left "$RIG_DIR/after"
+}
+
+# What stty said, but for the size.
+settings() {
+	sed 's/; rows [0-9]*; columns [0-9]*//' "$1"
+}
+
+# left FILE: what stty said there is as it was before; nothing is left of the screen.
+left() {
+	expect 'stty -a' "$(settings "$RIG_DIR/before")" "$(settings "$1")"
+	# Alternate screen, cursor, keypad.
+	rig_wait 5 flags 0,1,0 || expect 'flags of the terminal' 0,1,0 \
+		"$(tmux_ display-message -p '#{alternate_on},#{cursor_flag},#{keypad_flag}')"
+}
+
+flags() {
+	[[ $1 == "$(tmux_ display-message -p '#{alternate_on},#{cursor_flag},#{keypad_flag}')" ]]
+}
+
+limits() {
+	rig_bwctl show --json | jq -c '[.ingress, .egress | .limit_bits_per_second | if . then . / 1e6 else . end]'
+}
+
+# has_limits INGRESS EGRESS: those in force, in Mbit/s.
+has_limits() {
+	[[ $(limits) == "[$1,$2]" ]]
+}
+
+# ---- traffic ----
+
+# A flood of class other that comes in at RATE, more than 50mbit or not, and ssh at 3 Mbit/s the other way.
+traffic() {
+	rig_sink sink inside 9000
+	rig_flood flood far "$RIG_INSIDE4" 9000 "$1" 300
+	rig_flow ssh far inside to "$RIG_FAR4" port 22 seconds 300 bitrate 3M
+}
+
+# table CLASS: what the screen says of it, in an 80 columns table: bits per second and dropped per
+# second, in and out, and when it was seen.
+table() {
+	screen | perl -ne '
+		sub bits { my ($n, $u) = split / /, shift; $n * {"" => 1, k => 1e3, M => 1e6, G => 1e9}->{($u // "") =~ /^([kMG])bit/ ? $1 : ""} }
+		my $rate = qr{-|0|[\d.]+ [kMG]?bit/s};
+		my $wait = qr{-|exempt|[\d.]+ [mu]?s};
+		next unless /^'"$1"'\s+($rate)\s+([\d. ]+|-)\s+$wait\s+($rate)\s+([\d. ]+|-)\s+$wait\s+(\S.*?)\s*$/;
+		my ($in, $in_lost, $out, $out_lost, $seen) = ($1, $2, $3, $4, $5);
+		s/ //g for $in_lost, $out_lost;
+		printf "%d %s %d %s %s\n", bits($in), $in_lost, bits($out), $out_lost, $seen;
+	'
+}
+
+# counted CLASS DIRECTION: "bytes dropped seconds" of it, now.
+counted() {
+	rig_bwctl show --json | jq -r --arg now "$EPOCHREALTIME" --arg class "$1" --arg direction "$2" \
+		'.[$direction].classes[$class] | "\(.passed.bytes) \(.dropped.packets) \($now)"'
+}
+
+# near MEASURED BEFORE AFTER: each within a quarter, and the drops within 40 % and 5 a second, of what
+# was counted in between.
+near() {
+	awk -v measured="$1" -v before="$2" -v after="$3" '
+		function far(a, b, part) { return a > b * (1 + part) + 5 || a < b * (1 - part) - 5 }
+		BEGIN {
+			split(measured, m)
+			split(before, b)
+			split(after, a)
+			seconds = a[3] - b[3]
+			rate = (a[1] - b[1]) * 8 / seconds
+			lost = (a[2] - b[2]) / seconds
+			printf "%.0f bit/s, %.1f lost, against %.0f and %.1f\n", m[1], m[2], rate, lost
+			exit far(m[1], rate, 0.25) || far(m[2], lost, 0.4)
+		}'
+}
+
+# agrees CLASS DIRECTION: the screen says of a class what the counters do, of the interval that it shows.
+agrees() {
+	local before after row at
+	at=$(clock)
+	rig_wait 5 moves "$at"
+	before=$(counted "$1" "$2")
+	at=$(clock)
+	rig_wait 5 moves "$at"
+	after=$(counted "$1" "$2")
+	read -r -a row <<<"$(table "$1")"
+	if [[ $2 == ingress ]]; then
+		near "${row[*]:0:2}" "$before" "$after"
+	else
+		near "${row[*]:2:2}" "$before" "$after"
+	fi
+}
+
+# agrees_soon CLASS DIRECTION: in one of several tries, since a machine may be busy.
+agrees_soon() {
+	local try said=''
+	for ((try = 0; try < 15; try++)); do
+		if said+=$(agrees "$@")$'\n'; then
+			return
+		fi
+	done
+	expect "$1 $2" 'as counted' "$said"
+}
+
+# ---- what is shown ----
+
+@test "80x24: each class has its rate and its drops, and the limit is that of show" {
+	local name row
+	traffic 60mbit
+	begin 80 24
+	agrees_soon other ingress
+	agrees_soon ssh egress
+	seen '^ingress +[0-9.]+ Mbit/s of 50 Mbit/s +at the limit (100|[1-9][0-9]) % of the time'
+	seen '^egress +[0-9.]+ Mbit/s of 50 Mbit/s +at the limit 0 % of the time'
+	# It ends below the limit: r of a limit that polices is some 0.9 of it, and a queue is not there.
+	seen '\[█+. *\] +(8[0-9]|9[0-9]|100) %'
+	seen '50 Mbit/s .*▁▁▁'
+	seen '^q quit +p pause'
+	for name in ui admin api ssh telnet icmp other control; do
+		read -r -a row <<<"$(table "$name")"
+		expect "the row of $name" 5 "$((${#row[@]} > 5 ? 5 : ${#row[@]}))"
+	done
+	[[ $(table ssh) == *' now' ]]
+	[[ $(table telnet) == '0 0 0 0 -' ]]
+	# What ends stays in the table with the time since.
+	rig_stop "$(<"$RIG_DIR/flood.pid")"
+	seen '^other +0 .* [2-9] s ago'
+	press q
+	ended 0
+}
+
+@test "200x50: mode and promise are those of show, when they change too" {
+	local bound
+	traffic 10mbit
+	begin 200 50
+	for limit in 50 20; do
+		rig_bwctl set "${limit}mbit" >/dev/null
+		seen "^ingress .* of $limit Mbit/s"
+		bound=$(rig_bwctl show | grep -o -m 1 'bound B [0-9.]* [kM]*B')
+		seen "^ +police, window W 2 s, $bound\$"
+		seen "^ +$limit Mbit/s .*▁▁"
+	done
+	rig_bwctl set window 5s >/dev/null
+	seen '^ +police, window W 5 s, bound B'
+	rig_bwctl set mode observe >/dev/null
+	seen '^ +observe, window W .*; it would (police|pace)'
+	seen '^class .* would/s'
+	rig_bwctl set unlimited mode police >/dev/null
+	seen '^ingress +[0-9.]+ [kM]bit/s$'
+	seen '^ +police, no limit$'
+	rig_bwctl set egress 30mbit >/dev/null
+	seen '^egress .* of 30 Mbit/s'
+	on_screen '^ingress +[0-9.]+ [kM]bit/s$'
+	# A line per class, in both directions.
+	expect 'columns of classes' 1 "$(screen | grep -c -E '^class +ingress dropped/s +wait +seen +egress dropped/s +wait +seen$')"
+	expect 'rows' 8 "$(screen | grep -c -E '^(ui|admin|api|ssh|telnet|icmp|other|control) ')"
+	press q
+	ended 0
+}
+
+@test "a mode that was not asked for is there with its reason, on two lines if need be" {
+	rig_in appliance tc qdisc replace dev eth0 root pfifo
+	rig_bwctl unload
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit mode auto >/dev/null
+	begin 80 24
+	seen '^ +police, window W 2 s, bound B [0-9.]+ [kM]B: .'
+	expect 'the reason' "$(rig_bwctl show --json | jq -r .egress.mode_reason)" \
+		"$(screen | sed -n '/^egress/,/\[/p' | sed '1d; $d' | tr '\n' ' ' | sed 's/  */ /g; s/^.*[kM]B: //; s/ $//')"
+	rig_in appliance tc qdisc delete dev eth0 root
+}
+
+@test "where packets wait: how long, and no rate above the limit though a queue builds up" {
+	rig_has_fq || skip 'this kernel has no fq: nothing can wait'
+	rig_bwctl set 20mbit mode pace >/dev/null
+	rig_sink sink far 9000
+	rig_start appliance "$BWCTL" watch --interval 250ms >"$RIG_DIR/lines"
+	rig_wait 20 test -s "$RIG_DIR/lines"
+	rig_flood flood inside "$RIG_FAR4" 9000 40mbit 6
+	begin 80 24
+	seen '^egress +(19|20)[0-9.]* Mbit/s of 20 Mbit/s +at the limit [0-9]+ % of the time +queue [0-9]+ ms'
+	seen '^ +pace, window W 1 s, bound B'
+	seen '^other .* [0-9.]+ ms  '
+	rig_flood_wait flood >/dev/null
+	grep -q -E 'egress (19|20)[0-9.]* Mbit/s of 20 Mbit/s, pace, dropped [0-9 .]+/s, wait [0-9.]+ ms' "$RIG_DIR/lines"
+	# In every interval of a quarter of a second: r, and what may leave at once.
+	perl -ne '
+		next unless /egress ([\d.]+) ([kM])bit/;
+		$rate = $2 eq "M" ? $1 : $1 / 1000;
+		$most = $rate if $rate > $most;
+		END { print "at most $most\n"; exit !($most > 19 && $most < 21.5) }' "$RIG_DIR/lines"
+}
+
+@test "--class: bar and plot are of the class, against its own limit if it has one" {
+	traffic 20mbit
+	begin 80 24 --class ssh
+	seen '^egress +ssh (2\.[5-9]|3)[0-9.]* Mbit/s of 50 Mbit/s'
+	rig_bwctl set class ssh 2mbit >/dev/null
+	seen '^egress +ssh [0-9.]+ Mbit/s of 2 Mbit/s'
+	seen '^ +police, own limit, window W'
+	seen '^ +2 Mbit/s .*▁▁'
+	press q
+	ended 0
+}
+
+@test "a class that is not there is refused, with those that are; one that goes away is said to have" {
+	rig_bwctl set class lab 5mbit >/dev/null
+	run --separate-stderr -1 rig_bwctl watch --class nosuch
+	expect 'the error' "bwctl: there is no class 'nosuch': expected ui, admin, api, ssh, telnet, icmp, other, control or lab" "$stderr"
+	begin 80 24 --class lab
+	seen '^ingress +lab '
+	rig_bwctl set class lab remove >/dev/null
+	seen "^there is no class 'lab' any more\$"
+	press q
+	ended 0
+}
+
+@test "classes of one's own, more than there is room for: those that came by are there" {
+	local words=() i
+	for ((i = 1; i <= 20; i++)); do
+		words+=(class "own-class-$i" priority low)
+	done
+	rig_bwctl set "${words[@]}" flow mine class own-class-20 protocol udp local 9000 >/dev/null
+	rig_bwctl set flow theirs class own-class-20 protocol udp remote 9000 >/dev/null
+	rig_sink sink far 9000
+	rig_flood flood inside "$RIG_FAR4" 9000 5mbit 60
+	begin 80 24
+	seen '^own-class-20 '
+	seen '^and [0-9]+ more$'
+	tmux_ resize-window -x 100 -y 60
+	seen '^own-class-7 '
+	press q
+	ended 0
+}
+
+# ---- keys ----
+
+@test "+ and - ask first: n changes nothing, y does, by steps of 1, 2 and 5" {
+	begin 80 24
+	press +
+	seen '^set both directions to 100 Mbit/s\? y/n$'
+	press n
+	seen '^nothing was changed$'
+	expect 'limits' '[50,50]' "$(limits)"
+	press -
+	seen '^set both directions to 20 Mbit/s\? y/n$'
+	press Escape
+	seen '^nothing was changed$'
+	expect 'limits' '[50,50]' "$(limits)"
+	press +
+	seen '100 Mbit/s\? y/n$'
+	press y
+	seen '^set both directions to 100 Mbit/s$'
+	expect 'limits' '[100,100]' "$(limits)"
+	seen '^ingress .* of 100 Mbit/s'
+	# Each its own step.
+	rig_bwctl set egress 30mbit >/dev/null
+	seen '^egress .* of 30 Mbit/s'
+	press -
+	seen '^set ingress to 50 Mbit/s, egress to 20 Mbit/s\? y/n$'
+	press y
+	rig_wait 10 has_limits 50 20 || expect 'limits' '[50,20]' "$(limits)"
+	# One that is unlimited stays so.
+	rig_bwctl set ingress unlimited >/dev/null
+	seen '^ingress [^o]*$'
+	press +
+	seen '^set egress to 50 Mbit/s\? y/n$'
+	press y
+	rig_wait 10 has_limits null 50 || expect 'limits' '[null,50]' "$(limits)"
+	rig_bwctl set unlimited >/dev/null
+	seen '^egress [^o]*$'
+	press -
+	seen '^there is no limit to lower: bwctl set RATE gives one$'
+	press y
+	expect 'limits' '[null,null]' "$(limits)"
+	press q
+	ended 0
+}
+
+@test "what bwctl set says against it is on the screen; it may take as long as it likes" {
+	begin 80 24
+	rig_bwctl set class ui reserve 40mbit >/dev/null
+	press -
+	seen '20 Mbit/s\? y/n$'
+	press y
+	seen '^all that is reserved is 40mbit together'
+	seen 'expected at most that, or less reserved'
+	expect 'limits' '[50,50]' "$(limits)"
+	rig_bwctl set class ui reserve none >/dev/null
+	# Somebody else changes something: to look on needs no lock.
+	rig_start appliance flock --no-fork --exclusive /sys/fs/bpf/bwctl sleep 60
+	press +
+	seen '100 Mbit/s\? y/n$'
+	press y
+	seen '^setting both directions to 100 Mbit/s$'
+	at=$(clock)
+	rig_wait 5 moves "$at"
+	on_screen '^setting both'
+	rig_stop "$RIG_PID"
+	seen '^set both directions to 100 Mbit/s($|; hint: waiting)'
+	expect 'limits' '[100,100]' "$(limits)"
+	press q
+	ended 0
+}
+
+# columns: how many intervals the first plot shows, by the line of the limit.
+columns() {
+	screen | grep -m 1 -E '^ +50 Mbit/s' | grep -o '▁' | wc -l
+}
+
+has_columns() {
+	(($(columns) >= $1))
+}
+
+@test "p: what is shown stands still, and history goes on" {
+	local at before
+	begin 120 30 --interval 200ms
+	rig_wait 10 has_columns 3
+	press p
+	seen 'PAUSED'
+	at=$(clock) before=$(columns)
+	[[ $before -ge 3 ]]
+	rig_bwctl set 20mbit >/dev/null
+	rig_bwctl set 50mbit >/dev/null
+	sleep 2.2
+	expect 'the clock' "$at" "$(clock)"
+	expect 'columns' "$before" "$(columns)"
+	tmux_ resize-window -x 100 -y 28
+	seen 'PAUSED'
+	expect 'the clock' "$at" "$(clock)"
+	press p
+	rig_wait 10 moves "$at"
+	# 2.2 seconds are 11 intervals; less of them on a machine that is busy.
+	rig_wait 10 has_columns $((before + 5))
+	run ! on_screen 'PAUSED'
+	press q
+	ended 0
+}
+
+@test "? and h: the keys; others do nothing" {
+	begin 80 24
+	press '?'
+	seen '\| q +quit'
+	press x
+	rig_wait 10 off_screen 'q +quit +\|'
+	press h
+	seen '\| q +quit'
+	press h
+	rig_wait 10 off_screen 'q +quit +\|'
+	# An arrow begins with ESC and may end with the letter of a key.
+	press Up Down Left Right F1 F4 PPage
+	press -l $'\eOp' z
+	rig_wait 10 moves "$(clock)"
+	run ! on_screen PAUSED
+	press q
+	ended 0
+}
+
+# ---- sizes ----
+
+# is_whole WIDTH HEIGHT: the screen is as of that size: each thing is there, once.
+is_whole() {
+	local text
+	text=$(screen)
+	[[ $(grep -c '^ingress ' <<<"$text") == 1 && $(grep -c '^egress ' <<<"$text") == 1 ]] &&
+		[[ $(grep -c '^class ' <<<"$text") == 1 && $(grep -c '^q quit' <<<"$text") == 1 ]] &&
+		[[ $(grep -c -F '[' <<<"$text") == 2 && $(head -n 1 <<<"$text") == 'bwctl on eth0'* ]] &&
+		[[ $(tail -n 1 <<<"$text") == 'q quit'* ]]
+}
+
+@test "any size, also while it runs" {
+	local size
+	traffic 20mbit
+	begin 80 24 --interval 100ms
+	for size in 80x24 200x50 40x10 100x30 60x14 45x20 300x80 80x24; do
+		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
+		rig_wait 10 is_whole || expect "at $size" '' "$(screen)"
+	done
+	# Less than that: the bars alone, or as much of them as there is room for.
+	for size in 39x24 80x9 30x5 20x4; do
+		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
+		rig_wait 10 on_screen '^in +[0-9.]+ [kM]bit/s' || expect "at $size" '' "$(screen)"
+		rig_wait 10 on_screen '^out +' || expect "at $size" '' "$(screen)"
+		run ! on_screen '^class '
+	done
+	for size in 10x2 3x3 1x1 2x40 150x1; do
+		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
+		press + Escape '?' x p p
+		sleep 0.3
+		rig_alive "$(<"$RIG_DIR/pid")"
+	done
+	# A storm of them.
+	for ((i = 1; i <= 60; i++)); do
+		tmux_ resize-window -x $((i * 7 % 190 + 1)) -y $((i * 13 % 60 + 1))
+	done
+	tmux_ resize-window -x 80 -y 24
+	press z
+	rig_wait 10 is_whole || expect 'after the storm' '' "$(screen)"
+	press q
+	ended 0
+}
+
+@test "begun in a window that is too small" {
+	begin 18 3
+	press q
+	ended 0
+}
+
+@test "without UTF-8 ASCII is drawn, and with NO_COLOR nothing but letters" {
+	traffic 20mbit
+	export LC_ALL=C NO_COLOR=1
+	begin 80 24
+	export LC_ALL=C.UTF-8
+	seen '\[#+ *\] +[0-9]+ %'
+	seen '50 Mbit/s .*_'
+	screen >"$RIG_DIR/screen"
+	LC_ALL=C run ! grep -q '[^ -~]' "$RIG_DIR/screen"
+	tmux_ capture-pane -p -e >"$RIG_DIR/screen"
+	run ! grep -q $'\033' "$RIG_DIR/screen"
+	press q
+	ended 0
+	unset NO_COLOR
+	begin 80 24
+	seen '▁▁'
+	tmux_ capture-pane -p -e | grep -q $'\033\[3[1-6]m'
+	press q
+	ended 0
+}
+
+# ---- the end ----
+
+@test "the terminal is as it was after each signal that ends it" {
+	local signal
+	for signal in INT TERM HUP QUIT; do
+		begin 80 24
+		flags 1,0,0 || flags 1,0,1
+		kill -"$signal" "$(<"$RIG_DIR/pid")"
+		ended $((128 + $(kill -l "$signal")))
+	done
+	# From the keyboard.
+	begin 80 24
+	press C-c
+	ended 130
+}
+
+# type_ TEXT: a line, for a shell.
+type_() {
+	tmux_ send-keys -l "$1"
+	tmux_ send-keys Enter
+}
+
+@test "stopped from the keyboard it leaves the terminal, and comes back to it" {
+	local at
+	# A shell with jobs, as somebody has.
+	terminal 80 24 "cd '$RIG_DIR'; PS1='$ ' exec bash --norc --noprofile -i"
+	seen '^\$'
+	type_ "stty -a >before; '$BWCTL' -n appliance watch; echo \$? >stopped-code; stty -a >stopped"
+	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
+	press C-z
+	rig_wait 10 test -s "$RIG_DIR/stopped"
+	expect 'exit code' 148 "$(<"$RIG_DIR/stopped-code")"
+	left "$RIG_DIR/stopped"
+	# In the background it goes on, and touches nothing.
+	type_ 'bg; jobs -p >pid'
+	rig_wait 10 test -s "$RIG_DIR/pid"
+	sleep 1.5
+	rig_alive "$(<"$RIG_DIR/pid")"
+	flags 0,1,0
+	run ! on_screen '^ingress'
+	type_ fg
+	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
+	at=$(clock)
+	rig_wait 10 moves "$at"
+	press C-z
+	seen 'Stopped' || expect 'the process' 'to be stopped' \
+		"$(ps -o pid,pgid,tpgid,stat,pending,blocked,args -p "$(<"$RIG_DIR/pid")"; stty -a -F "$(tmux_ display-message -p '#{pane_tty}')")"
+	type_ 'fg; stty -a >after'
+	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
+	press -
+	seen 'y/n$'
+	press n q
+	rig_wait 10 test -s "$RIG_DIR/after"
+	left "$RIG_DIR/after"
+}
+
+@test "when the terminal goes away it ends, in the background too" {
+	begin 80 24
+	tmux_ kill-server
+	rig_wait_gone 10 "$(<"$RIG_DIR/pid")"
+	# A shell that tells its jobs nothing.
+	terminal 80 24 "cd '$RIG_DIR'; PS1='$ ' exec bash --norc --noprofile -i"
+	seen '^\$'
+	type_ "'$BWCTL' -n appliance watch --interval 60min"
+	seen '^ingress '
+	press C-z
+	seen 'Stopped'
+	type_ 'jobs -p >pid; bg; disown'
+	rig_wait 10 test -s "$RIG_DIR/pid"
+	rig_wait 10 is_running "$(<"$RIG_DIR/pid")"
+	tmux_ kill-server
+	rig_wait_gone 10 "$(<"$RIG_DIR/pid")"
+}
+
+is_running() {
+	[[ $(cat "/proc/$1/stat") == *') S '* ]]
+}
+
+@test "it sleeps in between" {
+	local before after
+	begin 80 24 --interval 60min
+	# utime and stime
+	before=$(awk '{ print $14 + $15 }' "/proc/$(<"$RIG_DIR/pid")/stat")
+	sleep 3
+	after=$(awk '{ print $14 + $15 }' "/proc/$(<"$RIG_DIR/pid")/stat")
+	((after - before <= 1)) || expect 'ticks of CPU time in 3 s' 'at most 1' "$((after - before))"
+	press q
+	ended 0
+}
+
+# ---- loaded or not ----
+
+@test "nothing loaded: it says so and ends, on a terminal too" {
+	rig_bwctl unload
+	run --separate-stderr -1 rig_bwctl watch
+	expect 'errors' $'bwctl: nothing is loaded\nhint: first: bwctl load IFACE' "$stderr"
+	terminal 80 24 "'$BWCTL' -n appliance watch; echo code \$?; sleep 60"
+	seen '^bwctl: nothing is loaded$'
+	seen '^hint: first: bwctl load IFACE$'
+	seen '^code 1$'
+	flags 0,1,0
+}
+
+@test "unloaded while it looks: it waits, and goes on with rates that can be" {
+	traffic 20mbit
+	begin 80 24 --interval 200ms
+	seen '^ingress +(1|2)[0-9.]* Mbit/s of'
+	rig_bwctl unload
+	seen 'nothing is loaded'
+	press +
+	seen '^nothing is loaded: bwctl load IFACE$'
+	press x
+	rig_bwctl load eth0
+	rig_bwctl set 40mbit mode police >/dev/null
+	seen '^ingress .* of 40 Mbit/s'
+	# At once, so that no look falls in between.
+	rig_bwctl unload && rig_bwctl load eth0 && rig_bwctl set 30mbit mode police >/dev/null
+	seen '^ingress .* of 30 Mbit/s'
+	seen '^ingress +(1|2)[0-9.]* Mbit/s of 30'
+	# Not even in the past: the scale is that of limits, not of absurd rates.
+	run ! on_screen '[GT]bit/s'
+	run ! on_screen '^ +[1-9][0-9][0-9]+ Mbit/s'
+	press q
+	ended 0
+}
+
+# ---- lines ----
+
+LINE='^[0-9][0-9]:[0-9][0-9]:[0-9][0-9] ingress [0-9.]+ [kMG]?bit/s of 50 Mbit/s, police, dropped [0-9. ]+/s, wait -, at the limit [0-9]+ %; egress [0-9.]+ [kMG]?bit/s of 50 Mbit/s, police, dropped [0-9. ]+/s, wait -, at the limit [0-9]+ %$'
+
+@test "into a pipe: a line per interval, at once; a pipe that is closed ends it quietly" {
+	local line started=$SECONDS status
+	traffic 60mbit
+	mkfifo "$RIG_DIR/pipe"
+	# To open one end waits for the other.
+	exec 7<>"$RIG_DIR/pipe"
+	rig_start appliance "$BWCTL" watch >"$RIG_DIR/pipe" 2>"$RIG_DIR/errors" 7<&-
+	for ((i = 0; i < 3; i++)); do
+		read -r -t 10 line <&7
+		grep -E -q -e "$LINE" <<<"$line" || expect 'a line' "$LINE" "$line"
+	done
+	((SECONDS - started >= 2))
+	# Of the flood, that comes in.
+	grep -E -q 'ingress (4|5)[0-9.]+ Mbit/s .*dropped [1-9].*egress (2|3)[0-9.]* Mbit/s' <<<"$line" ||
+		expect 'rates' 'of 60 and 3 Mbit/s' "$line"
+	exec 7<&-
+	rig_wait_gone 5 "$RIG_PID"
+	expect 'errors' '' "$(<"$RIG_DIR/errors")"
+	# However long the interval is.
+	rig_start appliance "$BWCTL" watch --interval 60min > >(sleep 0.5) 2>"$RIG_DIR/errors"
+	rig_wait_gone 5 "$RIG_PID"
+	expect 'errors' '' "$(<"$RIG_DIR/errors")"
+	run bash -o pipefail -c "'$BWCTL' -n appliance watch --interval 100ms | head -n 3"
+	expect 'exit code' 0 "$status"
+	expect 'lines' 3 "$(grep -c -E -e "$LINE" <<<"$output")"
+}
+
+has_lines() {
+	(($(screen | grep -c ' ingress ') >= $1))
+}
+
+@test "on a terminal that cannot be drawn on: lines, and keys are not read" {
+	local term
+	for term in dumb nosuch ''; do
+		terminal 200 24 "TERM=$term '$BWCTL' -n appliance watch --interval 200ms; echo code \$?; sleep 60"
+		seen "$LINE"
+		press q
+		rig_wait 10 has_lines 5
+		run ! on_screen '^code'
+		flags 0,1,0
+	done
+	# Nor where there are no keys.
+	terminal 200 24 "'$BWCTL' -n appliance watch --interval 200ms </dev/null"
+	seen "$LINE"
+}
+
+@test "lines end with an error when nothing is loaded any more, or they cannot be written" {
+	rig_start appliance "$BWCTL" watch --interval 100ms >"$RIG_DIR/lines" 2>"$RIG_DIR/errors"
+	rig_wait 10 test -s "$RIG_DIR/lines"
+	rig_bwctl unload
+	rig_wait_gone 10 "$RIG_PID"
+	expect 'errors' $'bwctl: nothing is loaded\nhint: first: bwctl load IFACE' "$(<"$RIG_DIR/errors")"
+	rig_bwctl load eth0
+	run --separate-stderr -1 bash -c "'$BWCTL' -n appliance watch --interval 100ms >/dev/full"
+	expect 'errors' 'bwctl: cannot write the output: No space left on device' "$stderr"
+}
+
+@test "--interval: 100ms to an hour" {
+	local interval
+	for interval in 99ms 1us; do
+		run --separate-stderr -2 rig_bwctl watch --interval "$interval"
+		expect "$interval" "bwctl: --interval: '$interval' is too short: expected 100ms to 60min" "$stderr"
+	done
+	for interval in 61min 5 1h '' -1s; do
+		run --separate-stderr -2 rig_bwctl watch --interval "$interval"
+		[[ $stderr == 'bwctl: --interval: '* && $stderr != *$'\n'* ]] || expect "$interval" 'one error' "$stderr"
+	done
+	run --separate-stderr -2 rig_bwctl watch eth0
+	run --separate-stderr -2 "$BWCTL_BUILD/bwctl-watch"
+	expect 'bwctl-watch alone' "bwctl: this is run by 'bwctl watch'" "$stderr"
+}
+
+@test "who may not look is told so" {
+	run --separate-stderr -1 nsenter --net=/run/netns/appliance setpriv --reuid 65534 --regid 65534 --clear-groups \
+		--inh-caps -all --bounding-set -all "$BWCTL" watch
+	[[ ${stderr_lines[0]} == "bwctl: cannot "*': '*'ermi'* || ${stderr_lines[0]} == 'bwctl: '*ermi* ]] ||
+		expect 'the error' 'that it is not permitted' "$stderr"
+	expect 'the hint' 'hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON' "${stderr_lines[1]}"
+}
+
+@test "a limiter elsewhere: --pin-dir is that of + and - too" {
+	rig_in appliance "$BWCTL" --pin-dir /sys/fs/bpf/other load inside0
+	rig_in appliance "$BWCTL" --pin-dir /sys/fs/bpf/other set 5mbit mode police >/dev/null
+	begin 80 24 --pin-dir /sys/fs/bpf/other
+	seen '^bwctl on inside0 '
+	seen '^ingress .* of 5 Mbit/s'
+	press + y
+	seen '^ingress .* of 10 Mbit/s'
+	expect 'the other limit' '[50,50]' "$(limits)"
+	press q
+	ended 0
+	rig_in appliance "$BWCTL" --pin-dir /sys/fs/bpf/other unload
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What is watched as words: each figure as text, for the screen too, and all of them as one
+ * plain line for where there is no screen.
+ */
+#ifndef WATCH_LINE_H
+#define WATCH_LINE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "units.h"
+#include "watch_rates.h"
+
+/* These write into text and return it: "49.5 Mbit/s", "12" or "0.3" per second, "84.6 ms" or "-". */
+const char *watch_line_rate(uint64_t rate_bits_s, char text[UNITS_TEXT]);
+const char *watch_line_lost(double lost_s, char text[UNITS_TEXT]);
+const char *watch_line_wait(uint64_t wait_ns, char text[UNITS_TEXT]);
+
+/*
+ * When packets of a class last came: "now" in the last interval, "12 s ago", ">12 s ago" when that was before we looked,
+ * which was since_ns, and "-" for never.
+ */
+const char *watch_line_seen(const struct watch_rates_class *class, uint64_t now_ns,
+			    uint64_t since_ns, char text[UNITS_TEXT]);
+
+/* "pace", "police" or "observe". */
+const char *watch_line_mode(const struct watch_rates *rates, enum bwctl_direction direction);
+
+/*
+ * What is promised, and if packets cannot wait, why: "window W 2 s, bound B 1.32 MB: this kernel has no
+ * fq qdisc".
+ */
+const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direction direction,
+			       char text[2 * LOG_TEXT]);
+
+/* The plain line, and sends it off. Whether it could be written. */
+bool watch_line_print(FILE *out, const struct watch_rates *rates);
+
+#endif
