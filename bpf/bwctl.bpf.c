@@ -93,7 +93,7 @@ static __noinline int meter_all(struct turn *turn)
 	struct meter_work work = {.step = {0}};
 	enum meter_answer answer;
 	__u32 level = turn->level;
-	__u64 seen_ns;
+	__u64 seen_ns, over_until_ns;
 
 	barrier_var(level);
 	if (level >= BWCTL_LEVELS)
@@ -104,9 +104,12 @@ static __noinline int meter_all(struct turn *turn)
 	answer = meter_admit_in(&work, turn->all, generation, level, turn->wire.bytes, seen_ns,
 				turn->pace.now_ns, &turn->clock->spent_until_ns, turn->lease,
 				turn->waits);
-	if (!turn->policy->observe &&
-	    (answer == METER_OVER || (turn->waits && work.step.slot_ns > turn->pace.now_ns)))
-		meter_over(&turn->clock->over_ns, &turn->clock->over_sum_ns, turn->pace.now_ns);
+	over_until_ns = answer == METER_OVER ? turn->pace.now_ns + METER_SPELL_NS :
+			turn->waits	     ? work.step.slot_ns :
+					       0;
+	if (!turn->policy->observe && over_until_ns > turn->pace.now_ns)
+		meter_over(&turn->clock->over_until_ns, &turn->clock->over_sum_ns, turn->pace.now_ns,
+			   over_until_ns);
 	if (answer != METER_PASS || !turn->waits)
 		return answer;
 	turn->slot_ns = turn->leave_ns = work.step.slot_ns;

@@ -1796,34 +1796,57 @@ static void test_threads(void **state)
 	}
 }
 
+static void refuse(__u64 *over_until_ns, __u64 *sum_ns, __u64 now_ns)
+{
+	meter_over(over_until_ns, sum_ns, now_ns, now_ns + METER_SPELL_NS);
+}
+
 /* Packets that are refused one after the other are one time; of a pause only its beginning is. */
 static void test_over(void **state)
 {
-	__u64 over_ns = 0, sum_ns = 0, now_ns = 100 * S, before_ns;
+	__u64 until_ns = 0, sum_ns = 0, now_ns = 100 * S, before_ns;
 
 	(void)state;
-	meter_over(&over_ns, &sum_ns, now_ns);
-	assert_int_equal(over_ns, now_ns);
-	assert_int_equal(sum_ns, 0);
+	refuse(&until_ns, &sum_ns, now_ns);
+	assert_int_equal(until_ns, now_ns + 250 * MS);
+	assert_int_equal(sum_ns, 250 * MS);
 	/* However close together they are, nothing gets lost. */
 	for (int i = 0; i < 1000; i++)
-		meter_over(&over_ns, &sum_ns, now_ns += 1700);
-	assert_in_range(sum_ns, 1600000, 1700000);
-	meter_over(&over_ns, &sum_ns, now_ns += 249 * MS);
-	assert_int_equal(sum_ns, now_ns - 100 * S);
+		refuse(&until_ns, &sum_ns, now_ns += 1700);
+	assert_in_range(sum_ns - 250 * MS, 1600000, 1700000);
+	refuse(&until_ns, &sum_ns, now_ns += 249 * MS);
+	assert_int_equal(sum_ns, now_ns + 250 * MS - 100 * S);
 	/* Bursts with pauses between are not all of the time. */
 	before_ns = sum_ns;
 	for (int burst = 0; burst < 10; burst++) {
 		now_ns += 900 * MS;
 		for (int i = 0; i < 100; i++)
-			meter_over(&over_ns, &sum_ns, now_ns += MS);
+			refuse(&until_ns, &sum_ns, now_ns += MS);
 	}
 	assert_in_range(sum_ns - before_ns, 10 * (99 + 250) * MS, 10 * (100 + 250) * MS);
 	/* A CPU that looked at the time earlier. */
 	before_ns = sum_ns;
-	meter_over(&over_ns, &sum_ns, now_ns - MS);
-	assert_int_equal(over_ns, now_ns);
+	refuse(&until_ns, &sum_ns, now_ns - MS);
+	assert_int_equal(until_ns, now_ns + 250 * MS);
 	assert_int_equal(sum_ns, before_ns);
+}
+
+/* What has to wait speaks until it leaves: a queue of 2 ms every 10 ms is a fifth of the time. */
+static void test_over_while_waiting(void **state)
+{
+	__u64 until_ns = 0, sum_ns = 0, now_ns = 100 * S;
+
+	(void)state;
+	for (int burst = 0; burst < 1000; burst++, now_ns += 10 * MS)
+		for (__u64 i = 1; i <= 20; i++)
+			meter_over(&until_ns, &sum_ns, now_ns, now_ns + i * MS / 10);
+	assert_int_equal(sum_ns, 2 * S);
+	/* And one that never ends is all of it. */
+	sum_ns = 0;
+	until_ns = now_ns;
+	for (int i = 0; i < 10000; i++, now_ns += MS)
+		meter_over(&until_ns, &sum_ns, now_ns, now_ns + 80 * MS);
+	assert_int_equal(sum_ns, 10 * S + 79 * MS);
 }
 
 int main(void)
@@ -1864,6 +1887,7 @@ int main(void)
 		cmocka_unit_test(test_debt_is_limited),
 		cmocka_unit_test(test_late_now_refunds_nothing),
 		cmocka_unit_test(test_over),
+		cmocka_unit_test(test_over_while_waiting),
 		cmocka_unit_test(test_contention_refuses),
 		cmocka_unit_test(test_threads),
 	};

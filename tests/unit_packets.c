@@ -1479,7 +1479,7 @@ static __u64 deliver_until_refused(struct fixture *fixture, const struct header 
 	return 0;
 }
 
-/* When a packet was last over the limit of all. */
+/* Until when packets over the limit of all say that it is reached. */
 static __u64 over_since(struct fixture *fixture, __u32 direction)
 {
 	struct bwctl_clock clock;
@@ -1487,7 +1487,7 @@ static __u64 over_since(struct fixture *fixture, __u32 direction)
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(fixture->programs->maps.clocks),
 					     &direction, &clock),
 			 0);
-	return clock.over_ns;
+	return clock.over_until_ns;
 }
 
 /*
@@ -1625,7 +1625,7 @@ static void test_reasons(void **state)
 	assert_int_equal(reasons[BWCTL_REASON_LIMIT].packets, 0);
 	assert_int_equal(reasons[BWCTL_REASON_CONTENDED].packets, 0);
 	assert_int_equal(bpf_map_lookup_elem(clocks, &egress, &clock), 0);
-	assert_int_equal(clock.over_ns, 0);
+	assert_int_equal(clock.over_until_ns, 0);
 
 	/* The other way round. */
 	policy->asked.request[BWCTL_EGRESS].limit_bits_s = 8000;

@@ -271,7 +271,7 @@ void watch_rates_remember(struct watch_rates_history *history, const struct watc
 		sample->is_there = rates->is_measured;
 		sample->rate_bits_s = rates->is_measured ? ours->figures.rate_bits_s : 0;
 		sample->limit_bits_s = rates->is_measured ? ours->limit_bits_s : 0;
-		sample->at_limit = rates->is_measured && ours->at_limit >= 0.01;
+		sample->at_limit = rates->is_measured && ours->at_limit >= WATCH_IS_AT_LIMIT;
 	}
 	history->count++;
 }

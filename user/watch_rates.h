@@ -14,6 +14,9 @@
 #include "log.h"
 #include "report.h"
 
+/* For this part of an interval and more, it is one that was at the limit. */
+#define WATCH_IS_AT_LIMIT 0.5
+
 /* Of a class or of all of them, in one direction and one interval. */
 struct watch_rates_figures {
 	uint64_t rate_bits_s;
@@ -74,7 +77,7 @@ uint64_t watch_rates_step(uint64_t limit_bits_s, bool up);
 /* One interval of the past. */
 struct watch_rates_sample {
 	bool is_there; /* something was loaded and measured */
-	bool at_limit; /* for a hundredth of the time at least */
+	bool at_limit; /* for WATCH_IS_AT_LIMIT of the time at least */
 	uint64_t rate_bits_s, limit_bits_s;
 };
 

@@ -204,7 +204,7 @@ static void draw_bar(int line, int column, const struct watch_rates_direction *o
 {
 	int width = COLS - column - 9;
 	unsigned int eighths;
-	attr_t attributes = look(rate_colour(ours->at_limit >= 0.01), 0);
+	attr_t attributes = look(rate_colour(ours->at_limit >= WATCH_IS_AT_LIMIT), 0);
 	double part = ours->limit_bits_s ?
 			      (double)ours->figures.rate_bits_s * 100 / (double)ours->limit_bits_s :
 			      0;
@@ -306,7 +306,7 @@ static void draw_head(const struct watch_screen_view *view, enum bwctl_direction
 	}
 	if (view->class)
 		column = put(line, column, look(COLOUR_TITLE, A_BOLD), "%s ", view->class);
-	column = put(line, column, look(rate_colour(ours->at_limit >= 0.01), A_BOLD), "%s",
+	column = put(line, column, look(rate_colour(ours->at_limit >= WATCH_IS_AT_LIMIT), A_BOLD), "%s",
 		     watch_line_rate(ours->figures.rate_bits_s, text));
 	if (!ours->limit_bits_s)
 		return;
