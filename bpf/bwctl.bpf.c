@@ -83,6 +83,19 @@ struct turn {
 	struct pace pace;
 };
 
+/* Whether the limit of all is reached, as far as this packet knows. */
+static __always_inline void tell_over(struct turn *turn, enum meter_answer answer, __u64 slot_ns)
+{
+	struct bwctl_clock *clock = turn->clock;
+	__u64 now_ns = turn->pace.now_ns;
+
+	if (answer == METER_OVER)
+		meter_over(&clock->over_until_ns, &clock->over_sum_ns,
+			   meter_before(now_ns, METER_SPELL_NS), now_ns);
+	else if (turn->waits && slot_ns > now_ns)
+		meter_over(&clock->over_until_ns, &clock->over_sum_ns, now_ns, slot_ns);
+}
+
 /*
  * The aggregate's clock: an enum meter_answer, and when the packet may leave. This and
  * those that follow have frames of their own on the stack, of which there is little.
@@ -93,7 +106,7 @@ static __noinline int meter_all(struct turn *turn)
 	struct meter_work work = {.step = {0}};
 	enum meter_answer answer;
 	__u32 level = turn->level;
-	__u64 seen_ns, over_until_ns;
+	__u64 seen_ns;
 
 	barrier_var(level);
 	if (level >= BWCTL_LEVELS)
@@ -104,12 +117,8 @@ static __noinline int meter_all(struct turn *turn)
 	answer = meter_admit_in(&work, turn->all, generation, level, turn->wire.bytes, seen_ns,
 				turn->pace.now_ns, &turn->clock->spent_until_ns, turn->lease,
 				turn->waits);
-	over_until_ns = answer == METER_OVER ? turn->pace.now_ns + METER_SPELL_NS :
-			turn->waits	     ? work.step.slot_ns :
-					       0;
-	if (!turn->policy->observe && over_until_ns > turn->pace.now_ns)
-		meter_over(&turn->clock->over_until_ns, &turn->clock->over_sum_ns, turn->pace.now_ns,
-			   over_until_ns);
+	if (!turn->policy->observe)
+		tell_over(turn, answer, work.step.slot_ns);
 	if (answer != METER_PASS || !turn->waits)
 		return answer;
 	turn->slot_ns = turn->leave_ns = work.step.slot_ns;

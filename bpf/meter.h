@@ -242,18 +242,18 @@ METER_APART int meter_take(const struct meter_ask *ask, __u64 seen_ns, __u64 *cl
 	return METER_CONTENDED;
 }
 
-/* For so long a packet that is refused says that the limit is reached: after that it may not be any more. */
+/* A packet that is refused says that the limit has been reached since the one before, or for so long. */
 #define METER_SPELL_NS 250000000ULL
 
 /* Time is added up in pieces no smaller than this, so that CPUs seldom write at once. */
 #define METER_PIECE_NS 100000
 
 /*
- * Adds up for how long the limit has been reached: *over_until_ns is until when it is known to be, *sum_ns
- * the sum, which is ahead of now by what is known. One packet tells until until_ns: its slot if it
- * has to wait, since until then others do too; METER_SPELL_NS from now if it is refused.
+ * Adds up for how long the limit has been reached: *over_until_ns is until when that has been added to
+ * *sum_ns. One packet knows it of the time from from_ns until until_ns: if it has to wait from now until
+ * its slot, since so long others do too; if it is refused for METER_SPELL_NS before now.
  */
-static __always_inline void meter_over(__u64 *over_until_ns, __u64 *sum_ns, __u64 now_ns,
+static __always_inline void meter_over(__u64 *over_until_ns, __u64 *sum_ns, __u64 from_ns,
 				       __u64 until_ns)
 {
 	__u64 seen_ns = *(volatile __u64 *)over_until_ns;
@@ -261,7 +261,7 @@ static __always_inline void meter_over(__u64 *over_until_ns, __u64 *sum_ns, __u6
 	if (until_ns < seen_ns + METER_PIECE_NS ||
 	    __sync_val_compare_and_swap(over_until_ns, seen_ns, until_ns) != seen_ns)
 		return;
-	__sync_fetch_and_add(sum_ns, until_ns - meter_max(seen_ns, now_ns));
+	__sync_fetch_and_add(sum_ns, until_ns - meter_max(seen_ns, from_ns));
 }
 
 struct meter_jump {

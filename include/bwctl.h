@@ -297,7 +297,7 @@ struct bwctl_hold {
 struct bwctl_clock {
 	__u64 spent_until_ns;
 	__u64 reserved_until_ns; /* of a class: the same, of what is reserved for it */
-	__u64 over_until_ns; /* until when packets are known to be refused, or to wait, by this limit */
+	__u64 over_until_ns; /* until when packets were refused, or have to wait, by this limit */
 	__u64 over_sum_ns;   /* for how long in all that went on; see meter_over() */
 	__u64 pad[4];
 	struct bwctl_hold held;

@@ -1479,7 +1479,7 @@ static __u64 deliver_until_refused(struct fixture *fixture, const struct header 
 	return 0;
 }
 
-/* Until when packets over the limit of all say that it is reached. */
+/* Until when packets over the limit of all have said that it is reached. */
 static __u64 over_since(struct fixture *fixture, __u32 direction)
 {
 	struct bwctl_clock clock;
