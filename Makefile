@@ -36,7 +36,7 @@ DEPS_TEST  := libcmocka-dev libpcap-dev bats perl jq curl iproute2 iputils-ping 
 	      mandoc shellcheck strace systemd util-linux bsdutils procps git python3 openssl \
 	      openssh-server openssh-client nginx-light busybox-static nftables tcsh tmux
 DEPS_FUZZ := libclang-rt-14-dev
-DEPS_DEB := debhelper dpkg-dev lintian fakeroot
+DEPS_DEB := build-essential debhelper dpkg-dev lintian fakeroot
 DEPS_BOOT := $(DEPS_DEB) mmdebstrap debian-archive-keyring e2fsprogs
 DEPS_VM := qemu-system-x86 busybox-static cpio kmod nftables xz-utils zstd bsdextrautils
 # Debian's npm brings hundreds of others along: not where there is one.
@@ -142,7 +142,7 @@ help: ## this list
 		LINKDIR 'PREFIX/lib/systemd/network' \
 		DESTDIR 'root to install under' CFLAGS 'appended' LDFLAGS 'appended'
 
-# No daemon is started of what is installed: of sshd and nginx the tests start their own.
+# No daemon is started of what is installed, nor at the next boot: of sshd and nginx the tests start their own.
 deps: ## install the Debian packages that are missing (as root)
 	@missing=; for package in $(DEPS); do \
 		dpkg-query -W -f '$${Status}\n' $$package 2>/dev/null | grep -q ' installed$$' || \
@@ -150,12 +150,20 @@ deps: ## install the Debian packages that are missing (as root)
 	done; \
 	[ -n "$$missing" ] || exit 0; \
 	[ $$(id -u) = 0 ] || { echo "to be installed by root:$$missing" >&2; exit 1; }; \
-	echo "installing:$$missing"; log=$$(mktemp); policy=/usr/sbin/policy-rc.d; \
-	if [ -e $$policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; fi; \
-	trap 'rm -f "$$log" $$policy' EXIT; \
+	echo "installing (a minute or two):$$missing"; log=$$(mktemp); policy=; \
+	trap 'rm -f "$$log" $$policy' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; trap 'exit 129' HUP; \
+	if [ ! -e /usr/sbin/policy-rc.d ]; then \
+		policy=/usr/sbin/policy-rc.d; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; \
+	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	{ apt-get -qq update && apt-get -qq -y --no-install-recommends install $$missing; } \
-		>"$$log" 2>&1 </dev/null || { cat "$$log" >&2; exit 1; }
+		>"$$log" 2>&1 </dev/null || { cat "$$log" >&2; exit 1; }; \
+	for package in openssh-server=ssh nginx-light=nginx; do \
+		case "$$missing " in *" $${package%=*} "*) \
+			systemctl --quiet disable $${package#*=}.service >/dev/null 2>&1 || :; \
+			update-rc.d $${package#*=} disable >/dev/null 2>&1 || : ;; \
+		esac; \
+	done
 
 $(BUILD)/obj $(BUILD)/tests:
 	$(Q)mkdir -p $@
