@@ -119,7 +119,7 @@ static enum bwctl_hook hook_of(struct limiter *limiter, const char *name)
 
 /* Each stands for itself: one that cannot be loaded does not unload the others. */
 static int attach(const struct options *options, struct limiter *limiter, char *const names[],
-		  int count)
+		  int count, int *ret_attached)
 {
 	struct limiter_interface loaded;
 	char why[LOG_TEXT];
@@ -138,6 +138,7 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 			code = command_failed(err, why);
 			continue;
 		}
+		(*ret_attached)++;
 		printf("loaded on %s (%s, ingress and egress)\n", names[i],
 		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
@@ -293,18 +294,18 @@ static int load_on(const struct options *options, struct limiter *limiter,
 		   struct command_file *file, int count, char *const names[])
 {
 	struct bwctl_policy *policy = malloc(sizeof(*policy));
-	int code;
+	int code, attached = 0;
 
 	if (!policy)
 		return command_failed(-ENOMEM, "out of memory");
 	code = prepare(options, limiter, file, policy, names, count);
 	if (code == EXIT_DONE) {
-		code = attach(options, limiter, names, count);
+		code = attach(options, limiter, names, count, &attached);
 		/* What could not be loaded keeps the others from nothing. */
 		if (code != EXIT_DONE && !limiter_is_fresh(limiter))
 			enforce_on_others(limiter);
 	}
-	if (code == EXIT_DONE)
+	if (code == EXIT_DONE || attached)
 		print_loaded(limiter, policy);
 	free(policy);
 	return code;

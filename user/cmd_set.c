@@ -173,6 +173,7 @@ static void say_flow(const struct bwctl_asked *asked, const char *name)
 	const struct config_keys *keys = &config_keys[CONFIG_FLOW];
 	struct list list = begin_list("flow", name);
 	char text[UNITS_TEXT];
+	bool is_narrowed = false;
 	uint32_t row = 0;
 
 	while (row < asked->flow_count && strcmp(asked->flows[row].name, name))
@@ -181,9 +182,14 @@ static void say_flow(const struct bwctl_asked *asked, const char *name)
 		printf("removed\n");
 		return;
 	}
-	for (size_t key = 0; key <= CONFIG_FLOW_INTERFACE; key++)
-		if (strcmp(config_print_value(&keys->keys[key], asked, row, text), "any"))
-			say(&list, "%s %s", keys->keys[key].name, text);
+	for (size_t key = 0; key <= CONFIG_FLOW_INTERFACE; key++) {
+		if (!strcmp(config_print_value(&keys->keys[key], asked, row, text), "any"))
+			continue;
+		say(&list, "%s %s", keys->keys[key].name, text);
+		is_narrowed |= key != CONFIG_FLOW_CLASS;
+	}
+	if (!is_narrowed)
+		say(&list, "every packet that comes to it");
 	if (asked->flows[row].is_listed)
 		say(&list, "as listed");
 	else if (row + 1 < asked->flow_count)
@@ -212,6 +218,16 @@ static int say_policy(const struct options *options, const struct bwctl_policy *
 	for (size_t n = 0; n < change->flow_count && !change->whole; n++)
 		say_flow(&policy->asked, change->flows[n].values.name);
 	return EXIT_DONE;
+}
+
+/* A file that has no limit takes off the one that was set: that may not be what was meant. */
+static void warn_of_lost_limits(const struct bwctl_policy *previous,
+				const struct bwctl_policy *policy)
+{
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		if (policy_limit(previous, direction) && !policy_limit(policy, direction))
+			log_hint("%s had a limit, the file has none: it is taken off",
+				 policy_direction_name(direction));
 }
 
 int command_change(const struct options *options, const struct config_change *change,
@@ -256,6 +272,8 @@ int command_change(const struct options *options, const struct config_change *ch
 		goto out;
 	}
 	warn_of_detached(interfaces, loaded);
+	if (change->whole)
+		warn_of_lost_limits(previous, policy);
 	command_hint_interfaces(&policy->asked, interfaces, loaded);
 	command_hint_runs(limiter, policy);
 	/* Under the lock, so that what is saved last is what is in force. */
