@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "limiter.h"
@@ -19,6 +20,7 @@
 #include "reach_print.h"
 #include "reach_run.h"
 #include "reach_target.h"
+#include "words.h"
 
 #define TIMEOUT_NS 4000000000ULL /* SYNs go out at 0, 1 and 3 s, and ARP gives up after 3 */
 
@@ -43,18 +45,20 @@ static int failed(const char *why)
 static int read_inventory(const char *path, struct reach_targets *targets)
 {
 	bool is_input = !strcmp(path, "-");
-	const char *name = is_input ? "standard input" : path;
+	char name[LOG_TEXT];
 	FILE *in = is_input ? stdin : fopen(path, "re");
 	struct reach_target_errors *errors = malloc(sizeof(*errors));
 	size_t before = targets->count, kept;
-	int err;
+	int err = in ? ENOMEM : errno;
 
+	snprintf(name, sizeof(name), "%.200s", is_input ? "standard input" : path);
+	/* It gets into errors, and whatever it is called onto no terminal. */
+	words_clean(name);
 	if (!in || !errors) {
-		err = in ? ENOMEM : errno;
 		free(errors);
 		if (in && !is_input)
 			fclose(in);
-		log_error("cannot open '%s': %s", path, strerror(err));
+		log_error("cannot open '%s': %s", name, strerror(err));
 		return EXIT_FAILED;
 	}
 	err = reach_targets_read(targets, in, name, errors);
@@ -96,7 +100,10 @@ static void show_progress(size_t done, size_t count, uint64_t elapsed_ns)
 {
 	char text[LOG_TEXT];
 
-	reach_print_bar(done, count, elapsed_ns, text);
+	struct winsize size;
+	size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) ? 0 : size.ws_col;
+
+	reach_print_bar(done, count, elapsed_ns, columns, text);
 	log_progress("%s", text);
 }
 
@@ -117,7 +124,10 @@ static int print(const struct options *options, const struct reach_print *result
 		if (err && !ferror(stdout))
 			return failed("out of memory");
 	} else {
-		reach_print_table(results, stdout, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+		bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+
+		if (reach_print_table(results, stdout, colours))
+			return failed("out of memory");
 	}
 	/* A full disk or a closed pipe: what we said did not arrive. */
 	if (fflush(stdout) || ferror(stdout)) {

@@ -326,6 +326,10 @@ says() {
 	says 1 "$RIG_DIR/hosts:2: 'y': expected one host a line" check --inventory "$RIG_DIR/hosts"
 	expect 'the other line' "bwctl: $RIG_DIR/hosts:4: '[2001:db8::1:22': a ] is missing" "$(sed -n 2p "$RIG_DIR/errors")"
 	says 1 "cannot read '$RIG_DIR': Is a directory" check --inventory "$RIG_DIR"
+	says 1 "cannot open '?[31m?x': No such file or directory" check --inventory $'\e[31m\nx'
+	cp "$RIG_DIR/hosts" "$RIG_DIR"/$'\e[31m'
+	says 1 "$RIG_DIR/?[31m:2: 'y': expected one host a line" check --inventory "$RIG_DIR"/$'\e[31m'
+	says 2 "check: 'fe80::1%?[31m': expected the name of an interface behind the %" check --reach $'fe80::1%\e[31m'
 	head -c 3000 /dev/urandom >"$RIG_DIR/hosts"
 	rig_bwctl check --inventory "$RIG_DIR/hosts" 2>"$RIG_DIR/errors" && return 1
 	LC_ALL=C run -1 grep '[^ -~]' "$RIG_DIR/errors"
