@@ -337,6 +337,18 @@ static uint64_t count_hosts(struct reach_pace *pace, const struct reach_host *ho
 	return count;
 }
 
+static uint64_t count_names(struct reach_pace *pace, uint64_t seconds)
+{
+	uint64_t count = 0, start_ns = 5000 * SECOND_NS;
+
+	for (uint64_t now_ns = start_ns; now_ns < start_ns + seconds * SECOND_NS; now_ns += 3000000)
+		while (reach_pace_name_due(pace, now_ns) <= now_ns) {
+			reach_pace_name_take(pace, now_ns);
+			count++;
+		}
+	return count;
+}
+
 static void test_pace(void **state)
 {
 	static const uint64_t limits[] = {100000, 1000000, 20000000, 50000000};
@@ -367,6 +379,19 @@ static void test_pace(void **state)
 	assert_in_range(count, 195, 205); /* 450 bytes at 36000 bits in a second are 0.1 s */
 	pace = (struct reach_pace){0};
 	assert_in_range(count_hosts(&pace, &host, 5, 3000000), 4900, 5050);
+	/* With care, and names likewise. */
+	pace = (struct reach_pace){.hosts_s = REACH_PACE_CAUTIOUS_S};
+	assert_in_range(count_hosts(&pace, &host, 5, 3000000), 245, 255);
+	assert_in_range(count_names(&pace, 5), 245, 255);
+	/* Names need half of the limit at most, and of that of the class other. */
+	pace = (struct reach_pace){.all_bits_s = 1280000};
+	assert_in_range(count_names(&pace, 10), 990, 1005);
+	pace = (struct reach_pace){.all_bits_s = 1280000, .class_bits_s[BWCTL_OTHER] = 128000};
+	assert_in_range(count_names(&pace, 10), 98, 103);
+	pace = (struct reach_pace){.all_bits_s = 1280000};
+	count_names(&pace, 10);
+	assert_true(reach_pace_due(&pace, &host, 5009 * SECOND_NS) > 5009 * SECOND_NS);
+	pace = (struct reach_pace){0};
 	/* Who comes late makes up for a little of it only. */
 	assert_true(reach_pace_due(&pace, &host, 9000 * SECOND_NS) == 9000 * SECOND_NS);
 	for (int i = 0; i < 100; i++)

@@ -68,7 +68,7 @@ static int check_jumphost(const struct options *options, uint64_t timeout_ns)
 /* bwctl-reach does it, which has an event loop and a resolver. */
 static int check_hosts(const struct options *options, uint64_t timeout_ns, int count, char *words[])
 {
-	char **program = calloc((size_t)count + 12, sizeof(*program)), timeout[32];
+	char **program = calloc((size_t)count + 14, sizeof(*program)), timeout[32];
 	int length = 0, code;
 
 	if (!program)
@@ -81,6 +81,8 @@ static int check_hosts(const struct options *options, uint64_t timeout_ns, int c
 	program[length++] = timeout;
 	if (options->json || options->csv)
 		program[length++] = (char *)(options->json ? "--json" : "--csv");
+	for (int i = 0; i < options->verbosity && i < 2; i++)
+		program[length++] = (char *)"--verbose";
 	if (options->inventory) {
 		program[length++] = (char *)"--inventory";
 		program[length++] = (char *)options->inventory;

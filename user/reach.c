@@ -140,6 +140,10 @@ static int print(const struct options *options, const struct reach_print *result
 static void hint(const struct reach_run *run, const struct reach_print *results,
 		 const char *classes)
 {
+	if (reach_flows_are_assumed(results->flows))
+		log_hint(
+			"the limiter cannot be read, so the listed flows are assumed, and probes are not paced by its limit but to %d hosts in a second (run as root)",
+			REACH_PACE_CAUTIOUS_S);
 	if (run->has_no_echo)
 		log_hint("to send echoes, run as root, or with CAP_NET_RAW");
 	if (run->has_no_room)
@@ -203,14 +207,15 @@ int main(int argc, char *argv[])
 		{"timeout", required_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{"csv", no_argument, NULL, 'c'},
+		{"verbose", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
 	struct options options = {.pin_dir = LIMITER_PIN_DIR, .timeout_ns = TIMEOUT_NS};
 	struct reach_targets targets = {0};
-	int answer, code;
+	int answer, code, verbosity = 0;
 
 	opterr = 0;
-	while ((answer = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
+	while ((answer = getopt_long(argc, argv, "+v", long_options, NULL)) != -1) {
 		switch (answer) {
 		case 'p':
 			options.pin_dir = optarg;
@@ -226,6 +231,9 @@ int main(int argc, char *argv[])
 			break;
 		case 'c':
 			options.csv = true;
+			break;
+		case 'v':
+			log_verbosity(++verbosity);
 			break;
 		default:
 			log_error("this is a part of bwctl (bwctl help check)");
