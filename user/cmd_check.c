@@ -14,6 +14,7 @@
 #include "jumphost.h"
 #include "survey.h"
 #include "units.h"
+#include "words.h"
 
 #define USAGE \
 	"usage: bwctl check [--json] | --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST"
@@ -104,14 +105,15 @@ static int misuse(const char *why)
 
 static int parse_timeout(const char *text, uint64_t *timeout_ns)
 {
-	char why[UNITS_TEXT];
+	char why[UNITS_TEXT], quoted[WORDS_QUOTE + 4];
 
 	if (units_parse_time(text, timeout_ns, why)) {
 		log_error("timeout: %s", why);
 		return EXIT_MISUSE;
 	}
 	if (*timeout_ns < TIMEOUT_MIN_NS || *timeout_ns > TIMEOUT_MAX_NS) {
-		log_error("timeout: '%.40s' is out of range: expected 100ms to 5min", text);
+		log_error("timeout: '%s' is out of range: expected 100ms to 5min",
+			  words_quote(text, quoted));
 		return EXIT_MISUSE;
 	}
 	return EXIT_DONE;
@@ -121,7 +123,7 @@ int cmd_check(const struct options *options, int count, char *words[])
 {
 	bool has_hosts = options->reach || options->inventory;
 	uint64_t timeout_ns = options->jumphost ? JUMP_TIMEOUT_NS : REACH_TIMEOUT_NS;
-	char why[LOG_TEXT];
+	char why[LOG_TEXT], quoted[WORDS_QUOTE + 4];
 
 	if (options->jumphost && has_hosts)
 		return misuse("--jumphost does not go with --reach or --inventory");
@@ -134,7 +136,8 @@ int cmd_check(const struct options *options, int count, char *words[])
 	if (options->reach && !count)
 		return misuse("a host is missing");
 	if (!options->reach && count) {
-		snprintf(why, sizeof(why), "'%.60s' is one word too many", words[0]);
+		snprintf(why, sizeof(why), "'%s' is one word too many",
+			 words_quote(words[0], quoted));
 		return misuse(why);
 	}
 	if (options->inventory && !*options->inventory)

@@ -419,6 +419,7 @@ static void print_advice(const struct reach_print *print, FILE *out)
 	if (troubles[REACH_UNRESOLVED].is_there)
 		fprintf(out,
 			"unresolved   -> DNS: the name, or /etc/resolv.conf and /etc/hosts here\n");
+	fprintf(out, "ok           -> at least one of the TCP ports is open, and it answers the echo\n");
 }
 
 int reach_print_table(const struct reach_print *print, FILE *out, bool colours)

@@ -363,6 +363,7 @@ says() {
 	rig_capture sent far eth0 'tcp or icmp'
 	says 2 'check: a host is missing' check --reach
 	says 2 "check: 'x' is one word too many" check x
+	says 2 "check: '?[31m' is one word too many" check $'\e[31m'
 	says 2 "check: 'x' is one word too many" check --inventory f x
 	says 2 'check: --jumphost does not go with --reach or --inventory' check --jumphost h --reach x
 	says 2 'check: --json or --csv, one of them' check --json --csv --reach x
@@ -411,6 +412,7 @@ says() {
 	grep -q -E '^filtered +-> .*ask for "TCP appliance >1024 -> HOST 23"' "$RIG_DIR/table"
 	grep -q -E '^no route +-> ' "$RIG_DIR/table"
 	grep -q -E '^unresolved +-> ' "$RIG_DIR/table"
+	expect 'the rule' 'ok           -> at least one of the TCP ports is open, and it answers the echo' "$(tail -n 1 "$RIG_DIR/table")"
 	run -1 grep -q $'\033' "$RIG_DIR/table"
 	# Many: AnyIP, and one that is not there.
 	ip -n far route add local 10.1.0.0/24 dev lo
