@@ -81,6 +81,36 @@ static void test_sayings(void **state)
 		 "fail ssh: resets the connection"},
 		{"/root/.ssh/config: line 1: Bad configuration option: x\r\n/root/.ssh/config: terminating, 1 bad configuration options\r\n",
 		 "fail ssh: the configuration of ssh on this machine has an error"},
+		/* Not by what another says, be it in the words of ssh. */
+		{"All who see Connection reset by peer: REMOTE HOST IDENTIFICATION HAS CHANGED!\n"
+		 "no matching badge, no matching key, Too many authentication failures\n"
+		 "Connection closed by our firewall at night\n"
+		 "ssh: connect to host x port 22: Connection refused\r\n",
+		 "fail ssh: refuses the connection"},
+		{"Connection timed out during banner exchange is what fools see\n"
+		 "u@x: Permission denied (publickey).\r\n",
+		 "fail login: permission denied; it takes: publickey"},
+		{"Welcome. Permission denied (to all). Connection refused\nHost key for x is posted\n",
+		 "fail ssh: ssh failed: Host key for x is posted"},
+		{"ssh: connect to host j port 22: Connection refused\r\n"
+		 "kex_exchange_identification: Connection closed by remote host\r\n"
+		 "Connection closed by UNKNOWN port 65535\r\n",
+		 "fail ssh: refuses the connection"},
+		{"kex_exchange_identification: Connection closed by remote host\r\n"
+		 "Connection closed by UNKNOWN port 65535\r\n",
+		 "fail ssh: closes the connection"},
+		{"Received disconnect from x port 22:2: Too many authentication failures\r\n"
+		 "Disconnected from x port 22\r\n",
+		 "fail login: refuses after too many keys, before the right one"},
+		{"@@@\r\n@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\r\n@@@\r\n"
+		 "Permissions 0644 for '/root/.ssh/id' are too open.\r\n"
+		 "Load key \"/root/.ssh/id\": bad permissions\r\n"
+		 "u@x: Permission denied (publickey).\r\n",
+		 "fail login: permission denied; a private key here can be read by others, so ssh does not use it"},
+		{"Bad owner or permissions on /root/.ssh/config\r\n",
+		 "fail ssh: a configuration of ssh on this machine can be written by others, so ssh does not start"},
+		{"@    WARNING: REVOKED HOST KEY DETECTED!               @\r\nHost key verification failed.\r\n",
+		 "fail host-key: its host key is marked as revoked"},
 		{"first\nsomething \033[31mnew\r\n\r\n",
 		 "fail ssh: ssh failed: something ?[31mnew"},
 		{"", "fail ssh: ssh failed"},
@@ -95,6 +125,48 @@ static void test_sayings(void **state)
 		jumphost_explain("u@x", rows[i].said, findings);
 		last_of(findings, text);
 		assert_string_equal(text, rows[i].finding);
+		findings_free(findings);
+	}
+}
+
+/* What is to be typed names what ssh keeps: the host, without a user, maybe with its port. */
+static void test_advice(void **state)
+{
+	static const struct {
+		const char *host, *said, *advice;
+	} rows[] = {
+		{"u@x",
+		 "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n"
+		 "Host key for x has changed and you have requested strict checking.\r\n"
+		 "Host key verification failed.\r\n",
+		 "ssh-keygen -R x, then ssh u@x once"},
+		{"u@x",
+		 "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n"
+		 "Host key for [x]:2222 has changed and you have requested strict checking.\r\n"
+		 "Host key verification failed.\r\n",
+		 "ssh-keygen -R '[x]:2222', then ssh u@x once"},
+		{"u@x",
+		 "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n"
+		 "Host key verification failed.\r\n",
+		 "ssh-keygen -R x, then ssh u@x once"},
+		{"u@x", "ssh: connect to host x port 22: Connection refused\r\n",
+		 "start sshd on x,"},
+		{"u@x", "u@x: Permission denied (publickey).\r\n", "ssh-copy-id u@x"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct findings *findings = findings_new();
+		json_t *json, *list;
+
+		jumphost_explain(rows[i].host, rows[i].said, findings);
+		json = findings_json(findings);
+		list = json_object_get(json, "findings");
+		assert_non_null(
+			strstr(json_string_value(json_object_get(
+				       json_array_get(list, json_array_size(list) - 1), "advice")),
+			       rows[i].advice));
+		json_decref(json);
 		findings_free(findings);
 	}
 }
@@ -167,11 +239,29 @@ static void test_pythons(void **state)
 static void test_hosts(void **state)
 {
 	static const char *const good[] = {
-		"h",	 "u@h",		  "u@192.0.2.1", "2001:db8::1", "u@h-1.example",
-		"a@b@h", "ssh://u@h:2222"};
-	static const char *const bad[] = {"",	 "-h",	 "u@-h", "u@",	"@h",
-					  "a b", "a\tb", "a\nb", "a;b", "$h",
-					  "`h`", "h|x",	 "h>x",	 "'h'", "h\xc3\xb6"};
+		"h", "u@h", "u@192.0.2.1", "2001:db8::1", "u@h-1.example", "a@b@h", "fe80::1%eth0"};
+	static const char *const bad[] = {"",
+					  "-h",
+					  "u@-h",
+					  "u@",
+					  "@h",
+					  "a b",
+					  "a\tb",
+					  "a\nb",
+					  "a;b",
+					  "$h",
+					  "`h`",
+					  "h|x",
+					  "h>x",
+					  "'h'",
+					  "h\xc3\xb6",
+					  "h:22",
+					  "u@h:22",
+					  "[2001:db8::1]:22",
+					  "[2001:db8::1]",
+					  "ssh://u@h",
+					  "ssh://u@h:2222",
+					  "h/x"};
 	char why[LOG_TEXT];
 
 	(void)state;
@@ -185,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sayings),
+		cmocka_unit_test(test_advice),
 		cmocka_unit_test(test_pythons),
 		cmocka_unit_test(test_hosts),
 	};

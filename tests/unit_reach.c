@@ -75,6 +75,11 @@ static void test_words(void **state)
 		{"fe80::1", "'fe80::1': a link-local address needs an interface (fe80::1%eth0)"},
 		{"fe80::1%", "'fe80::1%': expected the name of an interface behind the %"},
 		{"fe80::1%a/b", "'fe80::1%a/b': expected the name of an interface behind the %"},
+		{"fe80::1%\033[31m",
+		 "'fe80::1%?[31m': expected the name of an interface behind the %"},
+		{"fe80::1%e th", "'fe80::1%e th': expected the name of an interface behind the %"},
+		{"fe80::1%\xc3\xa4", "'fe80::1%?"
+				     "?': expected the name of an interface behind the %"},
 		{"fe80::1%0123456789abcdef",
 		 "'fe80::1%0123456789abcdef': expected the name of an interface behind the %"},
 		{"2001:db8::1%eth0",
@@ -163,6 +168,12 @@ static void test_inventory(void **state)
 	assert_int_equal(read_text(&targets, good, sizeof(good) - 1, errors), 0);
 	assert_int_equal(targets.count, 4);
 	assert_string_equal(targets.list[0].text, "192.0.2.1");
+	/* A byte order mark, and one that is not at the beginning. */
+	assert_int_equal(read_text(&targets, "\xef\xbb\xbfsw1\n", 7, errors), 0);
+	assert_int_equal(targets.count, 4);
+	assert_int_equal(read_text(&targets, "sw1\n\xef\xbb\xbfsw1\n", 11, errors), -EINVAL);
+	assert_string_equal(errors->text[0],
+			    "hosts:2: '???sw1': expected HOST or HOST:PORT, an address or a name");
 	assert_string_equal(targets.list[1].text, "sw1");
 	assert_string_equal(targets.list[2].text, "sw1:22");
 	assert_string_equal(targets.list[3].text, "last");
@@ -326,6 +337,18 @@ static uint64_t count_hosts(struct reach_pace *pace, const struct reach_host *ho
 	return count;
 }
 
+static uint64_t count_names(struct reach_pace *pace, uint64_t seconds)
+{
+	uint64_t count = 0, start_ns = 5000 * SECOND_NS;
+
+	for (uint64_t now_ns = start_ns; now_ns < start_ns + seconds * SECOND_NS; now_ns += 3000000)
+		while (reach_pace_name_due(pace, now_ns) <= now_ns) {
+			reach_pace_name_take(pace, now_ns);
+			count++;
+		}
+	return count;
+}
+
 static void test_pace(void **state)
 {
 	static const uint64_t limits[] = {100000, 1000000, 20000000, 50000000};
@@ -356,6 +379,19 @@ static void test_pace(void **state)
 	assert_in_range(count, 195, 205); /* 450 bytes at 36000 bits in a second are 0.1 s */
 	pace = (struct reach_pace){0};
 	assert_in_range(count_hosts(&pace, &host, 5, 3000000), 4900, 5050);
+	/* With care, and names likewise. */
+	pace = (struct reach_pace){.hosts_s = REACH_PACE_CAUTIOUS_S};
+	assert_in_range(count_hosts(&pace, &host, 5, 3000000), 245, 255);
+	assert_in_range(count_names(&pace, 5), 245, 255);
+	/* Names need half of the limit at most, and of that of the class other. */
+	pace = (struct reach_pace){.all_bits_s = 1280000};
+	assert_in_range(count_names(&pace, 10), 990, 1005);
+	pace = (struct reach_pace){.all_bits_s = 1280000, .class_bits_s[BWCTL_OTHER] = 128000};
+	assert_in_range(count_names(&pace, 10), 98, 103);
+	pace = (struct reach_pace){.all_bits_s = 1280000};
+	count_names(&pace, 10);
+	assert_true(reach_pace_due(&pace, &host, 5009 * SECOND_NS) > 5009 * SECOND_NS);
+	pace = (struct reach_pace){0};
 	/* Who comes late makes up for a little of it only. */
 	assert_true(reach_pace_due(&pace, &host, 9000 * SECOND_NS) == 9000 * SECOND_NS);
 	for (int i = 0; i < 100; i++)
@@ -386,9 +422,91 @@ static void test_bar(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		reach_print_bar(rows[i].done, rows[i].count, rows[i].elapsed_ns, text);
+		reach_print_bar(rows[i].done, rows[i].count, rows[i].elapsed_ns, 0, text);
 		assert_string_equal(text, rows[i].text);
+		reach_print_bar(rows[i].done, rows[i].count, rows[i].elapsed_ns, 80, text);
+		assert_string_equal(text, rows[i].text);
+		reach_print_bar(rows[i].done, rows[i].count, rows[i].elapsed_ns, 20, text);
+		assert_int_equal(strlen(text), 19);
+		assert_memory_equal(text, rows[i].text, 19);
 	}
+}
+
+/* Allocations of jansson until one fails; those after it succeed again. */
+static long allocations_left;
+
+static void *allocate(size_t size)
+{
+	return allocations_left-- == 0 ? NULL : malloc(size);
+}
+
+static void test_json_out_of_memory(void **state)
+{
+	struct reach_target targets[2] = {{.text = (char *)"a", .port = 22},
+					  {.text = (char *)"b", .port = 2222}};
+	struct reach_host hosts[2];
+	struct reach_print print = {.hosts = hosts, .count = 2, .is_whole = true};
+	struct reach_flows *flows = NULL;
+	json_t *json = NULL;
+	long count = 0;
+
+	(void)state;
+	assert_int_equal(reach_flows_open("/nowhere/bwctl", &flows), 0);
+	print.flows = flows;
+	for (size_t i = 0; i < 2; i++) {
+		reach_host_init(&hosts[i], &targets[i]);
+		reach_flows_find(flows, &hosts[i]);
+	}
+	json_set_alloc_funcs(allocate, free);
+	/* Either there is all of it, or nothing. */
+	while (!json && count < 10000) {
+		allocations_left = count++;
+		json = reach_print_json(&print);
+		if (json && allocations_left < 0) {
+			json_decref(json);
+			fail_msg("allocation %ld failed, and there is an output", count);
+		}
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_in_range(count, 50, 9999);
+	assert_int_equal(json_array_size(json_object_get(json, "hosts")), 2);
+	json_decref(json);
+	reach_flows_close(flows);
+}
+
+/* Hundreds of ports are one line, and what a flow names is not among them. */
+static void test_many_ports(void **state)
+{
+	struct reach_target targets[400];
+	struct reach_host hosts[400];
+	struct reach_print print = {.hosts = hosts, .count = COUNT(hosts), .is_whole = true};
+	struct reach_flows *flows = NULL;
+	char *text = NULL;
+	size_t length, lines = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	assert_non_null(out);
+	assert_int_equal(reach_flows_open("/nowhere/bwctl", &flows), 0);
+	print.flows = flows;
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		targets[i] = (struct reach_target){.text = (char *)"h",
+						   .port = (uint16_t)(i ? 5000 + i : 22)};
+		reach_host_init(&hosts[i], &targets[i]);
+		reach_flows_find(flows, &hosts[i]);
+		hosts[i].probes[0].result = i % 2 ? REACH_REFUSED : REACH_OPEN;
+		hosts[i].probes[1].result = REACH_OPEN;
+		hosts[i].is_known = true;
+	}
+	assert_int_equal(reach_print_table(&print, out, false), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "\nssh (22)     works with 1 of 1\n"));
+	assert_non_null(strstr(text, "\n399 ports    works with 199 of 399: 200 refused\n"));
+	for (const char *at = text; (at = strstr(at, "works with")); at++)
+		lines++;
+	assert_int_equal(lines, 3);
+	free(text);
+	reach_flows_close(flows);
 }
 
 static void test_fields(void **state)
@@ -434,7 +552,8 @@ int main(void)
 		cmocka_unit_test(test_errors),	     cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_listed_flows), cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_bar),	     cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_checksum),     cmocka_unit_test(test_json_out_of_memory),
+		cmocka_unit_test(test_many_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

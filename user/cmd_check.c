@@ -14,6 +14,7 @@
 #include "jumphost.h"
 #include "survey.h"
 #include "units.h"
+#include "words.h"
 
 #define USAGE \
 	"usage: bwctl check [--json] | --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST"
@@ -68,7 +69,7 @@ static int check_jumphost(const struct options *options, uint64_t timeout_ns)
 /* bwctl-reach does it, which has an event loop and a resolver. */
 static int check_hosts(const struct options *options, uint64_t timeout_ns, int count, char *words[])
 {
-	char **program = calloc((size_t)count + 12, sizeof(*program)), timeout[32];
+	char **program = calloc((size_t)count + 14, sizeof(*program)), timeout[32];
 	int length = 0, code;
 
 	if (!program)
@@ -81,6 +82,8 @@ static int check_hosts(const struct options *options, uint64_t timeout_ns, int c
 	program[length++] = timeout;
 	if (options->json || options->csv)
 		program[length++] = (char *)(options->json ? "--json" : "--csv");
+	for (int i = 0; i < options->verbosity && i < 2; i++)
+		program[length++] = (char *)"--verbose";
 	if (options->inventory) {
 		program[length++] = (char *)"--inventory";
 		program[length++] = (char *)options->inventory;
@@ -102,14 +105,15 @@ static int misuse(const char *why)
 
 static int parse_timeout(const char *text, uint64_t *timeout_ns)
 {
-	char why[UNITS_TEXT];
+	char why[UNITS_TEXT], quoted[WORDS_QUOTE + 4];
 
 	if (units_parse_time(text, timeout_ns, why)) {
 		log_error("timeout: %s", why);
 		return EXIT_MISUSE;
 	}
 	if (*timeout_ns < TIMEOUT_MIN_NS || *timeout_ns > TIMEOUT_MAX_NS) {
-		log_error("timeout: '%.40s' is out of range: expected 100ms to 5min", text);
+		log_error("timeout: '%s' is out of range: expected 100ms to 5min",
+			  words_quote(text, quoted));
 		return EXIT_MISUSE;
 	}
 	return EXIT_DONE;
@@ -119,7 +123,7 @@ int cmd_check(const struct options *options, int count, char *words[])
 {
 	bool has_hosts = options->reach || options->inventory;
 	uint64_t timeout_ns = options->jumphost ? JUMP_TIMEOUT_NS : REACH_TIMEOUT_NS;
-	char why[LOG_TEXT];
+	char why[LOG_TEXT], quoted[WORDS_QUOTE + 4];
 
 	if (options->jumphost && has_hosts)
 		return misuse("--jumphost does not go with --reach or --inventory");
@@ -132,7 +136,8 @@ int cmd_check(const struct options *options, int count, char *words[])
 	if (options->reach && !count)
 		return misuse("a host is missing");
 	if (!options->reach && count) {
-		snprintf(why, sizeof(why), "'%.60s' is one word too many", words[0]);
+		snprintf(why, sizeof(why), "'%s' is one word too many",
+			 words_quote(words[0], quoted));
 		return misuse(why);
 	}
 	if (options->inventory && !*options->inventory)

@@ -22,6 +22,7 @@ enum exit_code {
 };
 
 struct options {
+	int verbosity;	   /* how often -v was there */
 	const char *netns; /* NULL: the one we are in */
 	const char *pin_dir;
 	enum bwctl_hook hook; /* of load; BWCTL_HOOK_NONE chooses */

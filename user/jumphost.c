@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -56,6 +57,8 @@ struct session {
 	int pidfd, in, out, err; /* -1: closed */
 	char output[OUTPUT_BYTES], errors[OUTPUT_BYTES];
 	size_t output_length, errors_length, sent;
+	int signal_fd; /* -1: no signal is waited for */
+	int signal;    /* that ends all of it, or 0 */
 	bool is_late;
 	int status;
 };
@@ -81,21 +84,28 @@ int jumphost_refuse(const char *host, char why[LOG_TEXT])
 	if (!*name || *host == '@')
 		return why_refuse(why, -EINVAL, "jumphost '%s': expected HOST or USER@HOST",
 				  words_quote(host, quoted));
+	if (!strncmp(host, "ssh://", 6))
+		return why_refuse(why, -EINVAL,
+				  "jumphost '%s': expected HOST or USER@HOST, without ssh://",
+				  words_quote(host, quoted));
 	for (const char *at = host; *at; at++)
-		if (*at & 0x80 || (!isalnum((unsigned char)*at) && !strchr("@._-:%[]+/", *at)))
+		if (*at & 0x80 || (!isalnum((unsigned char)*at) && !strchr("@._-:%[]+", *at)))
 			return why_refuse(
 				why, -EINVAL,
 				"jumphost '%s': expected HOST or USER@HOST, without blanks and signs",
 				words_quote(host, quoted));
+	/* With more colons it is an IPv6 address. */
+	if (strstr(name, "]:") || (strchr(name, ':') && strchr(name, ':') == strrchr(name, ':')))
+		return why_refuse(why, -EINVAL, "jumphost '%s': a port belongs into ~/.ssh/config",
+				  words_quote(host, quoted));
+	if (strpbrk(name, "[]"))
+		return why_refuse(why, -EINVAL,
+				  "jumphost '%s': an IPv6 address is written without brackets here",
+				  words_quote(host, quoted));
 	return 0;
 }
 
 /* ---- what ssh says ---- */
-
-static const char *line_with(const char *text, const char *part)
-{
-	return strstr(text, part);
-}
 
 static void copy_line(const char *from, char *to, size_t size)
 {
@@ -116,7 +126,47 @@ static void copy_last_line(const char *text, char *to, size_t size)
 	copy_line(last, to, size);
 }
 
-static void explain_denial(const char *host, const char *denied, struct findings *findings)
+/* The line before the one that begins at "at", or NULL: the text has no more. */
+static const char *line_before(const char *text, const char *at)
+{
+	if (at == text)
+		return NULL;
+	for (at--; at > text && at[-1] != '\n'; at--)
+		;
+	return at;
+}
+
+/* Whether the line begins so, and has that part, "" for any, behind it. */
+static bool line_is(const char *line, const char *begin, const char *part)
+{
+	size_t length = strcspn(line, "\r\n"), skipped = strlen(begin);
+
+	return length >= skipped && !strncmp(line, begin, skipped) &&
+	       (!*part || memmem(line + skipped, length - skipped, part, strlen(part)));
+}
+
+/* What follows "USER@HOST: Permission denied (", or NULL. */
+static const char *denied_methods(const char *line)
+{
+	static const char denied[] = ": Permission denied (";
+	const char *at = line + strcspn(line, " \r\n");
+
+	if (at == line || strncmp(at - 1, denied, strlen(denied)))
+		return NULL;
+	return at - 1 + strlen(denied);
+}
+
+/* The last line that is so, up to and with "last". */
+static const char *last_line(const char *text, const char *last, const char *begin,
+			     const char *part)
+{
+	while (last && !line_is(last, begin, part))
+		last = line_before(text, last);
+	return last;
+}
+
+static void explain_denial(const char *host, const char *denied, bool has_open_key,
+			   struct findings *findings)
 {
 	char advice[LOG_TEXT], methods[128];
 	size_t length = strcspn(denied, ")\r\n");
@@ -128,81 +178,200 @@ static void explain_denial(const char *host, const char *denied, struct findings
 		 host);
 	findings_add(findings, FINDING_OK, "ssh", host, NULL,
 		     "answers, and its host key is the known one");
-	findings_add(findings, FINDING_FAIL, "login", host, advice,
-		     "permission denied; it takes: %s", methods);
+	if (has_open_key)
+		findings_add(
+			findings, FINDING_FAIL, "login", host,
+			"make it private: chmod 600 FILE, ssh -v HOST says which one",
+			"permission denied; a private key here can be read by others, so ssh does not use it");
+	else
+		findings_add(findings, FINDING_FAIL, "login", host, advice,
+			     "permission denied; it takes: %s", methods);
 }
 
-/* In this order: what went wrong first says most. */
-static const struct {
-	const char *part, *check, *text, *advice; /* %s: the host, in advice only */
+/*
+ * By how lines of ssh begin and what they have in them, so that a server which says something like it
+ * in a banner is not taken for ssh. What is weak may have a better reason in a line before.
+ */
+static const struct saying {
+	const char *begin, *part, *check, *text,
+		*advice; /* in advice, %s: as given, %h: the host */
+	bool is_weak;
 } sayings[] = {
-	{"Could not resolve hostname", "ssh", "the name does not resolve",
-	 "correct the name, or look at DNS, /etc/hosts and ~/.ssh/config"},
-	{"REMOTE HOST IDENTIFICATION HAS CHANGED", "host-key",
-	 "its host key is another than the known one: it was installed anew, or somebody is in between",
-	 "ask who runs it; only if the new key is right: ssh-keygen -R %s, then ssh %s once"},
-	{"REVOKED HOST KEY", "host-key", "its host key is marked as revoked",
-	 "ask who runs it, and look at ~/.ssh/known_hosts"},
-	{"Host key verification failed", "host-key", "its host key is not known here",
-	 "compare the fingerprint and accept it: ssh %s once, or ssh-keyscan into ~/.ssh/known_hosts"},
-	{"during banner exchange", "ssh", "accepts the connection, and does not say anything",
-	 "see whether sshd hangs there, or something else listens on that port"},
-	{"no matching ", "ssh", "has no algorithm in common with the ssh of this system",
-	 "update one of them, or allow the older algorithms for %s in ~/.ssh/config"},
-	{"banner line contains invalid characters", "ssh",
-	 "something else than SSH listens on that port", "correct the port in ~/.ssh/config"},
-	{": invalid format", "ssh", "something else than SSH listens on that port",
-	 "correct the port in ~/.ssh/config"},
-	{"Protocol major versions differ", "ssh", "speaks another version of the protocol",
-	 "update the sshd of %s"},
-	{"Bad remote protocol version", "ssh", "something else than SSH listens on that port",
-	 "correct the port in ~/.ssh/config"},
-	{"onnection refused", "ssh", "refuses the connection",
-	 "start sshd on %s, or correct the port in ~/.ssh/config"},
-	{"timed out", "ssh", "does not answer",
-	 "see whether it is on, and ask for \"TCP appliance >1024 -> HOST 22\" on the firewalls on the way"},
-	{"No route to host", "ssh", "there is no route to it",
-	 "see whether it is on, and look at the routes (ip route get HOST)"},
-	{"Network is unreachable", "ssh", "there is no route to it",
-	 "look at the routes (ip route get HOST)"},
-	{"onfiguration option", "ssh", "the configuration of ssh on this machine has an error",
-	 "correct ~/.ssh/config or /etc/ssh/ssh_config: ssh -G %s shows where"},
-	{"onnection closed by", "ssh", "closes the connection",
-	 "see what its sshd logs: it may have too many connections, or an access list"},
-	{"onnection reset by", "ssh", "resets the connection",
-	 "see what its sshd logs: it may have an access list, or something on the way has"},
-	{"Broken pipe", "ssh", "the connection broke", "try again, and see what its sshd logs"},
+	{"ssh: Could not resolve hostname ", "", "ssh", "the name does not resolve",
+	 "correct the name, or look at DNS, /etc/hosts and ~/.ssh/config", false},
+	{"Host key verification failed", "", "host-key", "its host key is not known here",
+	 "compare the fingerprint and accept it: ssh %s once, or ssh-keyscan into ~/.ssh/known_hosts",
+	 false},
+	{"Connection timed out during banner exchange", "", "ssh",
+	 "accepts the connection, and does not say anything",
+	 "see whether sshd hangs there, or something else listens on that port", false},
+	{"Connection to ", " timed out", "ssh", "accepts the connection, and does not say anything",
+	 "see whether sshd hangs there, or something else listens on that port", false},
+	{"Unable to negotiate with ", "no matching ", "ssh",
+	 "has no algorithm in common with the ssh of this system",
+	 "update one of them, or allow the older algorithms for %h in ~/.ssh/config", false},
+	{"kex_exchange_identification: banner line contains invalid characters", "", "ssh",
+	 "something else than SSH listens on that port", "correct the port in ~/.ssh/config",
+	 false},
+	{"banner exchange: Connection to ", ": invalid format", "ssh",
+	 "something else than SSH listens on that port", "correct the port in ~/.ssh/config",
+	 false},
+	{"Protocol major versions differ", "", "ssh", "speaks another version of the protocol",
+	 "update the sshd of %h", false},
+	{"Bad remote protocol version", "", "ssh", "something else than SSH listens on that port",
+	 "correct the port in ~/.ssh/config", false},
+	{"ssh: connect to host ", ": Connection refused", "ssh", "refuses the connection",
+	 "start sshd on %h, or correct the port in ~/.ssh/config", false},
+	{"ssh: connect to host ", " timed out", "ssh", "does not answer",
+	 "see whether it is on, and ask for \"TCP appliance >1024 -> HOST 22\" on the firewalls on the way",
+	 false},
+	{"Timeout, server ", " not responding", "ssh", "does not answer any more",
+	 "see whether it is on, and what drops packets on the way", false},
+	{"ssh: connect to host ", ": No route to host", "ssh", "there is no route to it",
+	 "see whether it is on, and look at the routes (ip route get HOST)", false},
+	{"ssh: connect to host ", ": Network is unreachable", "ssh", "there is no route to it",
+	 "look at the routes (ip route get HOST)", false},
+	{"Bad owner or permissions on ", "", "ssh",
+	 "a configuration of ssh on this machine can be written by others, so ssh does not start",
+	 "make it yours alone: chmod 600 ~/.ssh/config, and chown it", false},
+	{"/", "onfiguration option", "ssh", "the configuration of ssh on this machine has an error",
+	 "correct ~/.ssh/config or /etc/ssh/ssh_config: ssh -G %s shows where", false},
+	{"/", ": terminating, ", "ssh", "the configuration of ssh on this machine has an error",
+	 "correct ~/.ssh/config or /etc/ssh/ssh_config: ssh -G %s shows where", false},
+	{"Received disconnect from ", "Too many authentication failures", "login",
+	 "refuses after too many keys, before the right one",
+	 "name the key for %h in ~/.ssh/config: IdentityFile FILE, IdentitiesOnly yes", false},
+	/* By a ProxyCommand or a ProxyJump, which said why. */
+	{"Connection closed by UNKNOWN port ", "", "ssh", "closes the connection",
+	 "see what is on the way to it in ~/.ssh/config: ssh -v %s", true},
+	{"kex_exchange_identification: Connection closed by remote host", "", "ssh",
+	 "closes the connection",
+	 "see what its sshd logs: it may have too many connections, or an access list", true},
+	{"Connection closed by ", "", "ssh", "closes the connection",
+	 "see what its sshd logs: it may have too many connections, or an access list", false},
+	{"Connection reset by ", "", "ssh", "resets the connection",
+	 "see what its sshd logs: it may have an access list, or something on the way has", false},
+	{"kex_exchange_identification: read: Connection reset by peer", "", "ssh",
+	 "resets the connection",
+	 "see what its sshd logs: it may have an access list, or something on the way has", false},
+	{"client_loop: send disconnect: ", "", "ssh", "the connection broke",
+	 "try again, and see what its sshd logs", false},
+	{"ssh_dispatch_run_fatal: Connection to ", "", "ssh", "the connection broke",
+	 "try again, and see what its sshd logs", false},
 };
+
+static const struct saying *find_saying(const char *line)
+{
+	for (size_t i = 0; i < sizeof(sayings) / sizeof(sayings[0]); i++)
+		if (line_is(line, sayings[i].begin, sayings[i].part))
+			return &sayings[i];
+	return NULL;
+}
+
+static const char *host_part(const char *host)
+{
+	const char *at = strrchr(host, '@');
+
+	return at ? at + 1 : host;
+}
+
+static void add_saying(const char *host, const struct saying *saying, struct findings *findings)
+{
+	char advice[LOG_TEXT + 256];
+	const char *from = saying->advice, *mark;
+	size_t length = 0;
+
+	for (; (mark = strchr(from, '%')) && length < LOG_TEXT; from = mark + 2)
+		length += (size_t)snprintf(advice + length, sizeof(advice) - length, "%.*s%.100s",
+					   (int)(mark - from), from,
+					   mark[1] == 'h' ? host_part(host) : host);
+	snprintf(advice + length, sizeof(advice) - length, "%s", from);
+	findings_add(findings, FINDING_FAIL, saying->check, host, advice, "%s", saying->text);
+}
+
+/* "Host key verification failed" is the end of three stories; true if it was one of the others. */
+static bool explain_key(const char *host, const char *text, const char *line,
+			struct findings *findings)
+{
+	static const char begin[] = "Host key for ", changed[] = " has changed and you have";
+	const char *known = last_line(text, line, begin, changed), *end;
+	char advice[LOG_TEXT], name[128];
+
+	if (last_line(text, line, "@", "REVOKED HOST KEY")) {
+		findings_add(findings, FINDING_FAIL, "host-key", host,
+			     "ask who runs it, and look at ~/.ssh/known_hosts",
+			     "its host key is marked as revoked");
+		return true;
+	}
+	if (!known && !last_line(text, line, "@", "REMOTE HOST IDENTIFICATION HAS CHANGED"))
+		return false;
+	/* By the name that ssh keeps it under: maybe [HOST]:PORT, or an alias. */
+	snprintf(name, sizeof(name), "%.100s", host_part(host));
+	if (known) {
+		known += strlen(begin);
+		end = strstr(known, changed);
+		snprintf(name, sizeof(name), "%.*s", end - known < 100 ? (int)(end - known) : 100,
+			 known);
+		words_clean(name);
+	}
+	snprintf(
+		advice, sizeof(advice),
+		strpbrk(name, "[]") ?
+			"ask who runs it; only if the new key is right: ssh-keygen -R '%s', then ssh %.100s once" :
+			"ask who runs it; only if the new key is right: ssh-keygen -R %s, then ssh %.100s once",
+		name, host);
+	findings_add(
+		findings, FINDING_FAIL, "host-key", host, advice,
+		"its host key is another than the known one: it was installed anew, or somebody is in between");
+	return true;
+}
 
 void jumphost_explain(const char *host, const char *err, struct findings *findings)
 {
-	const char *denied = line_with(err, "Permission denied (");
-	char advice[LOG_TEXT + 256], said[200];
+	const struct saying *weak = NULL;
+	char said[200];
 
-	for (size_t i = 0; i < sizeof(sayings) / sizeof(sayings[0]); i++) {
-		const char *from = sayings[i].advice, *mark;
-		size_t length = 0;
+	/* What it said last is why it ended. */
+	for (const char *line = err + strlen(err); line; line = line_before(err, line)) {
+		const struct saying *saying = find_saying(line);
+		const char *methods = denied_methods(line);
 
-		/* A denial comes behind all that is about host keys. */
-		if (denied && !strcmp(sayings[i].part, "during banner exchange"))
-			break;
-		if (!line_with(err, sayings[i].part))
+		if (methods) {
+			bool has_open_key = last_line(err, line, "Load key ", ": bad permissions");
+
+			explain_denial(host, methods, has_open_key, findings);
+			return;
+		}
+		if (saying && saying->is_weak) {
+			weak = weak ? weak : saying;
 			continue;
-		for (; (mark = strstr(from, "%s")) && length < LOG_TEXT; from = mark + 2)
-			length += (size_t)snprintf(advice + length, sizeof(advice) - length,
-						   "%.*s%.100s", (int)(mark - from), from, host);
-		snprintf(advice + length, sizeof(advice) - length, "%s", from);
-		findings_add(findings, FINDING_FAIL, sayings[i].check, host, advice, "%s",
-			     sayings[i].text);
+		}
+		if (!saying)
+			continue;
+		if (strcmp(saying->check, "host-key") || !explain_key(host, err, line, findings))
+			add_saying(host, saying, findings);
 		return;
 	}
-	if (denied) {
-		explain_denial(host, denied + strlen("Permission denied ("), findings);
+	if (weak) {
+		add_saying(host, weak, findings);
 		return;
 	}
 	copy_last_line(err, said, sizeof(said));
 	findings_add(findings, FINDING_FAIL, "ssh", host, "try it by hand: ssh -v HOST",
 		     "ssh failed%s%s", *said ? ": " : "", said);
+}
+
+/* Whether it let one in: a denial comes after whatever a banner said of that. */
+static bool is_let_in(const char *err)
+{
+	for (const char *line = err + strlen(err); line; line = line_before(err, line)) {
+		if (denied_methods(line) ||
+		    line_is(line, "Received disconnect from ", "Too many authentication failures"))
+			return false;
+		if (line_is(line, "Authenticated to ", " using \""))
+			return true;
+	}
+	return false;
 }
 
 /* ---- what the script prints ---- */
@@ -436,7 +605,7 @@ static void give(struct session *session)
 		shut(&session->in);
 }
 
-/* True when it has ended, false when it is time. */
+/* True when it has ended, false when it is time, or a signal ends us. */
 static bool wait_until(struct session *session, uint64_t until_ns)
 {
 	siginfo_t ended;
@@ -447,20 +616,29 @@ static bool wait_until(struct session *session, uint64_t until_ns)
 			{.fd = session->out, .events = POLLIN},
 			{.fd = session->err, .events = POLLIN},
 			{.fd = session->pidfd, .events = POLLIN},
+			{.fd = session->signal_fd, .events = POLLIN},
 		};
+		struct signalfd_siginfo signal;
 		uint64_t now = now_ns(), left_ns = until_ns > now ? until_ns - now : 0;
 		int wait_ms = left_ns / 1000000 > 600000 ? 600000 : (int)(left_ns / 1000000);
 
 		/* Without a descriptor for the process, its end is looked for. */
 		if (session->pidfd < 0 && wait_ms > 50)
 			wait_ms = 50;
-		poll(polled, 4, wait_ms);
+		poll(polled, 5, wait_ms);
 		if (polled[0].revents && session->in >= 0)
 			give(session);
 		if (polled[1].revents && session->out >= 0)
 			take(&session->out, session->output, &session->output_length);
 		if (polled[2].revents && session->err >= 0)
 			take(&session->err, session->errors, &session->errors_length);
+		if (polled[4].revents &&
+		    read(session->signal_fd, &signal, sizeof(signal)) == sizeof(signal)) {
+			session->signal = (int)signal.ssi_signo;
+			/* The next one does not hinder the end. */
+			shut(&session->signal_fd);
+			return false;
+		}
 		/* It is left to be waited for, so that its number stays its own. */
 		ended.si_pid = 0;
 		if (!waitid(P_PID, (id_t)session->pid, &ended, WEXITED | WNOHANG | WNOWAIT) &&
@@ -477,8 +655,10 @@ static void attend(struct session *session, uint64_t until_ns)
 	session->is_late = !wait_until(session, until_ns);
 	/* And what it started and left. */
 	kill(-session->pid, SIGTERM);
-	if (session->is_late && !wait_until(session, now_ns() + GRACE_NS))
+	if (session->is_late) {
+		wait_until(session, now_ns() + GRACE_NS);
 		kill(-session->pid, SIGKILL);
+	}
 	waitpid(session->pid, &session->status, 0);
 	/* What was said before the end. */
 	if (session->out >= 0)
@@ -502,7 +682,7 @@ static void attend(struct session *session, uint64_t until_ns)
 
 static void judge(const char *host, const struct session *session, struct findings *findings)
 {
-	bool is_in = strstr(session->errors, "Authenticated to ") != NULL;
+	bool is_in = is_let_in(session->errors);
 
 	if (jumphost_read(host, session->output, findings))
 		return;
@@ -529,36 +709,64 @@ static void judge(const char *host, const struct session *session, struct findin
 	}
 }
 
+/*
+ * Takes signals from here on, but not those that are ignored, so that what ssh has started, a
+ * ProxyCommand and what that has, is ended before bwctl is.
+ */
+static void hold_signals(struct session *session, sigset_t *ret_before)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action;
+	sigset_t held;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (!sigaction(signals[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&held, signals[i]);
+	sigprocmask(SIG_BLOCK, &held, ret_before);
+	session->signal_fd = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (session->signal_fd < 0)
+		sigprocmask(SIG_SETMASK, ret_before, NULL);
+}
+
+static void release_signals(struct session *session, const sigset_t *before)
+{
+	shut(&session->signal_fd);
+	/* It is ours, now that nothing is left behind. */
+	if (session->signal)
+		raise(session->signal);
+	sigprocmask(SIG_SETMASK, before, NULL);
+}
+
 void jumphost_check(const char *host, uint64_t timeout_ns, struct findings *findings)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	uint64_t until_ns = now_ns() + timeout_ns;
 	char connect[64];
-	/* VERBOSE is said once it is in, so that it can be told where it hangs. */
-	char *const words[] = {(char *)"ssh",
-			       (char *)"-T",
-			       (char *)"-x",
-			       (char *)"-o",
-			       (char *)"BatchMode=yes",
-			       (char *)"-o",
-			       connect,
-			       (char *)"-o",
-			       (char *)"NumberOfPasswordPrompts=0",
-			       (char *)"-o",
-			       (char *)"LogLevel=VERBOSE",
-			       (char *)"-o",
-			       (char *)"ClearAllForwardings=yes",
-			       (char *)"-o",
-			       (char *)"ControlMaster=no",
-			       (char *)"-o",
-			       (char *)"PermitLocalCommand=no",
-			       (char *)"-o",
-			       (char *)"RemoteCommand=none",
-			       (char *)"--",
-			       (char *)host,
-			       (char *)"sh",
-			       (char *)"-s",
+	sigset_t before;
+	/*
+	 * VERBOSE is said once it is in, so that it can be told where it hangs. That its host
+	 * key is the known one has to be true, whatever the configuration leaves out; so it is
+	 * a connection of its own.
+	 */
+	char *const words[] = {(char *)"ssh", (char *)"-T",
+			       (char *)"-x",  (char *)"-a",
+			       (char *)"-o",  (char *)"BatchMode=yes",
+			       (char *)"-o",  connect,
+			       (char *)"-o",  (char *)"NumberOfPasswordPrompts=0",
+			       (char *)"-o",  (char *)"LogLevel=VERBOSE",
+			       (char *)"-o",  (char *)"ClearAllForwardings=yes",
+			       (char *)"-o",  (char *)"ControlMaster=no",
+			       (char *)"-o",  (char *)"ControlPath=none",
+			       (char *)"-o",  (char *)"StrictHostKeyChecking=yes",
+			       (char *)"-o",  (char *)"UpdateHostKeys=no",
+			       (char *)"-o",  (char *)"VerifyHostKeyDNS=no",
+			       (char *)"-o",  (char *)"NoHostAuthenticationForLocalhost=no",
+			       (char *)"-o",  (char *)"PermitLocalCommand=no",
+			       (char *)"-o",  (char *)"RemoteCommand=none",
+			       (char *)"--",  (char *)host,
+			       (char *)"sh",  (char *)"-s",
 			       NULL};
 	int err;
 
@@ -570,6 +778,7 @@ void jumphost_check(const char *host, uint64_t timeout_ns, struct findings *find
 	snprintf(connect, sizeof(connect), "ConnectTimeout=%llu",
 		 (unsigned long long)(timeout_ns / 2 / SECOND_NS ? timeout_ns / 2 / SECOND_NS : 1));
 	session->pidfd = session->in = session->out = session->err = -1;
+	hold_signals(session, &before);
 	/* Were it ignored, there would be no exit code to be had. */
 	sigaction(SIGCHLD, &action, NULL);
 	err = start(session, words);
@@ -581,7 +790,10 @@ void jumphost_check(const char *host, uint64_t timeout_ns, struct findings *find
 			     strerror(-err));
 	} else {
 		attend(session, until_ns);
+		release_signals(session, &before);
 		judge(host, session, findings);
 	}
+	if (err)
+		release_signals(session, &before);
 	free(session);
 }

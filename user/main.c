@@ -195,8 +195,8 @@ static const struct command commands[] = {
 	 "\n"
 	 "  bwctl flows\n"
 	 "  bwctl flows --json\n"},
-	{"watch", "[--interval TIME] [--class NAME]", "limits, rates and drops, live", cmd_watch, 0, 0,
-	 TAKES_WATCH,
+	{"watch", "[--interval TIME] [--class NAME]", "limits, rates and drops, live", cmd_watch, 0,
+	 0, TAKES_WATCH,
 	 "Shows both directions on the screen: the rate against the limit, now and as it was, the mode\n"
 	 "and the promise, how much of the time the limit was reached, and of each class the rate, what\n"
 	 "was dropped per second, how long what waited had to, and when it was seen last. Keys: q quits,\n"
@@ -219,7 +219,10 @@ static const struct command commands[] = {
 	 "--reach tries whether hosts can be reached from here: TCP to ports 22, 23 and 443, or only\n"
 	 "to PORT, and an echo by ICMP; and says which flow that is, and by which one can log in.\n"
 	 "HOST is an address or a name ([2001:db8::1]:22 with a port). --inventory takes them from\n"
-	 "a file, one a line, - is standard input. What that needs stays below half of the limit.\n"
+	 "a file, one a line, - is standard input. What that needs stays below half of the limit,\n"
+	 "which root can read.\n"
+	 "\n"
+	 "A host is ok when at least one of the TCP ports is open and it answers the echo.\n"
 	 "\n"
 	 "  open      the host answers\n"
 	 "  refused   the service is off, or an access list rejects the appliance\n"
@@ -534,7 +537,7 @@ int main(int argc, char *argv[])
 		{NULL, 0, NULL, 0},
 	};
 	struct options options = {.pin_dir = LIMITER_PIN_DIR, .config = POLICY_FILE};
-	int answer, verbosity = 0, code, count = 0;
+	int answer, code, count = 0;
 	bool help = false, version = false;
 	char **words = argv + 1; /* they move up to where an option was */
 	const char *last = NULL; /* word that was taken as one, or as the value of an option */
@@ -553,7 +556,7 @@ int main(int argc, char *argv[])
 			options.netns = optarg;
 			break;
 		case 'v':
-			log_verbosity(++verbosity);
+			log_verbosity(++options.verbosity);
 			break;
 		case 'h':
 			help = true;

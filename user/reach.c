@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "limiter.h"
@@ -19,6 +20,7 @@
 #include "reach_print.h"
 #include "reach_run.h"
 #include "reach_target.h"
+#include "words.h"
 
 #define TIMEOUT_NS 4000000000ULL /* SYNs go out at 0, 1 and 3 s, and ARP gives up after 3 */
 
@@ -43,18 +45,20 @@ static int failed(const char *why)
 static int read_inventory(const char *path, struct reach_targets *targets)
 {
 	bool is_input = !strcmp(path, "-");
-	const char *name = is_input ? "standard input" : path;
+	char name[LOG_TEXT];
 	FILE *in = is_input ? stdin : fopen(path, "re");
 	struct reach_target_errors *errors = malloc(sizeof(*errors));
 	size_t before = targets->count, kept;
-	int err;
+	int err = in ? ENOMEM : errno;
 
+	snprintf(name, sizeof(name), "%.200s", is_input ? "standard input" : path);
+	/* It gets into errors, and whatever it is called onto no terminal. */
+	words_clean(name);
 	if (!in || !errors) {
-		err = in ? ENOMEM : errno;
 		free(errors);
 		if (in && !is_input)
 			fclose(in);
-		log_error("cannot open '%s': %s", path, strerror(err));
+		log_error("cannot open '%s': %s", name, strerror(err));
 		return EXIT_FAILED;
 	}
 	err = reach_targets_read(targets, in, name, errors);
@@ -96,7 +100,10 @@ static void show_progress(size_t done, size_t count, uint64_t elapsed_ns)
 {
 	char text[LOG_TEXT];
 
-	reach_print_bar(done, count, elapsed_ns, text);
+	struct winsize size;
+	size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) ? 0 : size.ws_col;
+
+	reach_print_bar(done, count, elapsed_ns, columns, text);
 	log_progress("%s", text);
 }
 
@@ -117,7 +124,10 @@ static int print(const struct options *options, const struct reach_print *result
 		if (err && !ferror(stdout))
 			return failed("out of memory");
 	} else {
-		reach_print_table(results, stdout, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+		bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+
+		if (reach_print_table(results, stdout, colours))
+			return failed("out of memory");
 	}
 	/* A full disk or a closed pipe: what we said did not arrive. */
 	if (fflush(stdout) || ferror(stdout)) {
@@ -130,6 +140,10 @@ static int print(const struct options *options, const struct reach_print *result
 static void hint(const struct reach_run *run, const struct reach_print *results,
 		 const char *classes)
 {
+	if (reach_flows_are_assumed(results->flows))
+		log_hint(
+			"the limiter cannot be read, so the listed flows are assumed, and probes are not paced by its limit but to %d hosts in a second (run as root)",
+			REACH_PACE_CAUTIOUS_S);
 	if (run->has_no_echo)
 		log_hint("to send echoes, run as root, or with CAP_NET_RAW");
 	if (run->has_no_room)
@@ -193,14 +207,15 @@ int main(int argc, char *argv[])
 		{"timeout", required_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{"csv", no_argument, NULL, 'c'},
+		{"verbose", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
 	struct options options = {.pin_dir = LIMITER_PIN_DIR, .timeout_ns = TIMEOUT_NS};
 	struct reach_targets targets = {0};
-	int answer, code;
+	int answer, code, verbosity = 0;
 
 	opterr = 0;
-	while ((answer = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
+	while ((answer = getopt_long(argc, argv, "+v", long_options, NULL)) != -1) {
 		switch (answer) {
 		case 'p':
 			options.pin_dir = optarg;
@@ -216,6 +231,9 @@ int main(int argc, char *argv[])
 			break;
 		case 'c':
 			options.csv = true;
+			break;
+		case 'v':
+			log_verbosity(++verbosity);
 			break;
 		default:
 			log_error("this is a part of bwctl (bwctl help check)");

@@ -20,7 +20,8 @@
 
 struct reach_flows {
 	const char *pin_dir;
-	struct report *report; /* NULL: nothing is loaded */
+	struct report *report; /* NULL: nothing is loaded, or it may not be read */
+	bool is_assumed;       /* the latter */
 	struct bwctl_asked *asked;
 	struct bwctl_flow_table *table;
 	struct reach_routes *routes; /* only if a flow is of one interface */
@@ -46,7 +47,8 @@ int reach_flows_open(const char *pin_dir, struct reach_flows **ret_flows)
 		return -ENOMEM;
 	flows->pin_dir = pin_dir;
 	if (report_read(pin_dir, LIMITER_LOOK, &flows->report, why)) {
-		log_note("the listed flows are taken: %s", why);
+		log_note("the limiter is not read: %s", why);
+		flows->is_assumed = true;
 		flows->report = NULL;
 	} else if (!report_is_loaded(flows->report)) {
 		report_free(flows->report);
@@ -79,6 +81,11 @@ void reach_flows_close(struct reach_flows *flows)
 	}
 	report_free(flows->report);
 	free(flows);
+}
+
+bool reach_flows_are_assumed(const struct reach_flows *flows)
+{
+	return flows->is_assumed;
 }
 
 static uint32_t slot_of(const struct reach_flows *flows, uint32_t ifindex)
@@ -150,7 +157,9 @@ static uint64_t tighter(uint64_t a, uint64_t b)
 
 void reach_flows_limits(const struct reach_flows *flows, struct reach_pace *ret_pace)
 {
-	*ret_pace = (struct reach_pace){0};
+	*ret_pace = (struct reach_pace){.hosts_s = flows->is_assumed ? REACH_PACE_CAUTIOUS_S : 0};
+	if (flows->report && report_observes(flows->report))
+		return;
 	for (int direction = 0; flows->report && direction < BWCTL_DIRECTIONS; direction++) {
 		const struct bwctl_policy *policy = &flows->report->policy;
 

@@ -25,11 +25,17 @@ void reach_flows_close(struct reach_flows *flows);
 /* Sets row and class of all that is tried at a host, and which echo it is, by its address. */
 void reach_flows_find(const struct reach_flows *flows, struct reach_host *host);
 
+/* It may not be read: something may be loaded, and there may be a limit. */
+bool reach_flows_are_assumed(const struct reach_flows *flows);
+
 /* NULL for what no flow matches. */
 const char *reach_flows_name(const struct reach_flows *flows, uint32_t row);
 const char *reach_flows_class(const struct reach_flows *flows, uint32_t class);
 
-/* The tighter limit of both directions, of all and of each class. */
+/*
+ * The tighter limit of both directions, of all and of each class: none where it only observes; and a
+ * cautious pace where it is not known.
+ */
 void reach_flows_limits(const struct reach_flows *flows, struct reach_pace *ret_pace);
 
 /*

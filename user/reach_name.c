@@ -14,7 +14,8 @@
 
 #include "why.h"
 
-#define TRIES 2 /* the second waits twice as long */
+#define TRIES	      2		/* the second waits twice as long */
+#define RECEIVE_BYTES (1 << 20) /* of answers that come while nobody looks */
 
 /* A socket of c-ares, for as long as it wants to know of it. */
 struct watch {
@@ -114,11 +115,13 @@ int reach_names_open(struct ev_loop *loop, uint64_t timeout_ns, struct reach_nam
 	names->loop = loop;
 	options.timeout = (int)(timeout_ns / 1000000 / 3);
 	options.sock_state_cb_data = names;
+	options.socket_receive_buffer_size = RECEIVE_BYTES;
 	status = ares_library_init(ARES_LIB_INIT_ALL);
 	if (status == ARES_SUCCESS)
 		status = ares_init_options(&names->channel, &options,
 					   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-						   ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS);
+						   ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS |
+						   ARES_OPT_SOCK_RCVBUF);
 	if (status != ARES_SUCCESS) {
 		free(names);
 		return why_refuse(why, -EIO, "cannot look up names: %s", ares_strerror(status));
@@ -170,27 +173,30 @@ static bool take(const struct ares_addrinfo_node *node, union reach_address *ret
 static void on_answer(void *argument, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct question question = *(struct question *)argument;
-	union reach_address first = {0}, address;
-	bool has_route_to = false;
+	union reach_address addresses[REACH_NAME_ADDRESSES], first = {0}, address;
+	size_t count = 0;
 
 	(void)timeouts;
 	free(argument);
 	for (const struct ares_addrinfo_node *node = info ? info->nodes : NULL;
-	     node && !has_route_to; node = node->ai_next) {
+	     node && count < REACH_NAME_ADDRESSES; node = node->ai_next) {
 		if (!take(node, &address))
 			continue;
-		has_route_to = has_route(node->ai_addr, node->ai_addrlen);
-		if (has_route_to || first.any.sa_family == AF_UNSPEC)
+		if (has_route(node->ai_addr, node->ai_addrlen))
+			addresses[count++] = address;
+		else if (first.any.sa_family == AF_UNSPEC)
 			first = address;
 	}
+	if (!count && first.any.sa_family != AF_UNSPEC)
+		addresses[count++] = first;
 	if (info)
 		ares_freeaddrinfo(info);
 	if (question.names->is_closing)
 		return;
-	if (first.any.sa_family != AF_UNSPEC)
-		question.answer(question.argument, &first, NULL);
+	if (count)
+		question.answer(question.argument, addresses, count, NULL);
 	else
-		question.answer(question.argument, NULL,
+		question.answer(question.argument, NULL, 0,
 				ares_strerror(status == ARES_SUCCESS ? ARES_ENODATA : status));
 }
 
@@ -201,7 +207,7 @@ void reach_names_ask(struct reach_names *names, const char *name, reach_name_ans
 	struct question *question = malloc(sizeof(*question));
 
 	if (!question) {
-		answer(argument, NULL, "out of memory");
+		answer(argument, NULL, 0, "out of memory");
 		return;
 	}
 	*question = (struct question){names, answer, argument};

@@ -12,15 +12,19 @@
 #include "log.h"
 #include "reach_target.h"
 
-#define REACH_NAME_AT_ONCE 64
+/* As a server that is silent holds up each of them for the timeout, it is many. */
+#define REACH_NAME_AT_ONCE 512
+
+#define REACH_NAME_ADDRESSES 4 /* of a name, that are told */
 
 struct reach_names;
 
 /*
- * Called once for each reach_names_ask(), maybe before that returns: the address to try, the first to
- * which there is a route, or if there is none the first; or NULL and why.
+ * Called once for each reach_names_ask(), maybe before that returns: the addresses to try, in this order,
+ * those to which there is a route, or if there is none the first; or 0 of them, and why.
  */
-typedef void reach_name_answer(void *argument, const union reach_address *address, const char *why);
+typedef void reach_name_answer(void *argument, const union reach_address addresses[], size_t count,
+			       const char *why);
 
 /* No answer takes much longer than the timeout. 0, or -errno and why. */
 int reach_names_open(struct ev_loop *loop, uint64_t timeout_ns, struct reach_names **ret_names,

@@ -39,6 +39,12 @@ static uint64_t cost(uint64_t bytes, uint64_t bits_s)
 	return bytes * 16 * SECOND_NS / bits_s;
 }
 
+/* Of hosts, or of names. */
+static uint64_t interval(const struct reach_pace *pace)
+{
+	return SECOND_NS / (pace->hosts_s ? pace->hosts_s : REACH_PACE_HOSTS_S);
+}
+
 void reach_pace_take(struct reach_pace *pace, const struct reach_host *host, uint64_t now_ns)
 {
 	uint64_t sum_bytes = 0;
@@ -53,5 +59,23 @@ void reach_pace_take(struct reach_pace *pace, const struct reach_host *host, uin
 	}
 	if (pace->all_bits_s)
 		spend(&pace->all_ns, now_ns, cost(sum_bytes, pace->all_bits_s));
-	spend(&pace->hosts_ns, now_ns, SECOND_NS / REACH_PACE_HOSTS_S);
+	spend(&pace->hosts_ns, now_ns, interval(pace));
+}
+
+uint64_t reach_pace_name_due(const struct reach_pace *pace, uint64_t now_ns)
+{
+	uint64_t due_ns = later(pace->names_ns, pace->all_ns);
+
+	return later(later(due_ns, pace->class_ns[BWCTL_OTHER]), now_ns);
+}
+
+void reach_pace_name_take(struct reach_pace *pace, uint64_t now_ns)
+{
+	uint64_t bits_s = pace->class_bits_s[BWCTL_OTHER];
+
+	if (bits_s)
+		spend(&pace->class_ns[BWCTL_OTHER], now_ns, cost(REACH_PACE_NAME_BYTES, bits_s));
+	if (pace->all_bits_s)
+		spend(&pace->all_ns, now_ns, cost(REACH_PACE_NAME_BYTES, pace->all_bits_s));
+	spend(&pace->names_ns, now_ns, interval(pace));
 }

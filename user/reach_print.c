@@ -5,6 +5,7 @@
 #include "reach_print.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 #define BAR	   24
 #define SECOND_NS  1000000000ULL
+#define KINDS	   24 /* lines of a summary; of more, ports that no flow names are put together */
 #define COLUMN_MAX 40 /* of names; a longer one moves the rest of its line */
 #define ADDRESS	   (INET6_ADDRSTRLEN + IF_NAMESIZE + 1)
 
@@ -91,7 +93,8 @@ static int compare(const void *a, const void *b)
 	return one->row < other->row ? -1 : one->row > other->row;
 }
 
-static void count_kinds(const struct reach_print *print, struct kinds *kinds)
+/* False when out of memory. */
+static bool count_kinds(const struct reach_print *print, struct kinds *kinds)
 {
 	for (size_t n = 0; n < print->count; n++)
 		for (size_t i = 0; i < print->hosts[n].probe_count; i++) {
@@ -99,12 +102,13 @@ static void count_kinds(const struct reach_print *print, struct kinds *kinds)
 			struct kind *kind = find_kind(kinds, probe);
 
 			if (!kind)
-				continue;
+				return false;
 			kind->hosts++;
 			kind->results[result_of(probe)]++;
 		}
 	if (kinds->count)
 		qsort(kinds->list, kinds->count, sizeof(*kinds->list), compare);
+	return true;
 }
 
 size_t reach_print_count(const struct reach_print *print, enum reach_level level)
@@ -305,13 +309,11 @@ static void print_host(const struct reach_print *print, const struct layout *lay
 		fprintf(out, "      -> %s\n", host->reason);
 }
 
-static void print_kind(const struct reach_print *print, const struct kind *kind, FILE *out)
+static void print_kind(const char *name, const struct kind *kind, FILE *out)
 {
-	char name[48], count[UNITS_TEXT], of[UNITS_TEXT];
+	char count[UNITS_TEXT], of[UNITS_TEXT];
 	const char *comma = ": ";
 
-	snprintf(name, sizeof(name), kind->port ? "%s (%u)" : "%s",
-		 flow_name(print, kind->row, kind->class), kind->port);
 	fprintf(out, "%-12s works with %s of %s", name,
 		units_format_count(kind->results[REACH_OPEN], count),
 		units_format_count(kind->hosts, of));
@@ -323,6 +325,32 @@ static void print_kind(const struct reach_print *print, const struct kind *kind,
 		comma = ", ";
 	}
 	fprintf(out, "\n");
+}
+
+static void print_kinds(const struct reach_print *print, const struct kinds *kinds, FILE *out)
+{
+	struct kind others = {0};
+	size_t other_count = 0;
+	char name[48];
+
+	for (size_t i = 0; i < kinds->count; i++) {
+		const struct kind *kind = &kinds->list[i];
+
+		if (kinds->count > KINDS && !reach_flows_name(print->flows, kind->row)) {
+			other_count++;
+			others.hosts += kind->hosts;
+			for (int result = 0; result < REACH_RESULTS; result++)
+				others.results[result] += kind->results[result];
+			continue;
+		}
+		snprintf(name, sizeof(name), kind->port ? "%s (%u)" : "%s",
+			 flow_name(print, kind->row, kind->class), kind->port);
+		print_kind(name, kind, out);
+	}
+	if (!other_count)
+		return;
+	snprintf(name, sizeof(name), "%zu ports", other_count);
+	print_kind(name, &others, out);
 }
 
 /* The ports of which hosts that are not well said so: what there is advice for. */
@@ -391,9 +419,10 @@ static void print_advice(const struct reach_print *print, FILE *out)
 	if (troubles[REACH_UNRESOLVED].is_there)
 		fprintf(out,
 			"unresolved   -> DNS: the name, or /etc/resolv.conf and /etc/hosts here\n");
+	fprintf(out, "ok           -> at least one of the TCP ports is open, and it answers the echo\n");
 }
 
-void reach_print_table(const struct reach_print *print, FILE *out, bool colours)
+int reach_print_table(const struct reach_print *print, FILE *out, bool colours)
 {
 	struct kinds kinds = {0};
 	struct layout layout;
@@ -401,6 +430,10 @@ void reach_print_table(const struct reach_print *print, FILE *out, bool colours)
 	bool has_head = false;
 	size_t unknown = reach_print_count(print, REACH_UNTRIED);
 
+	if (!count_kinds(print, &kinds)) {
+		free(kinds.list);
+		return -ENOMEM;
+	}
 	lay_out(print, colours, &layout);
 	for (size_t i = 0; i < print->count; i++) {
 		if (!is_shown(print, &print->hosts[i]))
@@ -412,9 +445,7 @@ void reach_print_table(const struct reach_print *print, FILE *out, bool colours)
 	}
 	if (has_head)
 		fprintf(out, "\n");
-	count_kinds(print, &kinds);
-	for (size_t i = 0; i < kinds.count; i++)
-		print_kind(print, &kinds.list[i], out);
+	print_kinds(print, &kinds, out);
 	free(kinds.list);
 	fprintf(out, "%s ok, %s to look at, %s wrong",
 		units_format_count(reach_print_count(print, REACH_OK), ok),
@@ -424,6 +455,7 @@ void reach_print_table(const struct reach_print *print, FILE *out, bool colours)
 		fprintf(out, ", %s not known", units_format_count(unknown, ok));
 	fprintf(out, ", in %s\n", units_format_time(rounded(print->elapsed_ns), ok));
 	print_advice(print, out);
+	return 0;
 }
 
 /* ---- JSON ---- */
@@ -455,7 +487,10 @@ static json_t *host_json(const struct reach_print *print, const struct reach_hos
 
 	address_text(host, text);
 	for (size_t i = 0; i < host->probe_count; i++)
-		json_array_append_new(probes, probe_json(print, &host->probes[i]));
+		if (json_array_append_new(probes, probe_json(print, &host->probes[i]))) {
+			json_decref(probes);
+			return NULL;
+		}
 	return json_pack("{s:s, s:s?, s:s, s:s?, s:o}", "host", host->target->text, "address",
 			 *text ? text : NULL, "level", reach_level_name(reach_host_level(host)),
 			 "reason", reach_host_reason(host), "probes", probes);
@@ -471,32 +506,64 @@ static json_t *kind_json(const struct reach_print *print, const struct kind *kin
 				   (json_int_t)kind->hosts);
 
 	for (int result = REACH_OPEN; result < REACH_RESULTS; result++)
-		json_object_set_new(object, reach_result_name(result),
-				    json_integer((json_int_t)kind->results[result]));
+		if (json_object_set_new(object, reach_result_name(result),
+					json_integer((json_int_t)kind->results[result]))) {
+			json_decref(object);
+			return NULL;
+		}
 	return object;
+}
+
+/* NULL when out of memory. A host that is left out would be one that nobody looks at. */
+static json_t *hosts_json(const struct reach_print *print)
+{
+	json_t *hosts = json_array();
+
+	for (size_t i = 0; i < print->count; i++)
+		if (json_array_append_new(hosts, host_json(print, &print->hosts[i]))) {
+			json_decref(hosts);
+			return NULL;
+		}
+	return hosts;
+}
+
+static json_t *flows_json(const struct reach_print *print)
+{
+	json_t *flows = json_array();
+	struct kinds kinds = {0};
+	bool is_whole = count_kinds(print, &kinds);
+
+	for (size_t i = 0; is_whole && i < kinds.count; i++)
+		is_whole = !json_array_append_new(flows, kind_json(print, &kinds.list[i]));
+	free(kinds.list);
+	if (is_whole)
+		return flows;
+	json_decref(flows);
+	return NULL;
+}
+
+static json_t *summary_json(const struct reach_print *print)
+{
+	json_t *summary = json_pack(
+		"{s:I, s:b, s:f, s:o, s:o}", "hosts", (json_int_t)print->count, "complete",
+		print->is_whole, "seconds", seconds(print->elapsed_ns), "dropped_packets",
+		print->has_losses ? json_integer((json_int_t)print->losses) : json_null(), "flows",
+		flows_json(print));
+
+	for (int level = 0; level < REACH_LEVELS; level++)
+		if (json_object_set_new(summary, reach_level_name(level),
+					json_integer((json_int_t)reach_print_count(print, level)))) {
+			json_decref(summary);
+			return NULL;
+		}
+	return summary;
 }
 
 json_t *reach_print_json(const struct reach_print *print)
 {
-	json_t *hosts = json_array(), *flows = json_array(), *summary;
-	struct kinds kinds = {0};
-
-	for (size_t i = 0; i < print->count; i++)
-		json_array_append_new(hosts, host_json(print, &print->hosts[i]));
-	count_kinds(print, &kinds);
-	for (size_t i = 0; i < kinds.count; i++)
-		json_array_append_new(flows, kind_json(print, &kinds.list[i]));
-	free(kinds.list);
-	summary = json_pack(
-		"{s:I, s:b, s:f, s:o, s:o}", "hosts", (json_int_t)print->count, "complete",
-		print->is_whole, "seconds", seconds(print->elapsed_ns), "dropped_packets",
-		print->has_losses ? json_integer((json_int_t)print->losses) : json_null(), "flows",
-		flows);
-	for (int level = 0; level < REACH_LEVELS; level++)
-		json_object_set_new(summary, reach_level_name(level),
-				    json_integer((json_int_t)reach_print_count(print, level)));
-	return json_pack("{s:s, s:o, s:o}", "version", BWCTL_VERSION, "hosts", hosts, "summary",
-			 summary);
+	/* A value that is missing makes all of it NULL. */
+	return json_pack("{s:s, s:o, s:o}", "version", BWCTL_VERSION, "hosts", hosts_json(print),
+			 "summary", summary_json(print));
 }
 
 /* ---- CSV ---- */
@@ -561,7 +628,8 @@ void reach_print_csv(const struct reach_print *print, FILE *out)
 
 /* ---- the bar ---- */
 
-void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, char ret_text[LOG_TEXT])
+void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, size_t width,
+		     char ret_text[LOG_TEXT])
 {
 	char bar[BAR + 1], done_text[UNITS_TEXT], count_text[UNITS_TEXT], left[48];
 	size_t filled = count ? done * BAR / count : BAR;
@@ -581,4 +649,7 @@ void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, char ret_te
 		*left = '\0';
 	}
 	snprintf(ret_text, LOG_TEXT, "[%s] %s of %s hosts%s", bar, done_text, count_text, left);
+	/* In the last column the cursor may go to the next line, where it is not taken away. */
+	if (width && width - 1 < LOG_TEXT)
+		ret_text[strnlen(ret_text, width - 1)] = '\0';
 }

@@ -30,8 +30,8 @@ struct reach_print {
 	uint64_t elapsed_ns;
 };
 
-/* For people; in colour if it is for a terminal. */
-void reach_print_table(const struct reach_print *print, FILE *out, bool colours);
+/* For people; in colour if it is for a terminal. 0, or -ENOMEM, and nothing is printed. */
+int reach_print_table(const struct reach_print *print, FILE *out, bool colours);
 
 /* docs/bwctl.8 describes it. NULL when out of memory. */
 json_t *reach_print_json(const struct reach_print *print);
@@ -41,8 +41,9 @@ void reach_print_csv(const struct reach_print *print, FILE *out);
 /* One field of CSV, in quotes where it needs them. */
 void reach_print_field(const char *text, FILE *out);
 
-/* "[####      ] 400 of 1 000 hosts, 12 s left" */
-void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, char ret_text[LOG_TEXT]);
+/* "[####      ] 400 of 1 000 hosts, 12 s left"; as much of it as fits into so many columns, 0: all. */
+void reach_print_bar(size_t done, size_t count, uint64_t elapsed_ns, size_t width,
+		     char ret_text[LOG_TEXT]);
 
 /* How many hosts are of a level. */
 size_t reach_print_count(const struct reach_print *print, enum reach_level level);

@@ -28,7 +28,7 @@
 #include "why.h"
 
 #define SECOND_NS	 1000000000ULL
-#define READY		 256   /* hosts that wait for their turn with their address known */
+#define READY		 1024  /* hosts that wait for their turn with their address known */
 #define SPARE		 64    /* descriptors for all that is no connection */
 #define LINGER_S	 1.    /* for the other side to close as well */
 #define LINGER_BYTES	 65536 /* that it may say before */
@@ -69,6 +69,15 @@ struct visit {
 	uint8_t echo_tries;
 };
 
+/* A name, what it is known to mean, and what of that is left to try. */
+struct lookup {
+	struct loop *loop;
+	struct reach_host *host;
+	union reach_address addresses[REACH_NAME_ADDRESSES];
+	size_t count, tried;
+	struct lookup *after; /* of those that are tried again */
+};
+
 struct loop {
 	struct ev_loop *events;
 	struct reach_run *run;
@@ -76,8 +85,10 @@ struct loop {
 	struct reach_ping *ping;
 	struct reach_routes *routes;
 	struct reach_pace pace;
-	struct visit **visits; /* by number of host */
-	size_t asked;	       /* hosts whose address has been asked for */
+	struct visit **visits;	 /* by number of host, */
+	struct lookup **lookups; /* likewise */
+	struct lookup *again;	 /* they go before those that are ready */
+	size_t asked;		 /* hosts whose address has been asked for */
 	size_t asking;
 	uint32_t ready[READY]; /* a ring */
 	size_t ready_from, ready_count;
@@ -101,8 +112,11 @@ static void pump(struct loop *loop);
 
 static void pump_later(struct loop *loop, double after_s)
 {
-	if (ev_is_active(&loop->pump_timer))
-		return;
+	if (ev_is_active(&loop->pump_timer)) {
+		if (ev_timer_remaining(loop->events, &loop->pump_timer) <= after_s)
+			return;
+		ev_timer_stop(loop->events, &loop->pump_timer);
+	}
 	ev_timer_set(&loop->pump_timer, after_s, 0.);
 	ev_timer_start(loop->events, &loop->pump_timer);
 }
@@ -138,13 +152,17 @@ static bool any_is(const struct reach_host *host, enum reach_result result)
 }
 
 /*
- * Where one packet is told that there is no way, the others may just not have been: errors are
- * few in a second, here and on routers.
+ * Where one SYN is told that there is no way, the others may just not have been: errors are
+ * few in a second, here and on routers. What an echo is told is no word about TCP.
  */
 static void judge_silence(struct loop *loop, struct reach_host *host)
 {
-	bool has_no_route = any_is(host, REACH_NO_ROUTE);
+	bool has_no_route = false;
 
+	for (size_t i = 0; i < host->probe_count; i++)
+		if (!reach_probe_is_echo(&host->probes[i]) &&
+		    host->probes[i].result == REACH_NO_ROUTE)
+			has_no_route = true;
 	if (!any_is(host, REACH_FILTERED) || any_is(host, REACH_OPEN) ||
 	    any_is(host, REACH_REFUSED))
 		return;
@@ -155,11 +173,47 @@ static void judge_silence(struct loop *loop, struct reach_host *host)
 			host->probes[i].result = REACH_NO_ROUTE;
 }
 
+/* Nothing came back from there, and the name has another address. */
+static bool may_try_next(const struct loop *loop, const struct reach_host *host)
+{
+	const struct lookup *lookup = loop->lookups[host - loop->run->hosts];
+
+	if (!lookup || lookup->tried >= lookup->count)
+		return false;
+	for (size_t i = 0; i < host->probe_count; i++) {
+		const struct reach_probe *probe = &host->probes[i];
+
+		if (probe->result != REACH_FILTERED && probe->result != REACH_NO_ROUTE &&
+		    !(reach_probe_is_echo(probe) && probe->result == REACH_UNKNOWN))
+			return false;
+	}
+	return true;
+}
+
+static void try_next(struct loop *loop, struct reach_host *host)
+{
+	struct lookup *lookup = loop->lookups[host - loop->run->hosts];
+
+	host->address = lookup->addresses[lookup->tried++];
+	for (size_t i = 0; i < host->probe_count; i++)
+		host->probes[i].result = REACH_PENDING;
+	reach_flows_find(loop->run->flows, host);
+	lookup->after = loop->again;
+	loop->again = lookup;
+	pump_later(loop, 0.);
+}
+
 static void leave(struct visit *visit)
 {
 	struct loop *loop = visit->loop;
 	struct reach_host *host = visit->host;
 
+	if (!visit->pending && !visit->open_count && !host->is_known && may_try_next(loop, host)) {
+		loop->visits[host - loop->run->hosts] = NULL;
+		free(visit);
+		try_next(loop, host);
+		return;
+	}
 	if (!visit->pending && !host->is_known) {
 		judge_silence(loop, host);
 		finish_host(loop, host);
@@ -588,21 +642,19 @@ static void dismiss(struct loop *loop, struct reach_host *host, enum reach_resul
 	finish_host(loop, host);
 }
 
-struct name_wait {
-	struct loop *loop;
-	struct reach_host *host;
-};
-
-static void on_name(void *argument, const union reach_address *address, const char *why)
+static void on_name(void *argument, const union reach_address addresses[], size_t count,
+		    const char *why)
 {
-	struct name_wait *wait = argument;
-	struct loop *loop = wait->loop;
-	struct reach_host *host = wait->host;
+	struct lookup *lookup = argument;
+	struct loop *loop = lookup->loop;
+	struct reach_host *host = lookup->host;
 
-	free(wait);
 	loop->asking--;
-	if (address) {
-		host->address = *address;
+	if (count) {
+		memcpy(lookup->addresses, addresses, count * sizeof(*addresses));
+		lookup->count = count;
+		lookup->tried = 1;
+		host->address = *addresses;
 		make_ready(loop, host);
 	} else {
 		char reason[LOG_TEXT];
@@ -616,19 +668,22 @@ static void on_name(void *argument, const union reach_address *address, const ch
 static void ask(struct loop *loop, struct reach_host *host)
 {
 	const struct reach_target *target = host->target;
-	struct name_wait *wait;
+	struct lookup *lookup;
 	char why[LOG_TEXT];
 
 	if (target->name) {
-		wait = malloc(sizeof(*wait));
-		loop->asking++;
-		if (wait) {
-			*wait = (struct name_wait){loop, host};
-			reach_names_ask(loop->names, target->name, on_name, wait);
+		lookup = calloc(1, sizeof(*lookup));
+		if (!lookup) {
+			dismiss(loop, host, REACH_UNKNOWN, "out of memory");
 			return;
 		}
-		loop->asking--;
-		dismiss(loop, host, REACH_UNKNOWN, "out of memory");
+		lookup->loop = loop;
+		lookup->host = host;
+		loop->lookups[host - loop->run->hosts] = lookup;
+		loop->asking++;
+		loop->run->classes[BWCTL_OTHER] = true;
+		reach_pace_name_take(&loop->pace, now_ns());
+		reach_names_ask(loop->names, target->name, on_name, lookup);
 		return;
 	}
 	host->address = target->address;
@@ -643,39 +698,95 @@ static void ask(struct loop *loop, struct reach_host *host)
 	make_ready(loop, host);
 }
 
-/* Begins what may be begun now, and sees to it that it is called when more may be. */
-static void pump(struct loop *loop)
+/* Looks up what may be looked up now. */
+static void pump_names(struct loop *loop)
 {
 	struct reach_run *run = loop->run;
 
 	while (loop->asked < run->count && loop->asking < REACH_NAME_AT_ONCE &&
-	       loop->ready_count + loop->asking < READY)
-		ask(loop, &run->hosts[loop->asked++]);
-	while (loop->ready_count) {
-		struct reach_host *host = &run->hosts[loop->ready[loop->ready_from]];
-		uint64_t now = now_ns(), due_ns = reach_pace_due(&loop->pace, host, now);
+	       loop->ready_count + loop->asking < READY) {
+		struct reach_host *host = &run->hosts[loop->asked];
+		uint64_t now = now_ns(), due_ns = reach_pace_name_due(&loop->pace, now);
 
-		if (due_ns > now) {
-			/* A millisecond at least: several at once cost less. */
+		if (host->target->name && due_ns > now) {
 			pump_later(loop, (double)(due_ns - now) / SECOND_NS + 1e-3);
 			return;
 		}
-		/* Closing a connection calls. */
-		if (loop->sockets && loop->sockets + host->probe_count - 1U > loop->sockets_most)
-			return;
-		if (!loop->ready_since_ns)
-			loop->ready_since_ns = now;
-		if (!begin(loop, host)) {
-			pump_later(loop, PAUSE_S);
+		loop->asked++;
+		ask(loop, host);
+	}
+}
+
+/* The next one, which is taken from where it waits. NULL: there is none. */
+static struct reach_host *take_ready(struct loop *loop, bool *ret_again)
+{
+	struct reach_host *host;
+
+	*ret_again = loop->again;
+	if (loop->again) {
+		host = loop->again->host;
+		loop->again = loop->again->after;
+		return host;
+	}
+	if (!loop->ready_count)
+		return NULL;
+	host = &loop->run->hosts[loop->ready[loop->ready_from]];
+	loop->ready_from = (loop->ready_from + 1) % READY;
+	loop->ready_count--;
+	return host;
+}
+
+static void put_back(struct loop *loop, const struct reach_host *host, bool again)
+{
+	struct lookup *lookup = loop->lookups[host - loop->run->hosts];
+
+	if (again) {
+		lookup->after = loop->again;
+		loop->again = lookup;
+		return;
+	}
+	loop->ready_from = (loop->ready_from + READY - 1) % READY;
+	loop->ready_count++;
+}
+
+/* False if it has to wait, and pump() is called when it may not have to any more. */
+static bool begin_when_due(struct loop *loop, struct reach_host *host)
+{
+	uint64_t now = now_ns(), due_ns = reach_pace_due(&loop->pace, host, now);
+
+	if (due_ns > now) {
+		/* A millisecond at least: several at once cost less. */
+		pump_later(loop, (double)(due_ns - now) / SECOND_NS + 1e-3);
+		return false;
+	}
+	/* Closing a connection calls. */
+	if (loop->sockets && loop->sockets + host->probe_count - 1U > loop->sockets_most)
+		return false;
+	if (!loop->ready_since_ns)
+		loop->ready_since_ns = now;
+	if (!begin(loop, host)) {
+		pump_later(loop, PAUSE_S);
+		return false;
+	}
+	loop->ready_since_ns = 0;
+	reach_pace_take(&loop->pace, host, now);
+	return true;
+}
+
+/* Begins what may be begun now, and sees to it that it is called when more may be. */
+static void pump(struct loop *loop)
+{
+	struct reach_host *host;
+	bool again;
+
+	pump_names(loop);
+	while ((host = take_ready(loop, &again))) {
+		if (!begin_when_due(loop, host)) {
+			put_back(loop, host, again);
 			return;
 		}
-		loop->ready_since_ns = 0;
-		reach_pace_take(&loop->pace, host, now);
-		loop->ready_from = (loop->ready_from + 1) % READY;
-		loop->ready_count--;
+		pump_names(loop);
 	}
-	if (loop->asked < run->count && loop->asking < REACH_NAME_AT_ONCE)
-		pump_later(loop, 0.);
 }
 
 /* ---- all of it ---- */
@@ -729,6 +840,9 @@ static void end_visits(struct loop *loop)
 		free(visit);
 	}
 	free(loop->visits);
+	for (size_t i = 0; loop->lookups && i < loop->run->count; i++)
+		free(loop->lookups[i]);
+	free(loop->lookups);
 }
 
 static int open_loop(struct loop *loop, char why[LOG_TEXT])
@@ -740,7 +854,9 @@ static int open_loop(struct loop *loop, char why[LOG_TEXT])
 	if (!loop->events)
 		return why_refuse(why, -ENOMEM, "cannot make an event loop");
 	loop->visits = calloc(loop->run->count, sizeof(*loop->visits));
-	if (!loop->visits || reach_ping_open(loop->events, on_echo, loop, &loop->ping))
+	loop->lookups = calloc(loop->run->count, sizeof(*loop->lookups));
+	if (!loop->visits || !loop->lookups ||
+	    reach_ping_open(loop->events, on_echo, loop, &loop->ping))
 		return why_refuse(why, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < loop->run->count && !loop->names; i++) {
 		if (!loop->run->hosts[i].target->name)

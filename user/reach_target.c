@@ -72,6 +72,15 @@ static int check_v4(const char *word, uint32_t address, char why[LOG_TEXT])
 	return 0;
 }
 
+/* As much as an interface may be called, and what can be shown of that. */
+static bool is_zone(const char *zone)
+{
+	for (const char *at = zone; *at; at++)
+		if (*at <= ' ' || *at > '~' || *at == '/')
+			return false;
+	return *zone && strlen(zone) < IF_NAMESIZE;
+}
+
 static int parse_v6(const char *word, char *host, struct reach_target *target, char why[LOG_TEXT])
 {
 	char *zone = strchr(host, '%');
@@ -81,7 +90,7 @@ static int parse_v6(const char *word, char *host, struct reach_target *target, c
 		*zone++ = '\0';
 	if (inet_pton(AF_INET6, host, address) != 1)
 		return refuse(word, "this is not an IPv6 address", why);
-	if (zone && (!*zone || strlen(zone) >= IF_NAMESIZE || strchr(zone, '/')))
+	if (zone && !is_zone(zone))
 		return refuse(word, "expected the name of an interface behind the %", why);
 	if (IN6_IS_ADDR_V4MAPPED(address)) {
 		struct in_addr v4;
@@ -299,20 +308,28 @@ int reach_targets_read(struct reach_targets *targets, FILE *in, const char *name
 {
 	char *line = NULL, *word, why[LOG_TEXT];
 	size_t room = 0, number = 0;
-	ssize_t length;
-	int err = 0;
+	int err = 0, failure = 0;
 
 	errors->count = 0;
-	while (err != -ENOMEM && (length = getline(&line, &room, in)) >= 0) {
-		number++;
-		err = take_word(line, (size_t)length, &word, why);
+	while (err != -ENOMEM) {
+		ssize_t length = getline(&line, &room, in);
+		size_t skipped = 0;
+
+		if (length < 0) {
+			failure = feof(in) ? 0 : errno ? errno : EIO;
+			break;
+		}
+		/* Some editors begin a file with a byte order mark. */
+		if (!number++ && !strncmp(line, "\xef\xbb\xbf", 3))
+			skipped = 3;
+		err = take_word(line + skipped, (size_t)length - skipped, &word, why);
 		if (!err && word)
 			err = reach_targets_add(targets, word, why);
 		if (err)
 			add_error(errors, name, number, why);
 	}
-	if (err != -ENOMEM && ferror(in)) {
-		err = -errno;
+	if (failure) {
+		err = -failure;
 		snprintf(errors->text[0], LOG_TEXT, "cannot read '%.200s': %s", name,
 			 strerror(-err));
 		errors->count = 1;

@@ -201,18 +201,96 @@ fails() {
 	expect 'ssh' 'ok answers, and its host key is the known one' "$(finding ssh)"
 	[[ $(finding login) == 'fail permission denied; it takes: publickey,password'* ]]
 	fails login "$(finding login | cut -d ' ' -f 2-)" "ssh-copy-id $HOST"
+	# The one that would be taken, but for who may read it.
+	cp "$BATS_FILE_TMPDIR/key" /root/.ssh/id_ed25519
+	chmod 644 /root/.ssh/id_ed25519
+	jump "$HOST"
+	fails login 'permission denied; a private key here can be read by others, so ssh does not use it' 'chmod 600'
+	chmod 600 /root/.ssh/id_ed25519
 	rm /root/.ssh/known_hosts
 	jump "$HOST"
 	fails host-key 'its host key is not known here' "ssh $HOST once"
 	expect 'known hosts' '' "$(cat /root/.ssh/known_hosts 2>/dev/null)"
 	printf '%s %s\n' "$RIG_FAR4" "$(cut -d ' ' -f 1,2 "$BATS_FILE_TMPDIR/other_host_key.pub")" >/root/.ssh/known_hosts
 	jump "$HOST"
-	fails host-key 'its host key is another than the known one: it was installed anew, or somebody is in between' "ssh-keygen -R $HOST"
+	fails host-key 'its host key is another than the known one: it was installed anew, or somebody is in between' "ssh-keygen -R $RIG_FAR4, then ssh $HOST once"
 	# A passphrase is not asked for.
 	ssh-keygen -q -p -N secret -f /root/.ssh/id_ed25519
 	printf '%s %s\n' "$RIG_FAR4" "$(cut -d ' ' -f 1,2 "$BATS_FILE_TMPDIR/host_key.pub")" >/root/.ssh/known_hosts
 	jump "$HOST"
 	[[ $(finding login) == 'fail permission denied; it takes: '* ]]
+}
+
+@test "its host key is the known one, whatever the configuration lets pass; nothing is written" {
+	python python3.7 3.7.3
+	start_sshd
+	printf 'StrictHostKeyChecking no\nUpdateHostKeys yes\n' >/root/.ssh/config
+	printf '%s %s\n' "$RIG_FAR4" "$(cut -d ' ' -f 1,2 "$BATS_FILE_TMPDIR/other_host_key.pub")" >/root/.ssh/known_hosts
+	cp /root/.ssh/known_hosts "$RIG_DIR/known"
+	jump "$HOST"
+	fails host-key 'its host key is another than the known one: it was installed anew, or somebody is in between' "ssh-keygen -R $RIG_FAR4,"
+	expect 'findings' 1 "$(jq '.findings | length' "$RIG_DIR/jump.json")"
+	cmp "$RIG_DIR/known" /root/.ssh/known_hosts
+	echo 'StrictHostKeyChecking accept-new' >/root/.ssh/config
+	: >/root/.ssh/known_hosts
+	jump "$HOST"
+	fails host-key 'its host key is not known here' "ssh $HOST once"
+	expect 'known hosts' '' "$(cat /root/.ssh/known_hosts)"
+	chmod 666 /root/.ssh/config
+	jump "$HOST"
+	fails ssh 'a configuration of ssh on this machine can be written by others, so ssh does not start' 'chmod 600'
+}
+
+@test "a connection of its own, not one that is there; and no agent goes with it" {
+	python python3.7 3.7.3
+	start_sshd
+	printf 'ControlPath %s/master\nForwardAgent yes\n' "$RIG_DIR" >/root/.ssh/config
+	rig_start appliance ssh -N -o ControlMaster=yes "$HOST"
+	rig_wait 5 test -S "$RIG_DIR/master"
+	# The connection that is there would not be asked for its key.
+	mv /root/.ssh/known_hosts "$RIG_DIR/known"
+	run -1 rig_in appliance "$BWCTL" check --jumphost "$HOST"
+	echo "$output"
+	[[ ${lines[0]} == "fail  host-key     $HOST: its host key is not known here" ]]
+	rig_stop "$RIG_PID"
+	mv "$RIG_DIR/known" /root/.ssh/known_hosts
+	rig_start appliance ssh-agent -D -a "$RIG_DIR/agent"
+	rig_wait 5 test -S "$RIG_DIR/agent"
+	printf '#!/bin/sh\necho "Python 3.7.1${SSH_AUTH_SOCK:+99}"\n' >"$RIG_DIR/bin/python3.7"
+	expect 'by hand' 'Python 3.7.199' "$(SSH_AUTH_SOCK=$RIG_DIR/agent rig_in appliance ssh -o ControlPath=none "$HOST" python3.7)"
+	SSH_AUTH_SOCK=$RIG_DIR/agent jump "$HOST"
+	expect 'no agent' 'ok Python 3.7.1 (python3.7) is supported' "$(finding python)"
+}
+
+@test "ended by a signal, it ends all that ssh has started" {
+	local signal pid
+	printf 'ProxyCommand sh -c "echo \\$\\$ >%s/proxy; trap : TERM HUP INT; while :; do sleep 0.2; done"\n' "$RIG_DIR" >/root/.ssh/config
+	for signal in INT TERM HUP; do
+		rm -f "$RIG_DIR/proxy"
+		# What is started in the background ignores SIGINT, unless it is told otherwise.
+		rig_start appliance env --default-signal=INT,HUP "$BWCTL" check --jumphost "$HOST" >"$RIG_DIR/said"
+		rig_wait 5 test -s "$RIG_DIR/proxy"
+		pid=$(<"$RIG_DIR/proxy")
+		rig_alive "$pid"
+		kill -"$signal" "$RIG_PID"
+		code=0
+		wait "$RIG_PID" || code=$?
+		expect 'exit code' $((128 + $(kill -l "$signal"))) "$code"
+		rig_wait 2 eval "! rig_alive $pid"
+		expect 'said' '' "$(<"$RIG_DIR/said")"
+	done
+}
+
+@test "too many keys before the right one" {
+	local i
+	start_sshd 'MaxAuthTries 2'
+	rm /root/.ssh/id_ed25519
+	for i in 1 2 3 4; do
+		ssh-keygen -q -t ed25519 -N '' -f "$RIG_DIR/key$i"
+		echo "IdentityFile $RIG_DIR/key$i" >>/root/.ssh/config
+	done
+	jump "$HOST"
+	fails login 'refuses after too many keys, before the right one' "for $RIG_FAR4 in ~/.ssh/config: IdentityFile FILE, IdentitiesOnly yes"
 }
 
 @test "not reached: refused, filtered, absent, no route, no such name" {
@@ -307,9 +385,12 @@ fails() {
 	mkdir "$RIG_DIR/empty"
 	run -1 rig_in appliance env PATH="$RIG_DIR/empty" "$BWCTL" check --jumphost "$HOST"
 	[[ $output == *'there is no ssh on this machine'*'install openssh-client'* ]]
-	for host in -oProxyCommand=true jump@-x '' 'a b' $'a\nb' 'x;true' '$(true)' '`true`' @host host@; do
+	for host in -oProxyCommand=true jump@-x '' 'a b' $'a\nb' 'x;true' '$(true)' '`true`' @host host@ \
+		"$RIG_FAR4:22" "$HOST:22" '[2001:db8::1]:22' ssh://host; do
 		run -2 rig_in appliance "$BWCTL" check --jumphost "$host"
 		echo "$output"
 		[[ $output == "bwctl: check: jumphost '"* ]]
 	done
+	run -2 rig_in appliance "$BWCTL" check --jumphost "$HOST:22"
+	[[ ${lines[0]} == "bwctl: check: jumphost '$HOST:22': a port belongs into ~/.ssh/config" ]]
 }

@@ -242,6 +242,47 @@ END
 	expect 'not known' 'the name does not resolve: Domain name not found' "$(of_host nohost.example:22 .reason)"
 }
 
+@test "a server that is silent holds up hundreds of names at once, not one after the other; questions are paced" {
+	local name
+	rig_in far nft 'add table inet dns; add chain inet dns in { type filter hook input priority 0; }; add rule inet dns in udp dport 53 counter drop'
+	for name in {1..1000}; do echo "silent$name.example:22"; done >"$RIG_DIR/hosts"
+	rig_bwctl check --json --timeout 1s --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || true
+	jq -c .summary "$RIG_DIR/reach.json"
+	jq -e '.summary | .fail == 1000 and .seconds < 6' "$RIG_DIR/reach.json"
+	rig_bwctl load eth0 >/dev/null
+	rig_bwctl set 1mbit >/dev/null
+	head -n 200 "$RIG_DIR/hosts" >"$RIG_DIR/some"
+	rig_bwctl check --json --timeout 300ms --inventory "$RIG_DIR/some" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || true
+	jq -e '.summary | .fail == 200 and .seconds > 2 and .seconds < 6' "$RIG_DIR/reach.json"
+	# Interrupted, with questions on the way.
+	rig_start appliance "$BWCTL" check --json --timeout 1min --inventory "$RIG_DIR/some" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
+	sleep 1.5
+	kill -INT "$RIG_PID"
+	wait "$RIG_PID" || true
+	expect 'said' 'bwctl: interrupted: 0 of 200 hosts are known, this is not all' "$(<"$RIG_DIR/errors")"
+}
+
+@test "where nothing answers at the first address of a name, the next one is tried" {
+	start_sshd
+	cp /etc/hosts "$RIG_DIR/etc-hosts"
+	ip -n far address add 192.0.2.101/24 dev eth0
+	nft_far 'add rule inet reach in ip daddr 192.0.2.101 drop'
+	printf '%s\n' "192.0.2.101 two.example" "$RIG_FAR4 two.example" "192.0.2.101 dead.example" "$ABSENT dead.example" >>/etc/hosts
+	reach --timeout 1s two.example dead.example:22
+	cp "$RIG_DIR/etc-hosts" /etc/hosts
+	expect 'two' 'open refused refused open' "$(results two.example)"
+	expect 'address' "$RIG_FAR4" "$(of_host two.example .address)"
+	expect 'level' 'ok fail' "$(jq -r '[.hosts[].level] | join(" ")' "$RIG_DIR/reach.json")"
+	# Each had its time.
+	jq -e '.summary | .complete and .seconds > 1.9 and .seconds < 4' "$RIG_DIR/reach.json"
+}
+
+@test "what an echo is told is no word about TCP" {
+	nft_far 'add rule inet reach in icmp type echo-request reject with icmp host-unreachable; add rule inet reach in tcp dport 22 drop'
+	reach --timeout 1s "$RIG_FAR4:22"
+	expect 'results' 'filtered no_route' "$(of_host "$RIG_FAR4:22" '[.probes[].result] | join(" ")')"
+}
+
 # ---- flows ----
 
 @test "the flow table that is in force says which flow it is: ports, prefixes, interfaces, and who may not read it" {
@@ -261,6 +302,20 @@ END
 	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check --json --reach "$RIG_FAR4" \
 		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || code=$?
 	expect 'listed flows' 'ssh telnet api icmp' "$(of_host "$RIG_FAR4" '[.probes[].flow] | join(" ")')"
+	grep -F -x 'hint: the limiter cannot be read, so the listed flows are assumed, and probes are not paced by its limit but to 50 hosts in a second (run as root)' "$RIG_DIR/errors"
+	# With care: there may be a limit.
+	ip -n far route add local 10.1.0.0/24 dev lo
+	ip -n appliance route add 10.1.0.0/24 via "$RIG_FAR4"
+	for host in {1..100}; do echo "10.1.0.$host:22"; done >"$RIG_DIR/hosts"
+	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check -v --json --inventory - <"$RIG_DIR/hosts" \
+		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
+	jq -e '.summary | .ok == 100 and .seconds > 1.9 and .seconds < 3.5' "$RIG_DIR/reach.json"
+	grep '^bwctl: the limiter is not read: ' "$RIG_DIR/errors"
+	# Where it may be read there is no hint, and one that only observes is not a limit.
+	rig_bwctl set 100kbit mode observe >/dev/null
+	rig_bwctl check --json --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
+	expect 'hints' '' "$(<"$RIG_DIR/errors")"
+	jq -e '.summary | .ok == 100 and .seconds < 1.5' "$RIG_DIR/reach.json"
 }
 
 @test "without CAP_NET_RAW: by the socket for echoes, or the echo is unknown, with one hint" {
@@ -308,6 +363,7 @@ says() {
 	rig_capture sent far eth0 'tcp or icmp'
 	says 2 'check: a host is missing' check --reach
 	says 2 "check: 'x' is one word too many" check x
+	says 2 "check: '?[31m' is one word too many" check $'\e[31m'
 	says 2 "check: 'x' is one word too many" check --inventory f x
 	says 2 'check: --jumphost does not go with --reach or --inventory' check --jumphost h --reach x
 	says 2 'check: --json or --csv, one of them' check --json --csv --reach x
@@ -326,6 +382,10 @@ says() {
 	says 1 "$RIG_DIR/hosts:2: 'y': expected one host a line" check --inventory "$RIG_DIR/hosts"
 	expect 'the other line' "bwctl: $RIG_DIR/hosts:4: '[2001:db8::1:22': a ] is missing" "$(sed -n 2p "$RIG_DIR/errors")"
 	says 1 "cannot read '$RIG_DIR': Is a directory" check --inventory "$RIG_DIR"
+	says 1 "cannot open '?[31m?x': No such file or directory" check --inventory $'\e[31m\nx'
+	cp "$RIG_DIR/hosts" "$RIG_DIR"/$'\e[31m'
+	says 1 "$RIG_DIR/?[31m:2: 'y': expected one host a line" check --inventory "$RIG_DIR"/$'\e[31m'
+	says 2 "check: 'fe80::1%?[31m': expected the name of an interface behind the %" check --reach $'fe80::1%\e[31m'
 	head -c 3000 /dev/urandom >"$RIG_DIR/hosts"
 	rig_bwctl check --inventory "$RIG_DIR/hosts" 2>"$RIG_DIR/errors" && return 1
 	LC_ALL=C run -1 grep '[^ -~]' "$RIG_DIR/errors"
@@ -352,6 +412,7 @@ says() {
 	grep -q -E '^filtered +-> .*ask for "TCP appliance >1024 -> HOST 23"' "$RIG_DIR/table"
 	grep -q -E '^no route +-> ' "$RIG_DIR/table"
 	grep -q -E '^unresolved +-> ' "$RIG_DIR/table"
+	expect 'the rule' 'ok           -> at least one of the TCP ports is open, and it answers the echo' "$(tail -n 1 "$RIG_DIR/table")"
 	run -1 grep -q $'\033' "$RIG_DIR/table"
 	# Many: AnyIP, and one that is not there.
 	ip -n far route add local 10.1.0.0/24 dev lo
@@ -359,7 +420,7 @@ says() {
 	for host in {1..60}; do echo "10.1.0.$host:22"; done >"$RIG_DIR/hosts"
 	rig_bwctl check --inventory "$RIG_DIR/hosts" --reach "$NOWHERE:22" >"$RIG_DIR/table" || true
 	cat "$RIG_DIR/table"
-	expect 'rows' 1 "$(grep -c -E '^(ok|warn|fail) ' "$RIG_DIR/table")"
+	expect 'rows' 1 "$(grep -c -E '^(ok|warn|fail) +[^ -]' "$RIG_DIR/table")"
 	grep -q -E '^ssh \(22\) +works with 60 of 61: 1 no route$' "$RIG_DIR/table"
 	rig_bwctl check --csv --reach "$RIG_FAR4" nohost.example >"$RIG_DIR/csv" || true
 	cat "$RIG_DIR/csv"
