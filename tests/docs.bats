@@ -336,6 +336,15 @@ all_files() {
 	diff <(tracked_files | sort) <(files_of_readme | sort)
 }
 
+@test "each file of tests that needs the network begins by isolating itself, whoever runs it" {
+	local file
+	for file in "$ROOT"/tests/net/*.bats; do
+		echo "$file"
+		[[ -x $file && $(head -n 1 "$file") == '#!/usr/bin/env bash' ]]
+		grep -q '^	exec bash "\${BASH_SOURCE\[0\]%/\*}/rig.bash" bats ' "$file"
+	done
+}
+
 @test "every file that the documents name exists" {
 	local name
 	while IFS= read -r name; do
