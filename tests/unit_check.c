@@ -273,10 +273,21 @@ static void test_report(void **state)
 	made->survey.report = NULL;
 	made->survey.report_err = -EPROTO;
 	strcpy(made->survey.report_why, "made by a bwctl with other maps");
-	assert_only("pins", "fail", NULL, "other maps", "bwctl unload, then bwctl load");
+	assert_only("pins", "fail", NULL, "other maps",
+		    "bwctl unload && bwctl load IFACE && bwctl set RATE: in between nothing");
+	strcpy(made->names[0], "eth0");
+	made->file.interface_count = 1;
+	assert_only("pins", "fail", NULL, "other maps",
+		    "bwctl unload && bwctl load --all: in between nothing");
+	made->survey.report_err = -EIO;
+	assert_only("pins", "fail", NULL, "other maps",
+		    "if it stays: bwctl unload && bwctl load --all");
+	made->file.interface_count = 0;
 	made->survey.report_err = -ENODATA;
 	assert_only("pins", "fail", NULL, "other maps", "repairs it");
 	made->survey.report_err = -EACCES;
+	assert_only("loaded", "warn", NULL, "cannot be looked at", "see capabilities");
+	made->survey.machine.is_root = false;
 	assert_only("loaded", "warn", NULL, "cannot be looked at", "as root");
 }
 
@@ -328,10 +339,40 @@ static void test_first(void **state)
 		    "tc filter show dev eth0 ingress");
 	made->hooks[0][BWCTL_INGRESS].before = 1;
 	assert_only("first", "warn", "eth0", "a program of somebody else, without a name",
-		    "bwctl unload eth0 && bwctl load eth0");
+		    "go before it: bwctl load --hook tcx eth0");
+	made->interfaces[0].hook[BWCTL_INGRESS] = BWCTL_HOOK_TCX;
+	assert_only("first", "warn", "eth0", "a program of somebody else, without a name",
+		    "bwctl load --hook clsact eth0 && bwctl load --hook tcx eth0");
 	/* Names of others do not move a cursor. */
 	strcpy(made->hooks[0][BWCTL_INGRESS].first.name, "\033[2Jx");
-	assert_only("first", "warn", "eth0", "somebody else, ?[2Jx (id 0)", "bwctl load eth0");
+	assert_only("first", "warn", "eth0", "somebody else, ?[2Jx (id 0)", "tcx eth0");
+}
+
+/* What is to be typed is safe to be typed. */
+static void test_names(void **state)
+{
+	static const struct {
+		const char *name, *typed;
+	} rows[] = {
+		{"eth0.5", "ip link set eth0.5 up"},	 {"a;reboot", "ip link set 'a;reboot' up"},
+		{"$(id)", "ip link set '$(id)' up"},	 {"it's", "ip link set 'it'\\''s' up"},
+		{"-r", "ip link set IFACE up"},		 {"a\033b", "ip link set IFACE up"},
+		{"\303\274ber", "ip link set IFACE up"},
+	};
+
+	(void)state;
+	made->devices[1].is_up = false;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		strcpy(made->devices[1].name, rows[i].name);
+		strcpy(made->interfaces[0].name, rows[i].name);
+		look();
+		assert_found("link", "warn", "", "down", rows[i].typed);
+	}
+	made->devices[1].is_up = true;
+	made->survey.pin_dir = "/sys/fs/bpf/a b";
+	made->survey.pin_mode = 040777;
+	assert_only("pins", "fail", NULL, "can take the limit off",
+		    "chown root '/sys/fs/bpf/a b' && chmod 0700 '/sys/fs/bpf/a b'");
 }
 
 static void test_queue(void **state)
@@ -464,6 +505,10 @@ static void test_link(void **state)
 	assert_only("link", "warn", "eth0", "down", "ip link set eth0 up");
 	made->survey.devices_err = -EPERM;
 	strcpy(made->survey.devices_why, "cannot look at the interfaces: Operation not permitted");
+	assert_only("link", "warn", NULL, "cannot look", "see capabilities");
+	made->survey.devices_err = -EINTR;
+	assert_only("link", "warn", NULL, "cannot look", "try again");
+	made->survey.machine.is_root = false;
 	assert_only("link", "warn", NULL, "cannot look", "as root");
 }
 
@@ -542,6 +587,8 @@ static void test_runs(void **state)
 	assert_only("runs", "warn", NULL, "run 9, for \"tar\", was left", "bwctl run --clear");
 	/* Without the lock nobody is said to be alive, and who is is not to be cleared away. */
 	made->survey.only_looks = true;
+	assert_only("runs", "warn", NULL, "cannot be told", "when the other command has ended");
+	made->survey.machine.is_root = false;
 	assert_only("runs", "warn", NULL, "cannot be told", "as root");
 }
 
@@ -568,6 +615,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pins, make, unmake),
 		cmocka_unit_test_setup_teardown(test_programs, make, unmake),
 		cmocka_unit_test_setup_teardown(test_first, make, unmake),
+		cmocka_unit_test_setup_teardown(test_names, make, unmake),
 		cmocka_unit_test_setup_teardown(test_queue, make, unmake),
 		cmocka_unit_test_setup_teardown(test_lro, make, unmake),
 		cmocka_unit_test_setup_teardown(test_offload, make, unmake),

@@ -384,7 +384,13 @@ rig_is_locked() {
 	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 egress "$PINS/them" first pass
 	check
 	only first
-	found first warn eth0 '^on egress a program of somebody else, neighbour [(]id [0-9]+[)], runs before' 'bwctl unload eth0 && bwctl load eth0'
+	found first warn eth0 '^on egress a program of somebody else, neighbour [(]id [0-9]+[)], runs before' 'bwctl load --hook clsact eth0 && bwctl load --hook tcx eth0$'
+	# The advice helps, and the limit is in force all the while.
+	rig_bwctl load --hook clsact eth0 && rig_bwctl load --hook tcx eth0
+	check
+	only
+	found limit ok egress '^50 Mbit/s'
+	found first ok eth0 'no program or filter runs before'
 	rm "$PINS"/them-*
 	# Behind ours it does no harm.
 	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 egress "$PINS/them"
@@ -407,7 +413,10 @@ rig_is_locked() {
 	needs_tcx
 	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 ingress "$PINS/them"
 	check
-	found first warn eth0 '^on ingress a program of somebody else, neighbour' 'take it away'
+	found first warn eth0 '^on ingress a program of somebody else, neighbour' 'go before it: bwctl load --hook tcx eth0$'
+	rig_bwctl load --hook tcx eth0
+	check
+	only
 }
 
 @test "queue: somebody's qdisc is in the way" {
