@@ -393,7 +393,11 @@ static void test_queue(void **state)
 	made->report.policy.asked.request[BWCTL_EGRESS].mode = BWCTL_MODE_AUTO;
 	made->survey.machine.part[MACHINE_FQ] = -ENOENT;
 	look();
-	assert_found("queue", "warn", "egress", "cake", "see pacing above");
+	/* The reason is in one line, not in three. */
+	assert_found("queue", "warn", "egress", "police, as pacing says", "see pacing above");
+	interface->holds[BWCTL_EGRESS] = -EBUSY;
+	look();
+	assert_found("queue", "warn", "egress", "cake", "tc qdisc delete");
 }
 
 static void test_lro(void **state)
@@ -562,7 +566,17 @@ static void test_routes(void **state)
 	assert_int_equal(look(), FINDING_OK);
 	other->below = 0;
 	other->master = made->devices[1].ifindex;
+	strcpy(made->devices[1].kind, "bond");
 	assert_int_equal(look(), FINDING_OK);
+	/* What a bridge has is not all that its ports have. */
+	strcpy(made->devices[1].kind, "bridge");
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	strcpy(made->devices[1].kind, "");
+	/* And what stands on it has a part only. */
+	other->master = 0;
+	made->devices[1].below = other->ifindex;
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	made->devices[1].below = 0;
 	/* A bond, of whose ports one is not loaded. */
 	other->master = 0;
 	strcpy(other->kind, "bond");
@@ -571,6 +585,52 @@ static void test_routes(void **state)
 	name_device(3, "eth2", "");
 	made->devices[3].master = other->ifindex;
 	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	strcpy(other->kind, "bridge");
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	/* That one stands on another, and that is loaded. */
+	made->devices[3].below = made->devices[1].ifindex;
+	assert_int_equal(look(), FINDING_OK);
+	/* A bridge without any port. */
+	made->devices[1].master = made->devices[3].master = 0;
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+}
+
+/* No limit is missing on what sends by others, or nowhere. */
+static void test_tunnels(void **state)
+{
+	static const char *const kinds[] = {"wireguard", "tun",	  "gre",   "ipip",
+					    "sit",	 "vxlan", "geneve"};
+	struct device *other;
+
+	(void)state;
+	name_device(2, "t0", "");
+	other = &made->devices[2];
+	other->has_address = other->is_default_route = true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		strcpy(other->kind, kinds[i]);
+		assert_int_equal(look(), FINDING_OK);
+		assert_found("routes", "ok", "t0", kinds[i], NULL);
+	}
+	strcpy(other->kind, "dummy");
+	assert_int_equal(look(), FINDING_OK);
+	assert_found("routes", "ok", NULL, "no interface", NULL);
+	strcpy(other->kind, "vlan");
+	assert_only("routes", "warn", "t0", "it has a default route", "bwctl load t0");
+}
+
+/* eth0, and eth0.5 on it. */
+static void test_interfaces(void **state)
+{
+	(void)state;
+	name_device(2, "eth0.5", "vlan");
+	made->devices[2].below = made->devices[1].ifindex;
+	made->file.interface_count = 1;
+	strcpy(made->names[0], "eth0.5");
+	assert_only("interfaces", "warn", "eth0.5", "all of its packets pass", "change the names");
+	strcpy(made->names[0], "eth0");
+	assert_int_equal(look(), FINDING_OK);
+	load(0, 2);
+	assert_only("interfaces", "fail", "eth0", "it is not limited", "bwctl load eth0");
 }
 
 static void test_runs(void **state)
@@ -625,6 +685,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_link, make, unmake),
 		cmocka_unit_test_setup_teardown(test_twice, make, unmake),
 		cmocka_unit_test_setup_teardown(test_routes, make, unmake),
+		cmocka_unit_test_setup_teardown(test_tunnels, make, unmake),
+		cmocka_unit_test_setup_teardown(test_interfaces, make, unmake),
 		cmocka_unit_test_setup_teardown(test_runs, make, unmake),
 		cmocka_unit_test_setup_teardown(test_boot, make, unmake),
 	};

@@ -680,6 +680,15 @@ static const char *advise_queue(const struct survey *survey, enum bwctl_directio
 	return advise(text, "see pacing above, %s", or_police);
 }
 
+/* Whether it is the kernel that keeps packets from waiting, which was said already. */
+static bool is_said(const struct survey *survey, enum bwctl_direction direction)
+{
+	const struct limiter_interface *interface = hindered(survey->report, direction);
+
+	return !can_pace(survey, direction) && !survey->machine.tried &&
+	       (!interface || interface->holds[direction] != -EBUSY);
+}
+
 static void check_queue(const struct matter *matter)
 {
 	const struct report *report = matter->survey->report;
@@ -701,6 +710,10 @@ static void check_queue(const struct matter *matter)
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
 			    advise_queue(matter->survey, direction, text),
 			    "pace, but police from the next set or load on: %s", why);
+		else if (is_said(matter->survey, direction))
+			say(matter, FINDING_WARN, CHECK_QUEUE, side,
+			    advise_queue(matter->survey, direction, text),
+			    "police, as pacing says");
 		else
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
 			    advise_queue(matter->survey, direction, text),
@@ -849,32 +862,68 @@ static bool is_bond(const struct device *device)
 	return !strcmp(device->kind, "bond") || !strcmp(device->kind, "team");
 }
 
-/* Whether all ports are loaded that a bond can send by. */
-static bool has_all_ports(const struct survey *survey, const struct device *bond)
+static bool is_covered(const struct survey *survey, const struct device *device, size_t steps);
+
+/* Whether it has ports, and what passes any of them passes one that is loaded. */
+static bool has_all_ports(const struct survey *survey, const struct device *master, size_t steps)
 {
-	for (size_t i = 0; i < survey->device_count; i++)
-		if (survey->devices[i].master == bond->ifindex &&
-		    !is_loaded(survey->report, &survey->devices[i]))
+	size_t ports = 0;
+
+	for (size_t i = 0; i < survey->device_count; i++) {
+		if (survey->devices[i].master != master->ifindex)
+			continue;
+		ports++;
+		if (!is_covered(survey, &survey->devices[i], steps))
 			return false;
-	return true;
+	}
+	return ports;
 }
 
-/* Whether what passes a device passes one that is loaded as well. */
-static bool is_covered(const struct survey *survey, const struct device *device)
+/* As deep as the kernel lets devices stand on each other, as device_is_below() has it. */
+#define STEPS 8
+
+/*
+ * Whether all that passes a device passes one that is loaded as well: what it stands on, each of its
+ * ports, or the bond that it is a port of. What stands on it has a part of its packets only, and so has
+ * a bridge of those of its ports.
+ */
+static bool is_covered(const struct survey *survey, const struct device *device, size_t steps)
 {
+	const struct device *lower =
+		device_find(survey->devices, survey->device_count, device->below);
+	const struct device *master =
+		device_find(survey->devices, survey->device_count, device->master);
+
 	if (is_loaded(survey->report, device))
 		return true;
-	for (size_t i = 0; i < survey->device_count; i++) {
-		const struct device *other = &survey->devices[i];
+	if (!steps)
+		return false;
+	if (lower && is_covered(survey, lower, steps - 1))
+		return true;
+	if (master && is_bond(master) && is_loaded(survey->report, master))
+		return true;
+	return has_all_ports(survey, device, steps - 1);
+}
 
-		if (!is_loaded(survey->report, other))
-			continue;
-		if (is_below(survey, device, other) ||
-		    (is_below(survey, other, device) &&
-		     (!is_bond(device) || has_all_ports(survey, device))))
+/* What they send, another interface sends. */
+static bool is_tunnel(const struct device *device)
+{
+	static const char *const kinds[] = {
+		"wireguard", "ovpn",	  "tun",    "gre",     "gretap", "erspan", "ip6gre",
+		"ip6gretap", "ip6erspan", "ipip",   "sit",     "ip6tnl", "vti",	   "vti6",
+		"xfrm",	     "vxlan",	  "geneve", "bareudp", "gtp",	 "amt",	   "ppp",
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(device->kind, kinds[i]))
 			return true;
-	}
 	return false;
+}
+
+/* Nothing leaves the machine by these. */
+static bool leads_nowhere(const struct device *device)
+{
+	return device->is_loopback || !strcmp(device->kind, "dummy");
 }
 
 /* ---- the file, and what happens at boot ---- */
@@ -941,10 +990,10 @@ static void check_interfaces(const struct matter *matter)
 			continue;
 		missing++;
 		device = device_named(survey, name);
-		if (device && is_covered(survey, device))
+		if (device && is_covered(survey, device, STEPS))
 			say(matter, FINDING_WARN, CHECK_INTERFACES, name,
 			    "change the names in the file, or load what it names",
-			    "the policy file names it, and another of its stack is loaded");
+			    "the policy file names it, and others that all of its packets pass are loaded");
 		else if (device)
 			say(matter, FINDING_FAIL, CHECK_INTERFACES, name,
 			    advise(text, "bwctl load %s", IFACE(name)),
@@ -1196,15 +1245,19 @@ static void check_routes(const struct matter *matter)
 	for (size_t i = 0; i < survey->device_count; i++) {
 		const struct device *device = &survey->devices[i];
 
-		if (device->is_loopback || !device->is_up ||
+		if (leads_nowhere(device) || !device->is_up ||
 		    !(device->has_address || device->is_default_route) ||
-		    is_covered(survey, device))
+		    is_covered(survey, device, STEPS))
 			continue;
 		/* Said already, or meant. */
 		if (is_chosen && is_named(survey, device->name))
 			continue;
 		is_fine = false;
-		if (is_chosen)
+		if (is_tunnel(device))
+			fine(matter, CHECK_ROUTES, device->name,
+			     "a tunnel (%s): what it sends leaves by another interface",
+			     device->kind);
+		else if (is_chosen)
 			fine(matter, CHECK_ROUTES, device->name,
 			     "not limited, and the policy file does not name it");
 		else

@@ -7,14 +7,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/if_tunnel.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,10 +65,33 @@ static bool is_pair(const char *kind)
 	return !strcmp(kind, "veth") || !strcmp(kind, "netkit") || !strcmp(kind, "vxcan");
 }
 
+/* The device that a tunnel is bound to, which some kinds have in their own attributes alone. */
+static uint32_t bound_to(const char *kind, const struct nlattr *options)
+{
+	static const struct {
+		const char *kind;
+		uint16_t link;
+	} rows[] = {
+		{"vxlan", IFLA_VXLAN_LINK},   {"gre", IFLA_GRE_LINK},
+		{"gretap", IFLA_GRE_LINK},    {"erspan", IFLA_GRE_LINK},
+		{"ip6gre", IFLA_GRE_LINK},    {"ip6gretap", IFLA_GRE_LINK},
+		{"ip6erspan", IFLA_GRE_LINK}, {"ipip", IFLA_IPTUN_LINK},
+		{"sit", IFLA_IPTUN_LINK},     {"ip6tnl", IFLA_IPTUN_LINK},
+		{"vti", IFLA_VTI_LINK},	      {"vti6", IFLA_VTI_LINK},
+		{"xfrm", IFLA_XFRM_LINK},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!strcmp(kind, rows[i].kind))
+			return netlink_number(netlink_find_in(options, rows[i].link), 0);
+	return 0;
+}
+
 static int note_link(const struct nlmsghdr *header, void *data)
 {
 	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
+	const struct nlattr *info = netlink_find(header, offset, IFLA_LINKINFO);
 	struct list *list = data;
 	struct device *device;
 
@@ -93,13 +117,15 @@ static int note_link(const struct nlmsghdr *header, void *data)
 	netlink_copy_text(device->name, sizeof(device->name),
 			  netlink_find(header, offset, IFLA_IFNAME));
 	netlink_copy_text(device->kind, sizeof(device->kind),
-			  netlink_find_in(netlink_find(header, offset, IFLA_LINKINFO),
-					  IFLA_INFO_KIND));
+			  netlink_find_in(info, IFLA_INFO_KIND));
 	device->master = netlink_number(netlink_find(header, offset, IFLA_MASTER), 0);
-	if (!is_pair(device->kind) && !netlink_find(header, offset, IFLA_LINK_NETNSID))
+	if (!is_pair(device->kind) && !netlink_find(header, offset, IFLA_LINK_NETNSID)) {
 		device->below = netlink_number(netlink_find(header, offset, IFLA_LINK), 0);
-	if (device->below == device->ifindex)
-		device->below = 0;
+		/* A tunnel that is bound to none may name itself. */
+		if (!device->below || device->below == device->ifindex)
+			device->below =
+				bound_to(device->kind, netlink_find_in(info, IFLA_INFO_DATA));
+	}
 	note_xdp(device, netlink_find(header, offset, IFLA_XDP));
 	return MNL_CB_OK;
 }
@@ -225,16 +251,24 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	struct side *side = data;
 	size_t *count = &side->device->filter_count[side->direction];
 	struct device_filter *filter = &side->device->filters[side->direction][*count];
+	char kind[DEVICE_KIND];
+	bool in_hardware;
 
-	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle ||
-	    *count == DEVICE_FILTERS)
+	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle)
 		return MNL_CB_OK;
-	netlink_copy_text(filter->kind, sizeof(filter->kind),
-			  netlink_find(header, offset, TCA_KIND));
+	netlink_copy_text(kind, sizeof(kind), netlink_find(header, offset, TCA_KIND));
+	in_hardware = is_in_hardware(kind, netlink_find(header, offset, TCA_OPTIONS));
+	/* The first ones are those that run before ours; of the others, one in hardware counts. */
+	if (*count == DEVICE_FILTERS) {
+		filter--;
+		if (!in_hardware || filter->in_hardware)
+			return MNL_CB_OK;
+		(*count)--;
+	}
+	strcpy(filter->kind, kind);
 	filter->priority = TC_H_MAJ(message->tcm_info) >> 16;
 	filter->handle = message->tcm_handle;
-	filter->in_hardware =
-		is_in_hardware(filter->kind, netlink_find(header, offset, TCA_OPTIONS));
+	filter->in_hardware = in_hardware;
 	(*count)++;
 	return MNL_CB_OK;
 }
@@ -284,6 +318,9 @@ static int note_flowtable(const struct nlmsghdr *header, void *data)
 			/* What a name begins with is given without its NUL. */
 			if (strncmp(device->name, mnl_attr_get_payload(each),
 				    mnl_attr_get_payload_len(each)))
+				continue;
+			/* Of several, the one that is to be named is in hardware. */
+			if (*device->flowtable && (device->flowtable_in_hardware || !in_hardware))
 				continue;
 			netlink_copy_text(device->flowtable, sizeof(device->flowtable),
 					  netlink_find(header, offset, NFTA_FLOWTABLE_NAME));
