@@ -87,17 +87,24 @@ static uint32_t bound_to(const char *kind, const struct nlattr *options)
 	return 0;
 }
 
+/* Those of one dump, which may have to begin again. */
+struct links {
+	struct list *list;
+	size_t count;
+};
+
 static int note_link(const struct nlmsghdr *header, void *data)
 {
 	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
 	const struct nlattr *info = netlink_find(header, offset, IFLA_LINKINFO);
-	struct list *list = data;
+	struct links *links = data;
+	struct list *list = links->list;
 	struct device *device;
 
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
-	if (list->count == list->room) {
+	if (links->count == list->room) {
 		size_t room = list->room ? list->room * 2 : 16;
 		struct device *more = realloc(list->devices, room * sizeof(*more));
 
@@ -108,7 +115,7 @@ static int note_link(const struct nlmsghdr *header, void *data)
 		list->devices = more;
 		list->room = room;
 	}
-	device = &list->devices[list->count++];
+	device = &list->devices[links->count++];
 	memset(device, 0, sizeof(*device));
 	device->ifindex = (uint32_t)message->ifi_index;
 	device->is_loopback = message->ifi_flags & IFF_LOOPBACK;
@@ -144,13 +151,15 @@ static struct nlmsghdr *dump_of(struct netlink_question *question, uint16_t type
 
 static int read_links(struct list *list)
 {
+	struct links links = {.list = list};
 	struct netlink_question question;
 	struct nlmsghdr *header =
 		dump_of(&question, RTM_GETLINK, AF_UNSPEC, sizeof(struct ifinfomsg));
 	int err;
 
 	mnl_attr_put_u32(header, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	err = netlink_ask(NETLINK_ROUTE, header, note_link, list);
+	err = netlink_dump(NETLINK_ROUTE, header, note_link, &links, sizeof(links));
+	list->count = links.count;
 	return err ? err : list->err;
 }
 
@@ -200,15 +209,15 @@ static int read_routes(struct list *list)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	struct netlink_question question;
-	int err = netlink_ask(NETLINK_ROUTE,
-			      dump_of(&question, RTM_GETADDR, AF_UNSPEC, sizeof(struct ifaddrmsg)),
-			      note_address, list);
+	int err = netlink_dump(NETLINK_ROUTE,
+			       dump_of(&question, RTM_GETADDR, AF_UNSPEC, sizeof(struct ifaddrmsg)),
+			       note_address, list, 0);
 
 	for (size_t i = 0; i < sizeof(families) && !err; i++) {
-		err = netlink_ask(NETLINK_ROUTE,
-				  dump_of(&question, RTM_GETROUTE, families[i],
-					  sizeof(struct rtmsg)),
-				  note_route, list);
+		err = netlink_dump(NETLINK_ROUTE,
+				   dump_of(&question, RTM_GETROUTE, families[i],
+					   sizeof(struct rtmsg)),
+				   note_route, list, 0);
 		/* A kernel without IPv6. */
 		if (err == -EOPNOTSUPP || err == -EAFNOSUPPORT)
 			err = 0;
@@ -221,6 +230,7 @@ static int read_routes(struct list *list)
 struct side {
 	struct device *device;
 	enum bwctl_direction direction;
+	size_t count;
 };
 
 /* Each kind of filter has an attribute of its own for what it says of the hardware. */
@@ -249,8 +259,7 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
 	struct side *side = data;
-	size_t *count = &side->device->filter_count[side->direction];
-	struct device_filter *filter = &side->device->filters[side->direction][*count];
+	struct device_filter *filter = &side->device->filters[side->direction][side->count];
 	char kind[DEVICE_KIND];
 	bool in_hardware;
 
@@ -259,17 +268,17 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	netlink_copy_text(kind, sizeof(kind), netlink_find(header, offset, TCA_KIND));
 	in_hardware = is_in_hardware(kind, netlink_find(header, offset, TCA_OPTIONS));
 	/* The first ones are those that run before ours; of the others, one in hardware counts. */
-	if (*count == DEVICE_FILTERS) {
+	if (side->count == DEVICE_FILTERS) {
 		filter--;
 		if (!in_hardware || filter->in_hardware)
 			return MNL_CB_OK;
-		(*count)--;
+		side->count--;
 	}
 	strcpy(filter->kind, kind);
 	filter->priority = TC_H_MAJ(message->tcm_info) >> 16;
 	filter->handle = message->tcm_handle;
 	filter->in_hardware = in_hardware;
-	(*count)++;
+	side->count++;
 	return MNL_CB_OK;
 }
 
@@ -290,7 +299,8 @@ static int read_filters(struct device *device)
 
 		message->tcm_ifindex = (int)device->ifindex;
 		message->tcm_parent = parents[direction];
-		err = netlink_ask(NETLINK_ROUTE, header, note_filter, &side);
+		err = netlink_dump(NETLINK_ROUTE, header, note_filter, &side, sizeof(side));
+		device->filter_count[direction] = side.count;
 	}
 	return err == -ENODEV ? 0 : err;
 }
@@ -332,19 +342,15 @@ static int note_flowtable(const struct nlmsghdr *header, void *data)
 
 static int read_flowtables(struct list *list)
 {
-	int err = -EINTR;
+	struct netlink_question question;
+	int err;
 
 	if (!netlink_has_nftables())
 		return 0;
-	/* -EINTR: the rules changed during the dump (nl_dump_check_consistent() in netlink.h) */
-	for (int i = 0; i < 10 && err == -EINTR; i++) {
-		struct netlink_question question;
-		struct nlmsghdr *header = dump_of(&question,
-						  NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETFLOWTABLE,
-						  AF_UNSPEC, sizeof(struct nfgenmsg));
-
-		err = netlink_ask(NETLINK_NETFILTER, header, note_flowtable, list);
-	}
+	err = netlink_dump(NETLINK_NETFILTER,
+			   dump_of(&question, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETFLOWTABLE,
+				   AF_UNSPEC, sizeof(struct nfgenmsg)),
+			   note_flowtable, list, 0);
 	/* no nfnetlink; no nf_tables in it */
 	return err == -EPROTONOSUPPORT || err == -EINVAL || err == -EOPNOTSUPP ? 0 : err;
 }
