@@ -381,6 +381,12 @@ installed() {
 			[[ -x $tree$file ]]
 		done < <(grep -h -r -o -E '(/usr(/local)?)?/s?bin/bwctl(-exporter)?\b' "$documents" | sort -u)
 		[[ -z $(find "$documents" -type f ! -perm 644) ]]
+		# What the manual and the help send the reader to.
+		while read -r file; do
+			echo "$file"
+			[[ -s $documents/$file ]]
+		done < <({ cat "$MANUAL" && "$BWCTL" help check; } | grep -o -E '\b[A-Za-z]+[.]md\b' | sort -u | tee "$BATS_TEST_TMPDIR/named")
+		[[ $(wc -l <"$BATS_TEST_TMPDIR/named") -ge 4 ]]
 		installed uninstall "$prefix"
 		[[ -z $(find "$tree" ! -type d) && ! -e $documents ]]
 	done

@@ -564,6 +564,11 @@ rig_bwctl_end_sleep() {
 	check
 	found file warn - "$CONF" 'can be read'
 	rmdir "$CONF"
+	# Nobody writes to it, and nobody waits for it.
+	mkfifo "$CONF"
+	check 0 timeout 30
+	found file warn - "$CONF.: it is a pipe" 'can be read'
+	rm "$CONF"
 }
 
 @test "file: a broken one is a failure when nothing is loaded, too" {
