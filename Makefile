@@ -114,6 +114,7 @@ UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
 MANUALS := $(wildcard docs/*.8)
 DEB_TREE = build/deb/bwctl-$(VERSION)
 # What Prometheus is given, and node_exporter.
+DOCUMENTS := $(notdir $(wildcard docs/*.md))
 PROMETHEUS := $(notdir $(wildcard dist/prometheus/*))
 
 # Root: namespaces, BPF, and packages where some are missing.
@@ -356,8 +357,8 @@ install: all ## into DESTDIR/PREFIX
 	install -D -m 0644 dist/grafana/bwctl.json $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
 	install -d $(DESTDIR)$(DOCDIR)/prometheus
 	$(foreach file,$(PROMETHEUS),$(call installed,dist/prometheus/$(file),$(DESTDIR)$(DOCDIR)/prometheus/$(file),0644) &&) :
-	$(call installed,docs/monitoring.md,$(DESTDIR)$(DOCDIR)/monitoring.md,0644)
-	install -D -m 0644 docs/troubleshooting.md $(DESTDIR)$(DOCDIR)/troubleshooting.md
+	$(foreach file,$(DOCUMENTS),$(call installed,docs/$(file),$(DESTDIR)$(DOCDIR)/$(file),0644) &&) :
+	install -D -m 0644 docs/goodput.svg $(DESTDIR)$(DOCDIR)/goodput.svg
 
 uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
@@ -367,7 +368,7 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/bwctl/,net-device $(HELPERS))
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
-	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,monitoring.md troubleshooting.md grafana/bwctl.json)
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCUMENTS) goodput.svg grafana/bwctl.json)
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/prometheus/,$(PROMETHEUS))
 	rmdir $(addprefix $(DESTDIR)$(DOCDIR),/grafana /prometheus /) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 

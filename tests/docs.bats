@@ -171,7 +171,25 @@ with_network() {
 	"$@"
 }
 
-export -f run_there alike is_like try try_all try_help try_exporter json_names flow_rows command_names with_network
+# try_shell: of commands that are not bwctl's, those that mind only this network and its pins are run, and the
+# others are there.
+try_shell() {
+	local line tried=0
+	run_there 'bwctl load eth0' >/dev/null || return
+	while IFS= read -r line; do
+		echo "$line"
+		bash -n -c "$line" && [[ $(type -P "${line%% *}") ]] || return
+		case $line in
+		'ip '* | 'chown '* | 'chmod '* | 'bwctl '*)
+			run_there "$line" || return
+			tried=$((tried + 1))
+			;;
+		esac
+	done
+	run_there 'bwctl unload' && ((tried >= 4))
+}
+
+export -f run_there alike is_like try try_all try_help try_shell try_exporter json_names flow_rows command_names with_network
 
 # there FUNCTION...: in the network, which goes away with it.
 there() {
@@ -183,6 +201,11 @@ there() {
 # commands_of_page FILE
 commands_of_page() {
 	awk '/^```/ { shown = $0 == "```console"; next } shown' "$1"
+}
+
+# shell_of_page FILE
+shell_of_page() {
+	awk '/^```/ { shown = $0 == "```sh"; next } shown' "$1"
 }
 
 commands_of_manual() {
@@ -232,6 +255,10 @@ all_files() {
 
 @test "docs/troubleshooting.md: every bwctl command runs" {
 	commands_of_page "$TROUBLES" | there try_all
+}
+
+@test "docs/troubleshooting.md: the other commands run, or are there" {
+	shell_of_page "$TROUBLES" | there try_shell
 }
 
 @test "what check looks at has a section in docs/troubleshooting.md, and is in the manual, in its order" {
@@ -336,6 +363,15 @@ all_files() {
 	diff <(tracked_files | sort) <(files_of_readme | sort)
 }
 
+@test "each file of tests that needs the network begins by isolating itself, whoever runs it" {
+	local file
+	for file in "$ROOT"/tests/net/*.bats; do
+		echo "$file"
+		[[ -x $file && $(head -n 1 "$file") == '#!/usr/bin/env bash' ]]
+		grep -q '^	exec bash .*/rig[.]bash" bats ' "$file"
+	done
+}
+
 @test "every file that the documents name exists" {
 	local name
 	while IFS= read -r name; do
@@ -372,6 +408,12 @@ installed() {
 			[[ -x $tree$file ]]
 		done < <(grep -h -r -o -E '(/usr(/local)?)?/s?bin/bwctl(-exporter)?\b' "$documents" | sort -u)
 		[[ -z $(find "$documents" -type f ! -perm 644) ]]
+		# What the manual and the help send the reader to.
+		while read -r file; do
+			echo "$file"
+			[[ -s $documents/$file ]]
+		done < <({ cat "$MANUAL" && "$BWCTL" help check; } | grep -o -E '\b[A-Za-z]+[.]md\b' | sort -u | tee "$BATS_TEST_TMPDIR/named")
+		[[ $(wc -l <"$BATS_TEST_TMPDIR/named") -ge 4 ]]
 		installed uninstall "$prefix"
 		[[ -z $(find "$tree" ! -type d) && ! -e $documents ]]
 	done

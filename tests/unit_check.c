@@ -273,10 +273,21 @@ static void test_report(void **state)
 	made->survey.report = NULL;
 	made->survey.report_err = -EPROTO;
 	strcpy(made->survey.report_why, "made by a bwctl with other maps");
-	assert_only("pins", "fail", NULL, "other maps", "bwctl unload, then bwctl load");
+	assert_only("pins", "fail", NULL, "other maps",
+		    "bwctl unload && bwctl load IFACE && bwctl set RATE: in between nothing");
+	strcpy(made->names[0], "eth0");
+	made->file.interface_count = 1;
+	assert_only("pins", "fail", NULL, "other maps",
+		    "bwctl unload && bwctl load --all: in between nothing");
+	made->survey.report_err = -EIO;
+	assert_only("pins", "fail", NULL, "other maps",
+		    "if it stays: bwctl unload && bwctl load --all");
+	made->file.interface_count = 0;
 	made->survey.report_err = -ENODATA;
 	assert_only("pins", "fail", NULL, "other maps", "repairs it");
 	made->survey.report_err = -EACCES;
+	assert_only("loaded", "warn", NULL, "cannot be looked at", "see capabilities");
+	made->survey.machine.is_root = false;
 	assert_only("loaded", "warn", NULL, "cannot be looked at", "as root");
 }
 
@@ -328,10 +339,40 @@ static void test_first(void **state)
 		    "tc filter show dev eth0 ingress");
 	made->hooks[0][BWCTL_INGRESS].before = 1;
 	assert_only("first", "warn", "eth0", "a program of somebody else, without a name",
-		    "bwctl unload eth0 && bwctl load eth0");
+		    "go before it: bwctl load --hook tcx eth0");
+	made->interfaces[0].hook[BWCTL_INGRESS] = BWCTL_HOOK_TCX;
+	assert_only("first", "warn", "eth0", "a program of somebody else, without a name",
+		    "bwctl load --hook clsact eth0 && bwctl load --hook tcx eth0");
 	/* Names of others do not move a cursor. */
 	strcpy(made->hooks[0][BWCTL_INGRESS].first.name, "\033[2Jx");
-	assert_only("first", "warn", "eth0", "somebody else, ?[2Jx (id 0)", "bwctl load eth0");
+	assert_only("first", "warn", "eth0", "somebody else, ?[2Jx (id 0)", "tcx eth0");
+}
+
+/* What is to be typed is safe to be typed. */
+static void test_names(void **state)
+{
+	static const struct {
+		const char *name, *typed;
+	} rows[] = {
+		{"eth0.5", "ip link set eth0.5 up"},	 {"a;reboot", "ip link set 'a;reboot' up"},
+		{"$(id)", "ip link set '$(id)' up"},	 {"it's", "ip link set 'it'\\''s' up"},
+		{"-r", "ip link set IFACE up"},		 {"a\033b", "ip link set IFACE up"},
+		{"\303\274ber", "ip link set IFACE up"},
+	};
+
+	(void)state;
+	made->devices[1].is_up = false;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		strcpy(made->devices[1].name, rows[i].name);
+		strcpy(made->interfaces[0].name, rows[i].name);
+		look();
+		assert_found("link", "warn", "", "down", rows[i].typed);
+	}
+	made->devices[1].is_up = true;
+	made->survey.pin_dir = "/sys/fs/bpf/a b";
+	made->survey.pin_mode = 040777;
+	assert_only("pins", "fail", NULL, "can take the limit off",
+		    "chown root '/sys/fs/bpf/a b' && chmod 0700 '/sys/fs/bpf/a b'");
 }
 
 static void test_queue(void **state)
@@ -352,7 +393,11 @@ static void test_queue(void **state)
 	made->report.policy.asked.request[BWCTL_EGRESS].mode = BWCTL_MODE_AUTO;
 	made->survey.machine.part[MACHINE_FQ] = -ENOENT;
 	look();
-	assert_found("queue", "warn", "egress", "cake", "see pacing above");
+	/* The reason is in one line, not in three. */
+	assert_found("queue", "warn", "egress", "police, as pacing says", "see pacing above");
+	interface->holds[BWCTL_EGRESS] = -EBUSY;
+	look();
+	assert_found("queue", "warn", "egress", "cake", "tc qdisc delete");
 }
 
 static void test_lro(void **state)
@@ -464,6 +509,10 @@ static void test_link(void **state)
 	assert_only("link", "warn", "eth0", "down", "ip link set eth0 up");
 	made->survey.devices_err = -EPERM;
 	strcpy(made->survey.devices_why, "cannot look at the interfaces: Operation not permitted");
+	assert_only("link", "warn", NULL, "cannot look", "see capabilities");
+	made->survey.devices_err = -EINTR;
+	assert_only("link", "warn", NULL, "cannot look", "try again");
+	made->survey.machine.is_root = false;
 	assert_only("link", "warn", NULL, "cannot look", "as root");
 }
 
@@ -517,7 +566,17 @@ static void test_routes(void **state)
 	assert_int_equal(look(), FINDING_OK);
 	other->below = 0;
 	other->master = made->devices[1].ifindex;
+	strcpy(made->devices[1].kind, "bond");
 	assert_int_equal(look(), FINDING_OK);
+	/* What a bridge has is not all that its ports have. */
+	strcpy(made->devices[1].kind, "bridge");
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	strcpy(made->devices[1].kind, "");
+	/* And what stands on it has a part only. */
+	other->master = 0;
+	made->devices[1].below = other->ifindex;
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	made->devices[1].below = 0;
 	/* A bond, of whose ports one is not loaded. */
 	other->master = 0;
 	strcpy(other->kind, "bond");
@@ -526,6 +585,52 @@ static void test_routes(void **state)
 	name_device(3, "eth2", "");
 	made->devices[3].master = other->ifindex;
 	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	strcpy(other->kind, "bridge");
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+	/* That one stands on another, and that is loaded. */
+	made->devices[3].below = made->devices[1].ifindex;
+	assert_int_equal(look(), FINDING_OK);
+	/* A bridge without any port. */
+	made->devices[1].master = made->devices[3].master = 0;
+	assert_only("routes", "warn", "eth1", "it has a default route", "bwctl load eth1");
+}
+
+/* No limit is missing on what sends by others, or nowhere. */
+static void test_tunnels(void **state)
+{
+	static const char *const kinds[] = {"wireguard", "tun",	  "gre",   "ipip",
+					    "sit",	 "vxlan", "geneve"};
+	struct device *other;
+
+	(void)state;
+	name_device(2, "t0", "");
+	other = &made->devices[2];
+	other->has_address = other->is_default_route = true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		strcpy(other->kind, kinds[i]);
+		assert_int_equal(look(), FINDING_OK);
+		assert_found("routes", "ok", "t0", kinds[i], NULL);
+	}
+	strcpy(other->kind, "dummy");
+	assert_int_equal(look(), FINDING_OK);
+	assert_found("routes", "ok", NULL, "no interface", NULL);
+	strcpy(other->kind, "vlan");
+	assert_only("routes", "warn", "t0", "it has a default route", "bwctl load t0");
+}
+
+/* eth0, and eth0.5 on it. */
+static void test_interfaces(void **state)
+{
+	(void)state;
+	name_device(2, "eth0.5", "vlan");
+	made->devices[2].below = made->devices[1].ifindex;
+	made->file.interface_count = 1;
+	strcpy(made->names[0], "eth0.5");
+	assert_only("interfaces", "warn", "eth0.5", "all of its packets pass", "change the names");
+	strcpy(made->names[0], "eth0");
+	assert_int_equal(look(), FINDING_OK);
+	load(0, 2);
+	assert_only("interfaces", "fail", "eth0", "it is not limited", "bwctl load eth0");
 }
 
 static void test_runs(void **state)
@@ -542,6 +647,8 @@ static void test_runs(void **state)
 	assert_only("runs", "warn", NULL, "run 9, for \"tar\", was left", "bwctl run --clear");
 	/* Without the lock nobody is said to be alive, and who is is not to be cleared away. */
 	made->survey.only_looks = true;
+	assert_only("runs", "warn", NULL, "cannot be told", "when the other command has ended");
+	made->survey.machine.is_root = false;
 	assert_only("runs", "warn", NULL, "cannot be told", "as root");
 }
 
@@ -568,6 +675,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pins, make, unmake),
 		cmocka_unit_test_setup_teardown(test_programs, make, unmake),
 		cmocka_unit_test_setup_teardown(test_first, make, unmake),
+		cmocka_unit_test_setup_teardown(test_names, make, unmake),
 		cmocka_unit_test_setup_teardown(test_queue, make, unmake),
 		cmocka_unit_test_setup_teardown(test_lro, make, unmake),
 		cmocka_unit_test_setup_teardown(test_offload, make, unmake),
@@ -577,6 +685,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_link, make, unmake),
 		cmocka_unit_test_setup_teardown(test_twice, make, unmake),
 		cmocka_unit_test_setup_teardown(test_routes, make, unmake),
+		cmocka_unit_test_setup_teardown(test_tunnels, make, unmake),
+		cmocka_unit_test_setup_teardown(test_interfaces, make, unmake),
 		cmocka_unit_test_setup_teardown(test_runs, make, unmake),
 		cmocka_unit_test_setup_teardown(test_boot, make, unmake),
 	};

@@ -126,7 +126,57 @@ static const char *advise(char text[LOG_TEXT], const char *format, ...)
 	return text;
 }
 
+/* A name as a shell takes it. */
+struct shell_word {
+	char text[4 * 128];
+};
+
+/*
+ * The name itself where it is plain, else in quotes; what cannot be typed, or would be taken for an option,
+ * is left for the reader to fill in.
+ */
+static struct shell_word shell_word(const char *name, const char *otherwise)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_-+./:@%";
+	struct shell_word word;
+	char clean[LOG_TEXT];
+	size_t length = 0;
+
+	snprintf(clean, sizeof(clean), "%s", name);
+	words_clean(clean);
+	if (!*name || *name == '-' || strlen(name) > sizeof(word.text) / 4 - 1 ||
+	    strcmp(clean, name)) {
+		snprintf(word.text, sizeof(word.text), "%s", otherwise);
+		return word;
+	}
+	if (!name[strspn(name, plain)]) {
+		snprintf(word.text, sizeof(word.text), "%s", name);
+		return word;
+	}
+	word.text[length++] = '\'';
+	for (const char *at = name; *at; at++)
+		if (*at == '\'')
+			length += (size_t)snprintf(word.text + length, sizeof(word.text) - length,
+						   "'\\''");
+		else
+			word.text[length++] = *at;
+	word.text[length++] = '\'';
+	word.text[length] = '\0';
+	return word;
+}
+
+/* In an advice, which is one expression: so long the word lasts. */
+#define IFACE(name)  shell_word(name, "IFACE").text
+#define PINS(survey) shell_word((survey)->pin_dir, "DIRECTORY").text
+
 #define AS_ROOT "run it as root"
+
+/* What could not be looked at; root has more to do than to be root. */
+static const char *as_root(const struct survey *survey, const char *otherwise)
+{
+	return survey->machine.is_root ? otherwise : AS_ROOT;
+}
 
 /* ---- the kernel ---- */
 
@@ -150,7 +200,7 @@ static void check_kernel(const struct matter *matter)
 		    "Linux %s cannot load the programs: 5.12 or newer is needed", machine->release);
 	else if (is_refused(survey->trial_err))
 		say(matter, FINDING_WARN, CHECK_KERNEL, NULL,
-		    machine->is_root ? "see capabilities below" : AS_ROOT,
+		    as_root(survey, "see capabilities below"),
 		    "Linux %s; whether it takes the programs could not be tried", machine->release);
 	else if (survey->trial_err)
 		say(matter, FINDING_FAIL, CHECK_KERNEL, NULL,
@@ -183,7 +233,7 @@ static void check_jit(const struct matter *matter)
 		    "sysctl -w net.core.bpf_jit_enable=1, then bwctl load --again",
 		    "BPF programs are interpreted: each packet costs several times the CPU time");
 	else if (survey->trial_err)
-		say(matter, FINDING_WARN, CHECK_JIT, NULL, AS_ROOT,
+		say(matter, FINDING_WARN, CHECK_JIT, NULL, as_root(survey, "see kernel above"),
 		    "whether programs are compiled could not be tried");
 	else
 		fine(matter, CHECK_JIT, NULL, "the programs are compiled");
@@ -216,9 +266,8 @@ static void check_capabilities(const struct matter *matter)
 	else
 		say(matter, machine->is_root ? FINDING_FAIL : FINDING_WARN, CHECK_CAPABILITIES,
 		    NULL,
-		    machine->is_root ?
-			    "give this process those, or CAP_SYS_ADMIN and CAP_NET_ADMIN" :
-			    AS_ROOT,
+		    as_root(matter->survey,
+			    "give this process those, or CAP_SYS_ADMIN and CAP_NET_ADMIN"),
 		    "this process lacks %s: load and set would fail", missing);
 }
 
@@ -287,7 +336,7 @@ static void check_pacing(const struct matter *matter)
 	}
 	if (machine->tried) {
 		say(matter, FINDING_WARN, CHECK_PACING, NULL,
-		    machine->is_root ? "run it with CAP_SYS_ADMIN" : AS_ROOT,
+		    as_root(survey, "run it with CAP_SYS_ADMIN"),
 		    "whether packets can wait was not tried: %s", strerror(-machine->tried));
 		return;
 	}
@@ -341,9 +390,13 @@ static bool check_loaded(const struct matter *matter)
 	const struct survey *survey = matter->survey;
 	bool is_named = survey->named && survey->file == SURVEY_FILE_GOOD &&
 			survey->named->interface_count;
+	const char *anew = is_named ? "bwctl unload && bwctl load --all" :
+				      "bwctl unload && bwctl load IFACE && bwctl set RATE";
+	char text[LOG_TEXT];
 
 	if (is_refused(survey->report_err)) {
-		say(matter, FINDING_WARN, CHECK_LOADED, NULL, AS_ROOT,
+		say(matter, FINDING_WARN, CHECK_LOADED, NULL,
+		    as_root(survey, "see capabilities above"),
 		    "what is loaded cannot be looked at: %s", survey->report_why);
 		return false;
 	}
@@ -352,8 +405,8 @@ static bool check_loaded(const struct matter *matter)
 		    survey->report_err == -ENODATA ?
 			    "bwctl load IFACE repairs it, bwctl unload removes it" :
 		    survey->report_err == -EPROTO ?
-			    "bwctl unload, then bwctl load: in between nothing is limited" :
-			    "try again, and if it stays: bwctl unload, then bwctl load",
+			    advise(text, "%s: in between nothing is limited", anew) :
+			    advise(text, "try again, and if it stays: %s", anew),
 		    "%s", survey->report_why);
 		return false;
 	}
@@ -381,14 +434,13 @@ static void check_pins(const struct matter *matter)
 	else if (survey->has_pin_dir &&
 		 (survey->pin_owner || survey->pin_mode & (S_IWGRP | S_IWOTH)))
 		say(matter, FINDING_FAIL, CHECK_PINS, NULL,
-		    advise(text, "chown root %s && chmod 0700 %s", survey->pin_dir,
-			   survey->pin_dir),
+		    advise(text, "chown root %s && chmod 0700 %s", PINS(survey), PINS(survey)),
 		    "others than root can take the limit off: '%s' has mode %04o", survey->pin_dir,
 		    (unsigned int)survey->pin_mode & 07777);
 	else
 		say(matter, FINDING_WARN, CHECK_PINS, NULL,
 		    advise(text, "chmod 0700 %s, or 2710 for a group that may look on",
-			   survey->pin_dir),
+			   PINS(survey)),
 		    "others than root can look into '%s', mode %04o", survey->pin_dir,
 		    (unsigned int)survey->pin_mode & 07777);
 }
@@ -416,13 +468,15 @@ static void check_attached(const struct matter *matter, const struct limiter_int
 		fine(matter, CHECK_ATTACHED, name,
 		     "in another network namespace: bwctl -n NAME check looks at it there");
 	} else if (!interface->exists) {
-		advise(text, "bwctl unload %s forgets it; where it is now: bwctl load", name);
+		advise(text,
+		       "bwctl unload %s forgets it; bwctl -n NAME load %s is for where it is now",
+		       IFACE(name), IFACE(name));
 		say(matter, FINDING_WARN, CHECK_ATTACHED, name, text, "%s",
 		    attached ?
 			    "it was moved to another network namespace: its programs limit it there, and it is not paced" :
 			    "it is gone, and its programs with it");
 	} else if (missing >= 0) {
-		advise(text, "bwctl load %s", name);
+		advise(text, "bwctl load %s", IFACE(name));
 		say(matter, FINDING_FAIL, CHECK_ATTACHED, name, text, "%s",
 		    !attached ? "nothing is attached: it is not limited" :
 		    missing == BWCTL_INGRESS ?
@@ -465,7 +519,7 @@ static void check_programs(const struct matter *matter, size_t number)
 		return;
 	if (!is_known)
 		say(matter, FINDING_WARN, CHECK_PROGRAMS, interface->name,
-		    survey->machine.is_root ? "run it with CAP_SYS_ADMIN" : AS_ROOT,
+		    as_root(survey, "run it with CAP_SYS_ADMIN"),
 		    "which programs are attached could not be looked at");
 	else if (!is_same)
 		say(matter, FINDING_WARN, CHECK_PROGRAMS, interface->name, "bwctl load --again",
@@ -497,6 +551,20 @@ static const struct device_filter *filter_before(const struct device *device,
 	return NULL;
 }
 
+/*
+ * Whatever is attached anew goes before all others, and load attaches by the one kind of hook before it
+ * detaches from the other: so there is no moment without a limit.
+ */
+static const char *advise_first(char text[LOG_TEXT], const char *name, enum bwctl_hook hook)
+{
+	if (hook == BWCTL_HOOK_TCX)
+		return advise(
+			text,
+			"take it away, or go before it: bwctl load --hook clsact %s && bwctl load --hook tcx %s",
+			name, name);
+	return advise(text, "take it away, or go before it: bwctl load --hook tcx %s", name);
+}
+
 static void check_first(const struct matter *matter, size_t number)
 {
 	const struct survey *survey = matter->survey;
@@ -517,9 +585,7 @@ static void check_first(const struct matter *matter, size_t number)
 		if (seen->before) {
 			is_first = false;
 			say(matter, FINDING_WARN, CHECK_FIRST, interface->name,
-			    advise(text,
-				   "take it away, or bwctl unload %s && bwctl load %s to be the first again",
-				   interface->name, interface->name),
+			    advise_first(text, IFACE(interface->name), interface->hook[direction]),
 			    "on %s a program of somebody else, %s (id %u), runs before: what it passes is not metered",
 			    side, *seen->first.name ? seen->first.name : "without a name",
 			    seen->first.id);
@@ -528,7 +594,8 @@ static void check_first(const struct matter *matter, size_t number)
 			say(matter, FINDING_WARN, CHECK_FIRST, interface->name,
 			    advise(text,
 				   "take it away (tc filter show dev %s %s), or give it a pref above %u",
-				   interface->name, side, interface->record.priority[direction]),
+				   IFACE(interface->name), side,
+				   interface->record.priority[direction]),
 			    "on %s a filter of somebody else, %s with pref %u, runs before: what it passes is not metered",
 			    side, filter->kind, filter->priority);
 		}
@@ -603,13 +670,23 @@ static const char *advise_queue(const struct survey *survey, enum bwctl_directio
 
 	if (holds == -EBUSY && direction == BWCTL_EGRESS)
 		return advise(text, "tc qdisc delete dev %s root && bwctl load %s, %s",
-			      interface->name, interface->name, or_police);
+			      IFACE(interface->name), IFACE(interface->name), or_police);
 	if (holds == -EBUSY)
-		return advise(text, "take that away, then bwctl load %s, %s", interface->name,
-			      or_police);
+		return advise(text, "take that away, then bwctl load %s, %s",
+			      IFACE(interface->name), or_police);
 	if (holds == -ENOENT && can_pace(survey, direction))
-		return advise(text, "bwctl load %s puts it there, %s", interface->name, or_police);
+		return advise(text, "bwctl load %s puts it there, %s", IFACE(interface->name),
+			      or_police);
 	return advise(text, "see pacing above, %s", or_police);
+}
+
+/* Whether it is the kernel that keeps packets from waiting, which was said already. */
+static bool is_said(const struct survey *survey, enum bwctl_direction direction)
+{
+	const struct limiter_interface *interface = hindered(survey->report, direction);
+
+	return !can_pace(survey, direction) && !survey->machine.tried &&
+	       (!interface || interface->holds[direction] != -EBUSY);
 }
 
 static void check_queue(const struct matter *matter)
@@ -633,6 +710,10 @@ static void check_queue(const struct matter *matter)
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
 			    advise_queue(matter->survey, direction, text),
 			    "pace, but police from the next set or load on: %s", why);
+		else if (is_said(matter->survey, direction))
+			say(matter, FINDING_WARN, CHECK_QUEUE, side,
+			    advise_queue(matter->survey, direction, text),
+			    "police, as pacing says");
 		else
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
 			    advise_queue(matter->survey, direction, text),
@@ -718,7 +799,7 @@ static void check_flows(const struct matter *matter)
 		is_idle = true;
 		say(matter, FINDING_WARN, CHECK_FLOWS, NULL,
 		    advise(text, "bwctl load %s, or bwctl set flow %s interface any",
-			   flow->interface, flow->name),
+			   IFACE(flow->interface), flow->name),
 		    "flow %s is of '%s', which is not loaded: nothing matches it", flow->name,
 		    flow->interface);
 	}
@@ -745,7 +826,8 @@ static void check_runs(const struct matter *matter)
 		}
 		left++;
 		if (matter->survey->only_looks) {
-			say(matter, FINDING_WARN, CHECK_RUNS, NULL, AS_ROOT,
+			say(matter, FINDING_WARN, CHECK_RUNS, NULL,
+			    as_root(matter->survey, "try again when the other command has ended"),
 			    "run %llu: whether its bwctl lives cannot be told without the lock",
 			    (unsigned long long)run->id);
 			continue;
@@ -780,32 +862,68 @@ static bool is_bond(const struct device *device)
 	return !strcmp(device->kind, "bond") || !strcmp(device->kind, "team");
 }
 
-/* Whether all ports are loaded that a bond can send by. */
-static bool has_all_ports(const struct survey *survey, const struct device *bond)
+static bool is_covered(const struct survey *survey, const struct device *device, size_t steps);
+
+/* Whether it has ports, and what passes any of them passes one that is loaded. */
+static bool has_all_ports(const struct survey *survey, const struct device *master, size_t steps)
 {
-	for (size_t i = 0; i < survey->device_count; i++)
-		if (survey->devices[i].master == bond->ifindex &&
-		    !is_loaded(survey->report, &survey->devices[i]))
+	size_t ports = 0;
+
+	for (size_t i = 0; i < survey->device_count; i++) {
+		if (survey->devices[i].master != master->ifindex)
+			continue;
+		ports++;
+		if (!is_covered(survey, &survey->devices[i], steps))
 			return false;
-	return true;
+	}
+	return ports;
 }
 
-/* Whether what passes a device passes one that is loaded as well. */
-static bool is_covered(const struct survey *survey, const struct device *device)
+/* As deep as the kernel lets devices stand on each other, as device_is_below() has it. */
+#define STEPS 8
+
+/*
+ * Whether all that passes a device passes one that is loaded as well: what it stands on, each of its
+ * ports, or the bond that it is a port of. What stands on it has a part of its packets only, and so has
+ * a bridge of those of its ports.
+ */
+static bool is_covered(const struct survey *survey, const struct device *device, size_t steps)
 {
+	const struct device *lower =
+		device_find(survey->devices, survey->device_count, device->below);
+	const struct device *master =
+		device_find(survey->devices, survey->device_count, device->master);
+
 	if (is_loaded(survey->report, device))
 		return true;
-	for (size_t i = 0; i < survey->device_count; i++) {
-		const struct device *other = &survey->devices[i];
+	if (!steps)
+		return false;
+	if (lower && is_covered(survey, lower, steps - 1))
+		return true;
+	if (master && is_bond(master) && is_loaded(survey->report, master))
+		return true;
+	return has_all_ports(survey, device, steps - 1);
+}
 
-		if (!is_loaded(survey->report, other))
-			continue;
-		if (is_below(survey, device, other) ||
-		    (is_below(survey, other, device) &&
-		     (!is_bond(device) || has_all_ports(survey, device))))
+/* What they send, another interface sends. */
+static bool is_tunnel(const struct device *device)
+{
+	static const char *const kinds[] = {
+		"wireguard", "ovpn",	  "tun",    "gre",     "gretap", "erspan", "ip6gre",
+		"ip6gretap", "ip6erspan", "ipip",   "sit",     "ip6tnl", "vti",	   "vti6",
+		"xfrm",	     "vxlan",	  "geneve", "bareudp", "gtp",	 "amt",	   "ppp",
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(device->kind, kinds[i]))
 			return true;
-	}
 	return false;
+}
+
+/* Nothing leaves the machine by these. */
+static bool leads_nowhere(const struct device *device)
+{
+	return device->is_loopback || !strcmp(device->kind, "dummy");
 }
 
 /* ---- the file, and what happens at boot ---- */
@@ -824,7 +942,7 @@ static void check_file(const struct matter *matter, bool is_loaded)
 		    more);
 	else if (survey->file == SURVEY_FILE_UNKNOWN)
 		say(matter, FINDING_WARN, CHECK_FILE, NULL,
-		    survey->machine.is_root ? "see that it can be read" : AS_ROOT, "%s",
+		    as_root(survey, "see that it can be read"), "%s",
 		    *survey->file_why ? survey->file_why : "the policy file cannot be read");
 	if (!is_loaded || survey->file == SURVEY_FILE_BROKEN || survey->file == SURVEY_FILE_UNKNOWN)
 		return;
@@ -842,7 +960,9 @@ static void check_file(const struct matter *matter, bool is_loaded)
 		    "bwctl save keeps what is in force, bwctl apply puts the file in force",
 		    "'%s' says something other than what is in force", name);
 	else
-		say(matter, FINDING_WARN, CHECK_FILE, NULL, AS_ROOT,
+		say(matter, FINDING_WARN, CHECK_FILE, NULL,
+		    as_root(survey,
+			    "see that it can be read; bwctl show --config is what is in force"),
 		    "'%s' could not be compared with what is in force", name);
 }
 
@@ -870,18 +990,18 @@ static void check_interfaces(const struct matter *matter)
 			continue;
 		missing++;
 		device = device_named(survey, name);
-		if (device && is_covered(survey, device))
+		if (device && is_covered(survey, device, STEPS))
 			say(matter, FINDING_WARN, CHECK_INTERFACES, name,
 			    "change the names in the file, or load what it names",
-			    "the policy file names it, and another of its stack is loaded");
+			    "the policy file names it, and others that all of its packets pass are loaded");
 		else if (device)
 			say(matter, FINDING_FAIL, CHECK_INTERFACES, name,
-			    advise(text, "bwctl load %s", name),
+			    advise(text, "bwctl load %s", IFACE(name)),
 			    "the policy file names it, and it is not loaded: it is not limited");
 		else
 			say(matter, FINDING_WARN, CHECK_INTERFACES, name,
 			    advise(text, "ip link shows what there is; when %s is: bwctl load %s",
-				   name, name),
+				   IFACE(name), IFACE(name)),
 			    "the policy file names it, and it is not there");
 	}
 	if (count && !missing)
@@ -916,7 +1036,8 @@ static void check_link(const struct matter *matter, const struct device *device)
 
 	if (!device->is_up)
 		say(matter, FINDING_WARN, CHECK_LINK, device->name,
-		    advise(text, "ip link set %s up", device->name), "the interface is down");
+		    advise(text, "ip link set %s up", IFACE(device->name)),
+		    "the interface is down");
 	else if (!device->has_carrier)
 		say(matter, FINDING_WARN, CHECK_LINK, device->name,
 		    "see to the cable, or to what is at its other end", "no carrier");
@@ -982,7 +1103,7 @@ static void check_xdp(const struct matter *matter, const struct device *device, 
 	say(matter, FINDING_WARN, CHECK_XDP, about,
 	    advise(text,
 		   "if it is not meant to: ip link set dev %s xdp off, or end who attached it",
-		   device->name),
+		   IFACE(device->name)),
 	    "XDP program %u (%s) comes before the meter: what it drops, answers or redirects is not counted",
 	    device->xdp_program, kinds[device->xdp]);
 }
@@ -997,12 +1118,12 @@ static void check_lro(const struct matter *matter, const struct device *device, 
 	if (device->feature[DEVICE_LRO] && !is_bond(device)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
-		    advise(text, "ethtool -K %s lro off", device->name),
+		    advise(text, "ethtool -K %s lro off", IFACE(device->name)),
 		    "LRO merges what comes in before it is metered: how many frames it was is guessed");
 	} else if (device->feature[DEVICE_GRO_HW] && policy_segments(policy, BWCTL_INGRESS)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
-		    advise(text, "ethtool -K %s rx-gro-hw off", device->name),
+		    advise(text, "ethtool -K %s rx-gro-hw off", IFACE(device->name)),
 		    "the device merges what comes in (rx-gro-hw) into more than the limit lets pass at once");
 	}
 }
@@ -1013,10 +1134,10 @@ static void check_offload(const struct matter *matter, const struct device *devi
 	char text[LOG_TEXT];
 
 	if (device->feature[DEVICE_HW_TC])
-		advise(text, "ethtool -K %s hw-tc-offload off", device->name);
+		advise(text, "ethtool -K %s hw-tc-offload off", IFACE(device->name));
 	else
 		advise(text, "tc filter show dev %s ingress; take away what is in_hw",
-		       device->name);
+		       IFACE(device->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		for (size_t i = 0; i < device->filter_count[direction]; i++) {
 			const struct device_filter *filter = &device->filters[direction][i];
@@ -1097,7 +1218,7 @@ static void check_twice(const struct matter *matter)
 				continue;
 			is_fine = false;
 			say(matter, FINDING_WARN, CHECK_TWICE, upper->name,
-			    advise(text, "bwctl unload %s", superfluous(lower, upper)->name),
+			    advise(text, "bwctl unload %s", IFACE(superfluous(lower, upper)->name)),
 			    "it stands on %s, which is loaded too: packets of both are charged twice",
 			    lower->name);
 		}
@@ -1124,22 +1245,26 @@ static void check_routes(const struct matter *matter)
 	for (size_t i = 0; i < survey->device_count; i++) {
 		const struct device *device = &survey->devices[i];
 
-		if (device->is_loopback || !device->is_up ||
+		if (leads_nowhere(device) || !device->is_up ||
 		    !(device->has_address || device->is_default_route) ||
-		    is_covered(survey, device))
+		    is_covered(survey, device, STEPS))
 			continue;
 		/* Said already, or meant. */
 		if (is_chosen && is_named(survey, device->name))
 			continue;
 		is_fine = false;
-		if (is_chosen)
+		if (is_tunnel(device))
+			fine(matter, CHECK_ROUTES, device->name,
+			     "a tunnel (%s): what it sends leaves by another interface",
+			     device->kind);
+		else if (is_chosen)
 			fine(matter, CHECK_ROUTES, device->name,
 			     "not limited, and the policy file does not name it");
 		else
 			say(matter, FINDING_WARN, CHECK_ROUTES, device->name,
 			    advise(text,
 				   "bwctl load %s, or name those that are meant in the policy file (bwctl save)",
-				   device->name),
+				   IFACE(device->name)),
 			    "%s, and is not loaded: what goes by it is not limited",
 			    device->is_default_route ? "it has a default route" :
 						       "it has an address");
@@ -1154,7 +1279,10 @@ static void check_devices(const struct matter *matter)
 	const struct survey *survey = matter->survey;
 
 	if (survey->devices_err) {
-		say(matter, FINDING_WARN, CHECK_LINK, NULL, AS_ROOT, "%s", survey->devices_why);
+		say(matter, FINDING_WARN, CHECK_LINK, NULL,
+		    as_root(survey, is_refused(survey->devices_err) ? "see capabilities above" :
+								      "try again"),
+		    "%s", survey->devices_why);
 		return;
 	}
 	for (size_t i = 0; i < survey->report->interface_count; i++) {

@@ -17,7 +17,7 @@
 #include "words.h"
 
 #define USAGE \
-	"usage: bwctl check [--json] | --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST"
+	"usage: bwctl check [--json] | --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]"
 
 #define TIMEOUT_MIN_NS	 100000000ULL
 #define TIMEOUT_MAX_NS	 300000000000ULL

@@ -7,14 +7,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/if_tunnel.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,16 +65,46 @@ static bool is_pair(const char *kind)
 	return !strcmp(kind, "veth") || !strcmp(kind, "netkit") || !strcmp(kind, "vxcan");
 }
 
+/* The device that a tunnel is bound to, which some kinds have in their own attributes alone. */
+static uint32_t bound_to(const char *kind, const struct nlattr *options)
+{
+	static const struct {
+		const char *kind;
+		uint16_t link;
+	} rows[] = {
+		{"vxlan", IFLA_VXLAN_LINK},   {"gre", IFLA_GRE_LINK},
+		{"gretap", IFLA_GRE_LINK},    {"erspan", IFLA_GRE_LINK},
+		{"ip6gre", IFLA_GRE_LINK},    {"ip6gretap", IFLA_GRE_LINK},
+		{"ip6erspan", IFLA_GRE_LINK}, {"ipip", IFLA_IPTUN_LINK},
+		{"sit", IFLA_IPTUN_LINK},     {"ip6tnl", IFLA_IPTUN_LINK},
+		{"vti", IFLA_VTI_LINK},	      {"vti6", IFLA_VTI_LINK},
+		{"xfrm", IFLA_XFRM_LINK},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!strcmp(kind, rows[i].kind))
+			return netlink_number(netlink_find_in(options, rows[i].link), 0);
+	return 0;
+}
+
+/* Those of one dump, which may have to begin again. */
+struct links {
+	struct list *list;
+	size_t count;
+};
+
 static int note_link(const struct nlmsghdr *header, void *data)
 {
 	const struct ifinfomsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
-	struct list *list = data;
+	const struct nlattr *info = netlink_find(header, offset, IFLA_LINKINFO);
+	struct links *links = data;
+	struct list *list = links->list;
 	struct device *device;
 
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
-	if (list->count == list->room) {
+	if (links->count == list->room) {
 		size_t room = list->room ? list->room * 2 : 16;
 		struct device *more = realloc(list->devices, room * sizeof(*more));
 
@@ -84,7 +115,7 @@ static int note_link(const struct nlmsghdr *header, void *data)
 		list->devices = more;
 		list->room = room;
 	}
-	device = &list->devices[list->count++];
+	device = &list->devices[links->count++];
 	memset(device, 0, sizeof(*device));
 	device->ifindex = (uint32_t)message->ifi_index;
 	device->is_loopback = message->ifi_flags & IFF_LOOPBACK;
@@ -93,13 +124,15 @@ static int note_link(const struct nlmsghdr *header, void *data)
 	netlink_copy_text(device->name, sizeof(device->name),
 			  netlink_find(header, offset, IFLA_IFNAME));
 	netlink_copy_text(device->kind, sizeof(device->kind),
-			  netlink_find_in(netlink_find(header, offset, IFLA_LINKINFO),
-					  IFLA_INFO_KIND));
+			  netlink_find_in(info, IFLA_INFO_KIND));
 	device->master = netlink_number(netlink_find(header, offset, IFLA_MASTER), 0);
-	if (!is_pair(device->kind) && !netlink_find(header, offset, IFLA_LINK_NETNSID))
+	if (!is_pair(device->kind) && !netlink_find(header, offset, IFLA_LINK_NETNSID)) {
 		device->below = netlink_number(netlink_find(header, offset, IFLA_LINK), 0);
-	if (device->below == device->ifindex)
-		device->below = 0;
+		/* A tunnel that is bound to none may name itself. */
+		if (!device->below || device->below == device->ifindex)
+			device->below =
+				bound_to(device->kind, netlink_find_in(info, IFLA_INFO_DATA));
+	}
 	note_xdp(device, netlink_find(header, offset, IFLA_XDP));
 	return MNL_CB_OK;
 }
@@ -118,13 +151,15 @@ static struct nlmsghdr *dump_of(struct netlink_question *question, uint16_t type
 
 static int read_links(struct list *list)
 {
+	struct links links = {.list = list};
 	struct netlink_question question;
 	struct nlmsghdr *header =
 		dump_of(&question, RTM_GETLINK, AF_UNSPEC, sizeof(struct ifinfomsg));
 	int err;
 
 	mnl_attr_put_u32(header, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	err = netlink_ask(NETLINK_ROUTE, header, note_link, list);
+	err = netlink_dump(NETLINK_ROUTE, header, note_link, &links, sizeof(links));
+	list->count = links.count;
 	return err ? err : list->err;
 }
 
@@ -174,15 +209,15 @@ static int read_routes(struct list *list)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	struct netlink_question question;
-	int err = netlink_ask(NETLINK_ROUTE,
-			      dump_of(&question, RTM_GETADDR, AF_UNSPEC, sizeof(struct ifaddrmsg)),
-			      note_address, list);
+	int err = netlink_dump(NETLINK_ROUTE,
+			       dump_of(&question, RTM_GETADDR, AF_UNSPEC, sizeof(struct ifaddrmsg)),
+			       note_address, list, 0);
 
 	for (size_t i = 0; i < sizeof(families) && !err; i++) {
-		err = netlink_ask(NETLINK_ROUTE,
-				  dump_of(&question, RTM_GETROUTE, families[i],
-					  sizeof(struct rtmsg)),
-				  note_route, list);
+		err = netlink_dump(NETLINK_ROUTE,
+				   dump_of(&question, RTM_GETROUTE, families[i],
+					   sizeof(struct rtmsg)),
+				   note_route, list, 0);
 		/* A kernel without IPv6. */
 		if (err == -EOPNOTSUPP || err == -EAFNOSUPPORT)
 			err = 0;
@@ -195,6 +230,7 @@ static int read_routes(struct list *list)
 struct side {
 	struct device *device;
 	enum bwctl_direction direction;
+	size_t count;
 };
 
 /* Each kind of filter has an attribute of its own for what it says of the hardware. */
@@ -223,19 +259,26 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
 	struct side *side = data;
-	size_t *count = &side->device->filter_count[side->direction];
-	struct device_filter *filter = &side->device->filters[side->direction][*count];
+	struct device_filter *filter = &side->device->filters[side->direction][side->count];
+	char kind[DEVICE_KIND];
+	bool in_hardware;
 
-	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle ||
-	    *count == DEVICE_FILTERS)
+	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle)
 		return MNL_CB_OK;
-	netlink_copy_text(filter->kind, sizeof(filter->kind),
-			  netlink_find(header, offset, TCA_KIND));
+	netlink_copy_text(kind, sizeof(kind), netlink_find(header, offset, TCA_KIND));
+	in_hardware = is_in_hardware(kind, netlink_find(header, offset, TCA_OPTIONS));
+	/* The first ones are those that run before ours; of the others, one in hardware counts. */
+	if (side->count == DEVICE_FILTERS) {
+		filter--;
+		if (!in_hardware || filter->in_hardware)
+			return MNL_CB_OK;
+		side->count--;
+	}
+	strcpy(filter->kind, kind);
 	filter->priority = TC_H_MAJ(message->tcm_info) >> 16;
 	filter->handle = message->tcm_handle;
-	filter->in_hardware =
-		is_in_hardware(filter->kind, netlink_find(header, offset, TCA_OPTIONS));
-	(*count)++;
+	filter->in_hardware = in_hardware;
+	side->count++;
 	return MNL_CB_OK;
 }
 
@@ -256,7 +299,8 @@ static int read_filters(struct device *device)
 
 		message->tcm_ifindex = (int)device->ifindex;
 		message->tcm_parent = parents[direction];
-		err = netlink_ask(NETLINK_ROUTE, header, note_filter, &side);
+		err = netlink_dump(NETLINK_ROUTE, header, note_filter, &side, sizeof(side));
+		device->filter_count[direction] = side.count;
 	}
 	return err == -ENODEV ? 0 : err;
 }
@@ -285,6 +329,9 @@ static int note_flowtable(const struct nlmsghdr *header, void *data)
 			if (strncmp(device->name, mnl_attr_get_payload(each),
 				    mnl_attr_get_payload_len(each)))
 				continue;
+			/* Of several, the one that is to be named is in hardware. */
+			if (*device->flowtable && (device->flowtable_in_hardware || !in_hardware))
+				continue;
 			netlink_copy_text(device->flowtable, sizeof(device->flowtable),
 					  netlink_find(header, offset, NFTA_FLOWTABLE_NAME));
 			device->flowtable_in_hardware |= in_hardware;
@@ -295,19 +342,15 @@ static int note_flowtable(const struct nlmsghdr *header, void *data)
 
 static int read_flowtables(struct list *list)
 {
-	int err = -EINTR;
+	struct netlink_question question;
+	int err;
 
 	if (!netlink_has_nftables())
 		return 0;
-	/* -EINTR: the rules changed during the dump (nl_dump_check_consistent() in netlink.h) */
-	for (int i = 0; i < 10 && err == -EINTR; i++) {
-		struct netlink_question question;
-		struct nlmsghdr *header = dump_of(&question,
-						  NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETFLOWTABLE,
-						  AF_UNSPEC, sizeof(struct nfgenmsg));
-
-		err = netlink_ask(NETLINK_NETFILTER, header, note_flowtable, list);
-	}
+	err = netlink_dump(NETLINK_NETFILTER,
+			   dump_of(&question, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETFLOWTABLE,
+				   AF_UNSPEC, sizeof(struct nfgenmsg)),
+			   note_flowtable, list, 0);
 	/* no nfnetlink; no nf_tables in it */
 	return err == -EPROTONOSUPPORT || err == -EINVAL || err == -EOPNOTSUPP ? 0 : err;
 }

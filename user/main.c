@@ -214,7 +214,7 @@ static const struct command commands[] = {
 	 "Looks at this machine: whether the kernel has what it takes, whether what is loaded is\n"
 	 "attached, first and whole, and what passes beside it, twice, or in another way than the\n"
 	 "policy says. A line each, ok, warn or fail, and below it what to do. Nothing is changed.\n"
-	 "docs/troubleshooting.md has a section for each name.\n"
+	 "troubleshooting.md in /usr/share/doc/bwctl has a section for each name.\n"
 	 "\n"
 	 "--reach tries whether hosts can be reached from here: TCP to ports 22, 23 and 443, or only\n"
 	 "to PORT, and an echo by ICMP; and says which flow that is, and by which one can log in.\n"

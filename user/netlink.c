@@ -13,6 +13,8 @@
 #define ANSWER \
 	32768 /* what the kernel puts into one answer at most (netlink_dump() in af_netlink.c) */
 
+#define TRIES 10
+
 int netlink_ask(int bus, struct nlmsghdr *header, mnl_cb_t callback, void *data)
 {
 	char buffer[ANSWER] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -38,6 +40,22 @@ int netlink_ask(int bus, struct nlmsghdr *header, mnl_cb_t callback, void *data)
 			break;
 	}
 	mnl_socket_close(socket);
+	return err;
+}
+
+int netlink_dump(int bus, struct nlmsghdr *header, mnl_cb_t callback, void *data, size_t size)
+{
+	char before[NETLINK_DUMP_DATA];
+	int err = -EINTR;
+
+	if (size > sizeof(before))
+		return -EINVAL;
+	header->nlmsg_flags |= NLM_F_DUMP;
+	memcpy(before, data, size);
+	for (int i = 0; i < TRIES && err == -EINTR; i++) {
+		memcpy(data, before, size);
+		err = netlink_ask(bus, header, callback, data);
+	}
 	return err;
 }
 

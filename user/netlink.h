@@ -23,6 +23,15 @@ struct netlink_question {
  */
 int netlink_ask(int bus, struct nlmsghdr *header, mnl_cb_t callback, void *data);
 
+#define NETLINK_DUMP_DATA 512
+
+/*
+ * A request with NLM_F_DUMP. What is dumped may change meanwhile, and then the kernel says that the
+ * dump is not whole (nl_dump_check_consistent() in netlink.h): asked again some times, with data, of size
+ * bytes (at most NETLINK_DUMP_DATA), as it was before. -EINTR if it changes all the time.
+ */
+int netlink_dump(int bus, struct nlmsghdr *header, mnl_cb_t callback, void *data, size_t size);
+
 /* The attribute of a type behind a message's own header, or NULL. */
 const struct nlattr *netlink_find(const struct nlmsghdr *header, size_t offset, uint16_t type);
 

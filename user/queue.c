@@ -95,21 +95,22 @@ int queue_clsact_kind(unsigned int ifindex)
 {
 	struct kind_search search = {.ifindex = (int)ifindex, .kind = QUEUE_NOTHING};
 	struct netlink_question question;
-	int err = netlink_ask(NETLINK_ROUTE,
-			      traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
-			      note_kind, &search);
+	int err = netlink_dump(NETLINK_ROUTE,
+			       traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
+			       note_kind, &search, sizeof(search));
 
 	return err ? err : search.kind;
 }
 
-static int dump_filters(unsigned int ifindex, uint32_t side, mnl_cb_t callback, void *data)
+static int dump_filters(unsigned int ifindex, uint32_t side, mnl_cb_t callback, void *data,
+			size_t size)
 {
 	struct netlink_question question;
 
-	return netlink_ask(NETLINK_ROUTE,
-			   traffic_control(&question, RTM_GETTFILTER, NLM_F_DUMP, ifindex,
-					   TC_H_MAKE(TC_H_CLSACT, side)),
-			   callback, data);
+	return netlink_dump(NETLINK_ROUTE,
+			    traffic_control(&question, RTM_GETTFILTER, NLM_F_DUMP, ifindex,
+					    TC_H_MAKE(TC_H_CLSACT, side)),
+			    callback, data, size);
 }
 
 static int count_filter(const struct nlmsghdr *header, void *data)
@@ -127,7 +128,7 @@ int queue_clsact_in_use(unsigned int ifindex)
 	unsigned int filters = 0;
 
 	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
-		int err = dump_filters(ifindex, sides[i], count_filter, &filters);
+		int err = dump_filters(ifindex, sides[i], count_filter, &filters, sizeof(filters));
 
 		if (err)
 			return err;
@@ -336,9 +337,9 @@ static int root_read(unsigned int ifindex, uint64_t horizon_ns, struct root *ret
 		.ifindex = (int)ifindex, .horizon_ns = horizon_ns, .tx_queues = link.tx_queues};
 	if (err)
 		return err;
-	return netlink_ask(NETLINK_ROUTE,
-			   traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
-			   note_root, ret);
+	return netlink_dump(NETLINK_ROUTE,
+			    traffic_control(&question, RTM_GETQDISC, NLM_F_DUMP, ifindex, 0),
+			    note_root, ret, sizeof(*ret));
 }
 
 static enum queue_root root_state(const struct root *root)
@@ -671,7 +672,7 @@ int queue_lead_look(unsigned int ifindex, uint16_t priority, uint32_t handle,
 		.handle = handle,
 		.to_ifindex = to_ifindex,
 	};
-	int err = dump_filters(ifindex, TC_H_MIN_INGRESS, note_lead, &lead);
+	int err = dump_filters(ifindex, TC_H_MIN_INGRESS, note_lead, &lead, sizeof(lead));
 
 	return err ? err : lead.found;
 }
@@ -743,22 +744,18 @@ static int note_chain(const struct nlmsghdr *header, void *data)
 
 static int nft_look(struct neighbours *neighbours)
 {
-	int err = -EINTR;
+	struct netlink_question question;
+	struct nlmsghdr *header = mnl_nlmsg_put_header(question.bytes);
+	struct nfgenmsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+	int err;
 
 	if (!netlink_has_nftables())
 		return 0;
-	/* -EINTR: the rules changed during the dump (nl_dump_check_consistent() in netlink.h) */
-	for (int i = 0; i < 10 && err == -EINTR; i++) {
-		struct netlink_question question;
-		struct nlmsghdr *header = mnl_nlmsg_put_header(question.bytes);
-		struct nfgenmsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
-
-		header->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN;
-		header->nlmsg_flags = NLM_F_DUMP;
-		message->nfgen_family = AF_UNSPEC;
-		message->version = NFNETLINK_V0;
-		err = netlink_ask(NETLINK_NETFILTER, header, note_chain, neighbours);
-	}
+	header->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN;
+	header->nlmsg_flags = NLM_F_DUMP;
+	message->nfgen_family = AF_UNSPEC;
+	message->version = NFNETLINK_V0;
+	err = netlink_dump(NETLINK_NETFILTER, header, note_chain, neighbours, sizeof(*neighbours));
 	/* no nfnetlink; no nf_tables in it (nfnetlink_rcv_msg() in net/netfilter/nfnetlink.c) */
 	if (err == -EPROTONOSUPPORT || err == -EINVAL || err == -EOPNOTSUPP)
 		return 0;
@@ -776,7 +773,8 @@ int queue_ingress_neighbour(unsigned int ifindex, uint32_t own_handle, char ret_
 	neighbours.found = link.generic_xdp;
 	if (!err && !neighbours.found) {
 		what = "a tc filter";
-		err = dump_filters(ifindex, TC_H_MIN_INGRESS, note_filter, &neighbours);
+		err = dump_filters(ifindex, TC_H_MIN_INGRESS, note_filter, &neighbours,
+				   sizeof(neighbours));
 	}
 	if (!err && !neighbours.found) {
 		what = "an nftables chain";

@@ -98,11 +98,19 @@ static void note_broken(struct survey *survey)
 static void look_at_file(struct survey *survey)
 {
 	int cpus = limiter_possible_cpus(), err;
+	struct stat there;
 	size_t length;
 
 	survey->is_saved = SAVED_UNKNOWN;
 	if (!*survey->config)
 		return;
+	/* Nobody need ever write to it. */
+	if (!stat(survey->config, &there) && S_ISFIFO(there.st_mode)) {
+		survey->file = SURVEY_FILE_UNKNOWN;
+		snprintf(survey->file_why, sizeof(survey->file_why),
+			 "cannot read '%.300s': it is a pipe", survey->config);
+		return;
+	}
 	err = store_read(survey->config, &survey->text, &length, survey->file_why);
 	survey->file = err == -ENOENT ? SURVEY_FILE_MISSING :
 		       err	      ? SURVEY_FILE_UNKNOWN :

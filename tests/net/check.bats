@@ -1,4 +1,4 @@
-#!/usr/bin/env bats
+#!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # "bwctl check" of the machine: each thing that it can find is brought about, and
@@ -271,7 +271,8 @@ rig_is_locked() {
 	check
 	only pacing queue
 	found pacing warn - '^this kernel has no fq: ' sch_fq
-	found queue warn egress 'no fq' 'see pacing above'
+	found queue warn ingress '^police, as pacing says$' 'see pacing above'
+	found queue warn egress '^police, as pacing says$' 'see pacing above'
 }
 
 @test "pacing: not tried where it may not be" {
@@ -384,7 +385,13 @@ rig_is_locked() {
 	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 egress "$PINS/them" first pass
 	check
 	only first
-	found first warn eth0 '^on egress a program of somebody else, neighbour [(]id [0-9]+[)], runs before' 'bwctl unload eth0 && bwctl load eth0'
+	found first warn eth0 '^on egress a program of somebody else, neighbour [(]id [0-9]+[)], runs before' 'bwctl load --hook clsact eth0 && bwctl load --hook tcx eth0$'
+	# The advice helps, and the limit is in force all the while.
+	rig_bwctl load --hook clsact eth0 && rig_bwctl load --hook tcx eth0
+	check
+	only
+	found limit ok egress '^50 Mbit/s'
+	found first ok eth0 'no program or filter runs before'
 	rm "$PINS"/them-*
 	# Behind ours it does no harm.
 	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 egress "$PINS/them"
@@ -407,7 +414,10 @@ rig_is_locked() {
 	needs_tcx
 	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 ingress "$PINS/them"
 	check
-	found first warn eth0 '^on ingress a program of somebody else, neighbour' 'take it away'
+	found first warn eth0 '^on ingress a program of somebody else, neighbour' 'go before it: bwctl load --hook tcx eth0$'
+	rig_bwctl load --hook tcx eth0
+	check
+	only
 }
 
 @test "queue: somebody's qdisc is in the way" {
@@ -554,6 +564,11 @@ rig_bwctl_end_sleep() {
 	check
 	found file warn - "$CONF" 'can be read'
 	rmdir "$CONF"
+	# Nobody writes to it, and nobody waits for it.
+	mkfifo "$CONF"
+	check 0 timeout 30
+	found file warn - "$CONF.: it is a pipe" 'can be read'
+	rm "$CONF"
 }
 
 @test "file: a broken one is a failure when nothing is loaded, too" {
@@ -737,7 +752,7 @@ rig_bwctl_end_sleep() {
 	ip -n appliance link set vlan0 up
 	rig_bwctl load vlan0
 	check
-	found interfaces warn bond0 'another of its stack is loaded' 'change the names'
+	found interfaces warn bond0 'all of its packets pass are loaded' 'change the names'
 	found twice warn vlan0 '^it stands on spare0, which is loaded too' '^bwctl unload vlan0$'
 }
 
@@ -770,4 +785,67 @@ rig_carrier() {
 	ip -n appliance address add 203.0.113.1/24 dev mac0
 	check
 	only
+}
+
+@test "interfaces: one that is named, where only what stands on it is loaded" {
+	loaded
+	needs_link mac0 link inside0 type macvlan
+	ip -n appliance link set mac0 up
+	rig_bwctl load mac0
+	sed -i 's/^interfaces.*/interfaces = eth0 inside0/' "$CONF"
+	check 1
+	only interfaces
+	found interfaces fail inside0 'it is not limited' '^bwctl load inside0$'
+}
+
+@test "routes, twice: tunnels and what they are bound to; a dummy leads nowhere" {
+	local kind made=0
+	loaded
+	rig_bwctl load inside0
+	sed -i '/^interfaces/d' "$CONF"
+	ip -n appliance link add spare0 type dummy 2>/dev/null &&
+		ip -n appliance link set spare0 up &&
+		ip -n appliance address add 203.0.113.1/24 dev spare0
+	for kind in 'vxlan id 7 dstport 4789 remote 192.0.2.1' 'gretap remote 192.0.2.1' 'ipip remote 192.0.2.1' 'sit remote 192.0.2.1'; do
+		# shellcheck disable=SC2086 # words
+		ip -n appliance link add mac0 type $kind 2>/dev/null || continue
+		made=$((made + 1))
+		ip -n appliance link set mac0 up
+		ip -n appliance address add 203.0.113.9/24 dev mac0
+		check
+		only
+		found routes ok mac0 "^a tunnel [(]${kind%% *}[)]"
+		ip -n appliance link delete mac0
+		# shellcheck disable=SC2086 # words
+		ip -n appliance link add mac0 type $kind dev eth0
+		ip -n appliance link set mac0 up
+		rig_bwctl load mac0
+		check
+		only twice
+		found twice warn mac0 '^it stands on eth0, which is loaded too' '^bwctl unload mac0$'
+		rig_bwctl unload mac0
+		ip -n appliance link delete mac0
+	done
+	((made)) || skip 'this kernel has no tunnels'
+}
+
+@test "offload and first: more filters than are kept, and none is in hardware" {
+	local i
+	rig_bwctl load --hook clsact eth0
+	rig_bwctl set --save 50mbit mode police
+	for i in {101..120}; do
+		rig_in appliance tc filter add dev eth0 egress pref "$i" protocol ip u32 match u32 0 0 flowid 1:1
+	done
+	check
+	only
+	found offload ok eth0 'no filter is in hardware'
+}
+
+@test "flowtable: of two on an interface one is named" {
+	rig_in appliance nft 'add table inet check; add flowtable inet check one { hook ingress priority 0; devices = { eth0 }; };
+		add flowtable inet check two { hook ingress priority 1; devices = { eth0 }; }' || skip 'this kernel has no flowtables'
+	loaded
+	check
+	only
+	[[ $(jq '[.findings[] | select(.check == "flowtable" and .about == "eth0")] | length' <<<"$FOUND") == 1 ]]
 }
