@@ -131,8 +131,8 @@ static void test_rates(void **state)
 	assert_int_equal(out->classes[BWCTL_UI].figures.wait_ns, 20 * MS);
 	assert_int_equal(out->classes[BWCTL_SSH].figures.wait_ns, 0);
 	assert_float_equal(out->at_limit, 0.5, 0.001);
-	assert_int_equal(out->limit_bits_s, 50 * MBIT);
-	assert_int_equal(out->asked_bits_s, 50 * MBIT);
+	assert_int_equal(out->limit.bits_s, 50 * MBIT);
+	assert_int_equal(out->limit.asked_bits_s, 50 * MBIT);
 	assert_int_equal(out->bound_bytes, 66500);
 	assert_int_equal(fixture->rates.direction[BWCTL_INGRESS].figures.rate_bits_s, 0);
 	assert_string_equal(fixture->rates.interfaces, "eth0");
@@ -277,15 +277,15 @@ static void test_chosen_class(void **state)
 	update(fixture, SECOND, "ssh");
 	assert_true(fixture->rates.has_class);
 	assert_int_equal(in->figures.rate_bits_s, MBIT);
-	assert_int_equal(in->limit_bits_s, 50 * MBIT);
+	assert_int_equal(in->limit.bits_s, 50 * MBIT);
 	assert_false(in->is_own);
 
 	fixture->now->policy.asked.classes[BWCTL_SSH].limit_bits_s[BWCTL_INGRESS] = 2 * MBIT;
 	fixture->now->policy.class_promise[BWCTL_INGRESS][BWCTL_SSH].window_ns = 3 * SECOND;
 	update(fixture, SECOND, "ssh");
-	assert_int_equal(in->limit_bits_s, 2 * MBIT);
+	assert_int_equal(in->limit.bits_s, 2 * MBIT);
 	assert_int_equal(in->window_ns, 3 * SECOND);
-	assert_int_equal(in->asked_bits_s, 50 * MBIT);
+	assert_int_equal(in->limit.asked_bits_s, 2 * MBIT);
 	assert_true(in->is_own);
 
 	update(fixture, SECOND, "nosuch");
@@ -317,7 +317,7 @@ static void remember(struct fixture *fixture, uint64_t rate_bits_s, uint64_t lim
 {
 	fixture->rates.is_measured = true;
 	fixture->rates.direction[BWCTL_INGRESS].figures.rate_bits_s = rate_bits_s;
-	fixture->rates.direction[BWCTL_INGRESS].limit_bits_s = limit_bits_s;
+	fixture->rates.direction[BWCTL_INGRESS].limit.bits_s = limit_bits_s;
 	watch_rates_remember(&fixture->history, &fixture->rates);
 }
 
@@ -432,7 +432,7 @@ static void test_promise(void **state)
 	fixture->now->policy.observe = 0;
 	*fixture->now->policy.enforcement[BWCTL_INGRESS].why = '\0';
 	update(fixture, SECOND, NULL);
-	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text), "no limit");
+	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text), "no limit is set: counting only");
 }
 
 static void test_line(void **state)
@@ -449,7 +449,7 @@ static void test_line(void **state)
 	lose(fixture->now, BWCTL_INGRESS, BWCTL_UI, 7);
 	fixture->now->at_limit_ns[BWCTL_INGRESS] = 970 * MS;
 	update(fixture, SECOND, NULL);
-	assert_true(watch_line_print(out, &fixture->rates));
+	assert_true(watch_line_print(out, &fixture->rates, NULL, false));
 	fclose(out);
 	assert_string_equal(strchr(text, ' '),
 			    " ingress 10 Mbit/s of 50 Mbit/s, police, dropped 7/s, wait -, "
