@@ -51,6 +51,7 @@ struct watch {
 	char status[LOG_TEXT]; /* until the next key, or for a while */
 	uint64_t said_ns;
 	char trouble[LOG_TEXT]; /* why nothing can be read, until it can */
+	bool is_json;
 	bool is_question, is_paused, has_help;
 	bool is_away; /* somebody else has the terminal */
 	bool is_over;
@@ -179,8 +180,9 @@ static int watch_lines(struct watch *watch)
 			return failed(-ENOENT, "nothing is loaded");
 		if (!watch->rates.has_class)
 			return unknown_class(watch);
-		if (watch_line_print(stdout, &watch->rates, watch->class,
-				     watch->interval_ns < SECOND_NS))
+		if (watch->is_json ? watch_line_print_json(stdout, &watch->rates, watch->class) :
+				     watch_line_print(stdout, &watch->rates, watch->class,
+						      watch->interval_ns < SECOND_NS))
 			continue;
 		if (errno == EPIPE)
 			return EXIT_DONE;
@@ -614,6 +616,7 @@ static int read_options(struct watch *watch, int argc, char *argv[])
 		{"config", required_argument, NULL, 'f'},
 		{"interval", required_argument, NULL, 'i'},
 		{"class", required_argument, NULL, 'c'},
+		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
 	int answer;
@@ -627,6 +630,8 @@ static int read_options(struct watch *watch, int argc, char *argv[])
 			watch->change.config = optarg;
 		else if (answer == 'c')
 			watch->class = optarg;
+		else if (answer == 'j')
+			watch->is_json = true;
 		else if (answer != 'i' || parse_interval(optarg, &watch->interval_ns))
 			return EXIT_MISUSE;
 	}
@@ -652,7 +657,7 @@ int main(int argc, char *argv[])
 		return code;
 	if (start_timer(&watch))
 		return EXIT_FAILED;
-	if (!watch_screen_can())
+	if (watch.is_json || !watch_screen_can())
 		return watch_lines(&watch);
 	hold_signals(&watch);
 	if (watch.signal_fd >= 0 && watch_screen_open())

@@ -4,6 +4,7 @@
  */
 #include "watch_line.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #include "policy.h"
@@ -168,4 +169,46 @@ bool watch_line_print(FILE *out, const struct watch_rates *rates, const char *cl
 	print_direction(out, rates, class, BWCTL_EGRESS);
 	fprintf(out, "\n");
 	return !fflush(out) && !ferror(out);
+}
+
+static json_t *figures_json(const struct watch_rates_figures *figures)
+{
+	return json_pack("{s:I, s:f, s:o}", "bits_per_second", (json_int_t)figures->rate_bits_s,
+			 "dropped_per_second", figures->lost_s, "mean_delay_seconds",
+			 figures->wait_ns ? json_real((double)figures->wait_ns / 1e9) :
+					    json_null());
+}
+
+static json_t *direction_json(const struct watch_rates *rates, enum bwctl_direction direction)
+{
+	const struct watch_rates_direction *ours = &rates->direction[direction];
+	json_t *object = figures_json(&ours->figures), *classes = json_object();
+
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (*ours->classes[class].name)
+			json_object_set_new(classes, ours->classes[class].name,
+					    figures_json(&ours->classes[class].figures));
+	json_object_set_new(object, "limit_bits_per_second",
+			    ours->limit.bits_s ? json_integer((json_int_t)ours->limit.bits_s) :
+						 json_null());
+	json_object_set_new(object, "mode", json_string(watch_line_mode(rates, direction)));
+	json_object_set_new(object, "at_limit_ratio", json_real(ours->at_limit));
+	json_object_set_new(object, "backlog_seconds", json_real((double)ours->queue_ns / 1e9));
+	json_object_set_new(object, "classes", classes);
+	return object;
+}
+
+bool watch_line_print_json(FILE *out, const struct watch_rates *rates, const char *class)
+{
+	json_t *line = json_pack(
+		"{s:f, s:f, s:s?, s:o, s:o}", "time",
+		(double)rates->at.tv_sec + (double)(rates->at.tv_nsec / 1000000) / 1e3,
+		"interval_seconds", (double)rates->interval_ns / 1e9, "class", class, "ingress",
+		direction_json(rates, BWCTL_INGRESS), "egress",
+		direction_json(rates, BWCTL_EGRESS));
+	bool is_done = line && !json_dumpf(line, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) &&
+		       fputc('\n', out) != EOF && !fflush(out) && !ferror(out);
+
+	json_decref(line);
+	return is_done;
 }

@@ -44,4 +44,7 @@ const char *watch_line_held(const struct watch_rates_limit *limit, char text[3 *
 bool watch_line_print(FILE *out, const struct watch_rates *rates, const char *class,
 		      bool has_tenths);
 
+/* The same as JSON on one line, which docs/bwctl.8 describes. */
+bool watch_line_print_json(FILE *out, const struct watch_rates *rates, const char *class);
+
 #endif

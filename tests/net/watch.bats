@@ -441,7 +441,7 @@ agrees_soon() {
 	run ! on_screen 'q +quit +\|'
 	# One that does not fit any more is not there.
 	tmux_ resize-window -x 12 -y 2
-	seen '^too small to'
+	seen '^too small'
 	tmux_ resize-window -x 30 -y 2
 	press y
 	expect 'limits' '[50,50]' "$(limits)"
