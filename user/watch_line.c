@@ -89,6 +89,7 @@ const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direc
 	char window[UNITS_TEXT], bound[UNITS_TEXT], held[3 * UNITS_TEXT];
 	int length;
 
+	watch_line_held(&ours->limit, held);
 	if (!ours->limit.bits_s)
 		length = snprintf(text, 2 * LOG_TEXT, "%s",
 				  ours->counts_only ? "no limit is set: counting only" :
@@ -96,7 +97,7 @@ const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direc
 	else
 		length = snprintf(text, 2 * LOG_TEXT, "%s%s%swindow W %s, bound B %s",
 				  ours->is_own ? "own limit, " : "",
-				  watch_line_held(&ours->limit, held), *held ? ", " : "",
+				  held, *held ? ", " : "",
 				  units_format_time(ours->window_ns, window),
 				  units_format_size(rounded(ours->bound_bytes), bound));
 	if (rates->observes || !ours->counts_only)
