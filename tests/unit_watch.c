@@ -432,7 +432,8 @@ static void test_promise(void **state)
 	fixture->now->policy.observe = 0;
 	*fixture->now->policy.enforcement[BWCTL_INGRESS].why = '\0';
 	update(fixture, SECOND, NULL);
-	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text), "no limit is set: counting only");
+	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text),
+			    "no limit is set: counting only");
 }
 
 /* What a run holds, of all and of a class, and which of several. */

@@ -56,8 +56,7 @@ static void print_row(const struct report *report, const struct layout *layout, 
 	       layout->class, policy_class_name(asked, table->class[row]),
 	       policy_direction_name(direction), units_format_count(seen->passed.packets, packets),
 	       units_format_count(seen->passed.bytes, bytes),
-	       units_format_count(lost->packets, lost_packets),
-	       flow);
+	       units_format_count(lost->packets, lost_packets), flow);
 }
 
 static void print_table(const struct report *report)

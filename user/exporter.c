@@ -85,7 +85,7 @@ struct server {
 	pthread_mutex_t lock;
 	struct clients clients;
 	unsigned int client_count;
-	bool is_local; /* it listens for this machine alone */
+	bool is_local;		 /* it listens for this machine alone */
 	struct requests waiting; /* put aside until there is a text */
 	bool ends;
 };
@@ -361,10 +361,11 @@ static enum MHD_Result answer(void *argument, struct MHD_Connection *connection,
 	(void)upload_size;
 	/* A page from elsewhere whose name was made to lead here is not to read what is here. */
 	if (server->is_local && !accept_is_local(header(connection, "Host")))
-		return send_text(connection, MHD_HTTP_FORBIDDEN, TEXT,
-				 "this listens on a loopback address, and answers only to localhost, "
-				 "127.0.0.1 and [::1]: any other name in Host may have been made to "
-				 "lead here\n");
+		return send_text(
+			connection, MHD_HTTP_FORBIDDEN, TEXT,
+			"this listens on a loopback address, and answers only to localhost, "
+			"127.0.0.1 and [::1]: any other name in Host may have been made to "
+			"lead here\n");
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT,
 				 "only GET and HEAD: nothing can be changed here\n");

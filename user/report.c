@@ -350,8 +350,7 @@ static json_t *interface_json(const struct report *report, size_t number)
 	const struct limiter_interface *interface = &report->interfaces[number];
 
 	return json_pack("{s:o, s:I, s:o, s:o, s:{s:o, s:o}}", "name", text_json(interface->name),
-			 "ifindex",
-			 (json_int_t)interface->key.ifindex, "ingress",
+			 "ifindex", (json_int_t)interface->key.ifindex, "ingress",
 			 hook_json(report, number, BWCTL_INGRESS), "egress",
 			 hook_json(report, number, BWCTL_EGRESS), "classes", "ingress",
 			 interface_classes_json(report, number, BWCTL_INGRESS), "egress",
@@ -417,14 +416,12 @@ json_t *report_flows_json(const struct report *report)
 	for (; row < BWCTL_FLOWS; row = report_next_row(report, row + 1)) {
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			char text[FLOW_TABLE_TEXT];
-			json_t *flow = json_pack("{s:s?, s:s, s:s, s:s, s:o}", "name",
-						 report_flow_name(report, row), "seen",
-						 seen_name(report_flow_seen(report, row)), "class",
-						 policy_class_name(asked, table->class[row]),
-						 "direction", policy_direction_name(direction),
-						 "flow",
-						 text_json(flow_table_format(asked, row, direction,
-									     text)));
+			json_t *flow = json_pack(
+				"{s:s?, s:s, s:s, s:s, s:o}", "name", report_flow_name(report, row),
+				"seen", seen_name(report_flow_seen(report, row)), "class",
+				policy_class_name(asked, table->class[row]), "direction",
+				policy_direction_name(direction), "flow",
+				text_json(flow_table_format(asked, row, direction, text)));
 
 			json_object_update_new(
 				flow, counters_json(&report->counters[direction]

@@ -68,7 +68,8 @@ static struct scrape_text *make_text(struct scrape *scrape, char *data, size_t l
 		*text = (struct scrape_text){.data = data,
 					     .length = length,
 					     .is_error = is_error,
-					     .read_ns = scrape->report && scrape->report->counted_ns ?
+					     .read_ns = scrape->report &&
+									scrape->report->counted_ns ?
 								scrape->report->counted_ns :
 								scrape->read_ns,
 					     .holders = 1,
@@ -105,8 +106,7 @@ static struct scrape_text *make_show(struct scrape *scrape)
 	size_t i;
 
 	/* What stands behind the program may be a secret, and is for whoever is root here alone. */
-	json_array_foreach(json_object_get(json, "runs"), i, run)
-	{
+	json_array_foreach(json_object_get(json, "runs"), i, run) {
 		const char *command = json_string_value(json_object_get(run, "command"));
 
 		if (command)

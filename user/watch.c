@@ -48,7 +48,7 @@ struct watch {
 	uint64_t frozen_count;
 	struct watch_change change;
 	struct watch_rates_limit from[BWCTL_DIRECTIONS]; /* what the question is about, or was */
-	char status[LOG_TEXT]; /* until the next key, or for a while */
+	char status[LOG_TEXT];				 /* until the next key, or for a while */
 	uint64_t said_ns;
 	char trouble[LOG_TEXT]; /* why nothing can be read, until it can */
 	bool is_json;
@@ -259,7 +259,8 @@ static bool is_as_asked(const struct watch *watch)
 	struct watch_rates_limit now[BWCTL_DIRECTIONS];
 
 	return watch->rates.is_loaded &&
-	       watch_rates_steps(watch->last, watch->class, now) == (*watch->change.class != '\0') &&
+	       watch_rates_steps(watch->last, watch->class, now) ==
+		       (*watch->change.class != '\0') &&
 	       !memcmp(now, watch->from, sizeof(now));
 }
 
@@ -293,9 +294,9 @@ static const char *describe(const struct watch *watch, char text[LOG_TEXT])
 	bool is_one = to[BWCTL_INGRESS] == to[BWCTL_EGRESS] &&
 		      from[BWCTL_INGRESS].asked_bits_s == from[BWCTL_EGRESS].asked_bits_s;
 	int length = snprintf(text, LOG_TEXT, "%s%s%s",
-			      *change->class ? "class "		     :
+			      *change->class ? "class " :
 			      watch->class   ? "the limit of all: " :
-			      is_one	     ? "both directions: "  :
+			      is_one	     ? "both directions: " :
 					       "",
 			      change->class, *change->class ? ": " : "");
 
@@ -307,11 +308,11 @@ static const char *describe(const struct watch *watch, char text[LOG_TEXT])
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (!to[direction])
 			continue;
-		length += snprintf(
-			text + length, LOG_TEXT - (size_t)length, "%s%s %s",
-			direction == BWCTL_EGRESS && to[BWCTL_INGRESS] ? ", " : "",
-			policy_direction_name(direction),
-			watch_line_step(from[direction].asked_bits_s, to[direction], step));
+		length += snprintf(text + length, LOG_TEXT - (size_t)length, "%s%s %s",
+				   direction == BWCTL_EGRESS && to[BWCTL_INGRESS] ? ", " : "",
+				   policy_direction_name(direction),
+				   watch_line_step(from[direction].asked_bits_s, to[direction],
+						   step));
 	}
 	return text;
 }

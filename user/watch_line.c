@@ -96,8 +96,7 @@ const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direc
 						      "no limit but those of classes");
 	else
 		length = snprintf(text, 2 * LOG_TEXT, "%s%s%swindow W %s, bound B %s",
-				  ours->is_own ? "own limit, " : "",
-				  held, *held ? ", " : "",
+				  ours->is_own ? "own limit, " : "", held, *held ? ", " : "",
 				  units_format_time(ours->window_ns, window),
 				  units_format_size(rounded(ours->bound_bytes), bound));
 	if (rates->observes || !ours->counts_only)
@@ -201,12 +200,12 @@ static json_t *direction_json(const struct watch_rates *rates, enum bwctl_direct
 
 bool watch_line_print_json(FILE *out, const struct watch_rates *rates, const char *class)
 {
-	json_t *line = json_pack(
-		"{s:f, s:f, s:s?, s:o, s:o}", "time",
-		(double)rates->at.tv_sec + (double)(rates->at.tv_nsec / 1000000) / 1e3,
-		"interval_seconds", (double)rates->interval_ns / 1e9, "class", class, "ingress",
-		direction_json(rates, BWCTL_INGRESS), "egress",
-		direction_json(rates, BWCTL_EGRESS));
+	json_t *line =
+		json_pack("{s:f, s:f, s:s?, s:o, s:o}", "time",
+			  (double)rates->at.tv_sec + (double)(rates->at.tv_nsec / 1000000) / 1e3,
+			  "interval_seconds", (double)rates->interval_ns / 1e9, "class", class,
+			  "ingress", direction_json(rates, BWCTL_INGRESS), "egress",
+			  direction_json(rates, BWCTL_EGRESS));
 	bool is_done = line && !json_dumpf(line, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) &&
 		       fputc('\n', out) != EOF && !fflush(out) && !ferror(out);
 

@@ -191,8 +191,7 @@ bool watch_rates_steps(const struct report *report, const char *class,
 	const struct bwctl_policy *policy = &report->policy;
 	uint32_t number = class ? class_number(report, class) : BWCTL_CLASSES;
 
-	if (number < BWCTL_CLASSES &&
-	    !policy->asked.classes[number].limit_bits_s[BWCTL_INGRESS] &&
+	if (number < BWCTL_CLASSES && !policy->asked.classes[number].limit_bits_s[BWCTL_INGRESS] &&
 	    !policy->asked.classes[number].limit_bits_s[BWCTL_EGRESS])
 		number = BWCTL_CLASSES;
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)

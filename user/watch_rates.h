@@ -61,7 +61,7 @@ struct watch_rates {
 	bool has_class;	  /* the class that was chosen is there; true when none was */
 	bool observes;
 	bool steps_class; /* a step is one of the chosen class's own limit, not that of all */
-	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	uint64_t now_ns;  /* CLOCK_MONOTONIC */
 	uint64_t interval_ns;
 	struct timespec at; /* the same moment as people say it */
 	char interfaces[LOG_TEXT];

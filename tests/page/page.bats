@@ -142,7 +142,7 @@ nothing_odd() {
 	page_await 30 'text("#egress .notes").includes("class icmp is exempt")'
 	page_is 'text("#egress [data-class=lab] small") === "limit 5 Mbit/s, priority low"'
 	page_is 'text("#egress [data-class=ui] small") === "reserve 2 Mbit/s"'
-	"$BWCTL" -n appliance run 10mbit class ssh 1mbit -- sleep 4 &
+	"$BWCTL" -n appliance run 10mbit class ssh 1mbit -- sleep 15 &
 	run=$!
 	page_await 30 'visible("#runs") && text("#egress .notes").includes("held to 10 Mbit/s by run 1, for “sleep”")'
 	page_is 'text("#runs").includes("run 1: ingress 10 Mbit/s, egress 10 Mbit/s, class ssh ingress 1 Mbit/s")'
