@@ -140,10 +140,11 @@ try_exporter() {
 	((!code))
 }
 
-# The names in the JSON of show and flows.
+# The names in the JSON of show, flows, check and watch.
 json_names() {
 	run_there 'bwctl load eth0 && bwctl set 50mbit' >/dev/null &&
 		run_there 'bwctl run class ssh 5mbit -- bwctl show --json && bwctl flows --json && bwctl check --json &&
+			bwctl watch --json --interval 100ms | head -n 1 &&
 			bwctl check --json --reach 192.0.2.1; bwctl check --json --jumphost nohost.invalid || :' |
 		jq -r '.. | objects | keys[]' | sort -u
 }

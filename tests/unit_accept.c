@@ -97,12 +97,50 @@ static void test_has(void **state)
 			fail_msg("'%s': expected %d", rows[i].header, rows[i].taken);
 }
 
+static void test_local(void **state)
+{
+	static const struct {
+		const char *host;
+		bool taken;
+	} rows[] = {
+		{NULL, true},
+		{"", true},
+		{"localhost", true},
+		{"LocalHost:9977", true},
+		{"127.0.0.1", true},
+		{"127.0.0.1:9977", true},
+		{"127.0.0.1:", true},
+		{"127.1.2.3:80", true},
+		{"[::1]", true},
+		{"[::1]:9977", true},
+		{"evil.example", false},
+		{"evil.example:9977", false},
+		{"localhost.evil.example", false},
+		{"127.0.0.1.evil.example:9977", false},
+		{"127.0.0.1:9977.evil", false},
+		{"127.1", false},
+		{"192.0.2.1", false},
+		{"[::1", false},
+		{"[::1]x", false},
+		{"[::2]", false},
+		{"::1", false},
+		{":9977", false},
+		{"localhost localhost", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (accept_is_local(rows[i].host) != rows[i].taken)
+			fail_msg("'%s': expected %d", rows[i].host, rows[i].taken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_metrics),
 		cmocka_unit_test(test_gzip),
 		cmocka_unit_test(test_has),
+		cmocka_unit_test(test_local),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,8 +131,8 @@ static void test_rates(void **state)
 	assert_int_equal(out->classes[BWCTL_UI].figures.wait_ns, 20 * MS);
 	assert_int_equal(out->classes[BWCTL_SSH].figures.wait_ns, 0);
 	assert_float_equal(out->at_limit, 0.5, 0.001);
-	assert_int_equal(out->limit_bits_s, 50 * MBIT);
-	assert_int_equal(out->asked_bits_s, 50 * MBIT);
+	assert_int_equal(out->limit.bits_s, 50 * MBIT);
+	assert_int_equal(out->limit.asked_bits_s, 50 * MBIT);
 	assert_int_equal(out->bound_bytes, 66500);
 	assert_int_equal(fixture->rates.direction[BWCTL_INGRESS].figures.rate_bits_s, 0);
 	assert_string_equal(fixture->rates.interfaces, "eth0");
@@ -277,15 +277,15 @@ static void test_chosen_class(void **state)
 	update(fixture, SECOND, "ssh");
 	assert_true(fixture->rates.has_class);
 	assert_int_equal(in->figures.rate_bits_s, MBIT);
-	assert_int_equal(in->limit_bits_s, 50 * MBIT);
+	assert_int_equal(in->limit.bits_s, 50 * MBIT);
 	assert_false(in->is_own);
 
 	fixture->now->policy.asked.classes[BWCTL_SSH].limit_bits_s[BWCTL_INGRESS] = 2 * MBIT;
 	fixture->now->policy.class_promise[BWCTL_INGRESS][BWCTL_SSH].window_ns = 3 * SECOND;
 	update(fixture, SECOND, "ssh");
-	assert_int_equal(in->limit_bits_s, 2 * MBIT);
+	assert_int_equal(in->limit.bits_s, 2 * MBIT);
 	assert_int_equal(in->window_ns, 3 * SECOND);
-	assert_int_equal(in->asked_bits_s, 50 * MBIT);
+	assert_int_equal(in->limit.asked_bits_s, 2 * MBIT);
 	assert_true(in->is_own);
 
 	update(fixture, SECOND, "nosuch");
@@ -317,7 +317,7 @@ static void remember(struct fixture *fixture, uint64_t rate_bits_s, uint64_t lim
 {
 	fixture->rates.is_measured = true;
 	fixture->rates.direction[BWCTL_INGRESS].figures.rate_bits_s = rate_bits_s;
-	fixture->rates.direction[BWCTL_INGRESS].limit_bits_s = limit_bits_s;
+	fixture->rates.direction[BWCTL_INGRESS].limit.bits_s = limit_bits_s;
 	watch_rates_remember(&fixture->history, &fixture->rates);
 }
 
@@ -432,7 +432,47 @@ static void test_promise(void **state)
 	fixture->now->policy.observe = 0;
 	*fixture->now->policy.enforcement[BWCTL_INGRESS].why = '\0';
 	update(fixture, SECOND, NULL);
-	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text), "no limit");
+	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text),
+			    "no limit is set: counting only");
+}
+
+/* What a run holds, of all and of a class, and which of several. */
+static void test_runs(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bwctl_run *runs = fixture->now->policy.runs;
+	const struct watch_rates_direction *in = &fixture->rates.direction[BWCTL_INGRESS];
+	char text[2 * LOG_TEXT];
+
+	set_limit(fixture->now, 50 * MBIT);
+	runs[0] = (struct bwctl_run){.id = 7, .limit_bits_s = {20 * MBIT, 60 * MBIT}};
+	runs[1] = (struct bwctl_run){.id = 9, .limit_bits_s = {10 * MBIT, 0}};
+	runs[1].class_limit_bits_s[BWCTL_SSH][BWCTL_INGRESS] = MBIT;
+	update(fixture, SECOND, NULL);
+	assert_int_equal(in->limit.bits_s, 10 * MBIT);
+	assert_int_equal(in->limit.run_id, 9);
+	assert_int_equal(in->step.asked_bits_s, 50 * MBIT);
+	assert_int_equal(fixture->rates.direction[BWCTL_EGRESS].limit.run_id, 0);
+	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_INGRESS, text),
+			    "held to 10 Mbit/s by run 9 (50 asked), window W 1 s, bound B 66.5 kB");
+	assert_string_equal(watch_line_promise(&fixture->rates, BWCTL_EGRESS, text),
+			    "window W 1 s, bound B 66.5 kB");
+	/* Nothing was set for the class: a step is one of all. */
+	update(fixture, SECOND, "ssh");
+	assert_int_equal(in->limit.bits_s, MBIT);
+	assert_int_equal(in->limit.asked_bits_s, 0);
+	assert_false(fixture->rates.steps_class);
+	assert_int_equal(in->step.bits_s, 10 * MBIT);
+	assert_string_equal(watch_line_held(&in->limit, text),
+			    "held to 1 Mbit/s by run 9 (none asked)");
+	fixture->now->policy.asked.classes[BWCTL_SSH].limit_bits_s[BWCTL_EGRESS] = 2000 * MBIT;
+	update(fixture, SECOND, "ssh");
+	assert_true(fixture->rates.steps_class);
+	assert_int_equal(in->step.asked_bits_s, 0);
+	assert_int_equal(fixture->rates.direction[BWCTL_EGRESS].step.bits_s, 2000 * MBIT);
+	assert_string_equal(watch_line_step(50 * MBIT, 100 * MBIT, text), "50 -> 100 Mbit/s");
+	assert_string_equal(watch_line_step(500 * MBIT, 1000 * MBIT, text),
+			    "500 Mbit/s -> 1 Gbit/s");
 }
 
 static void test_line(void **state)
@@ -449,12 +489,22 @@ static void test_line(void **state)
 	lose(fixture->now, BWCTL_INGRESS, BWCTL_UI, 7);
 	fixture->now->at_limit_ns[BWCTL_INGRESS] = 970 * MS;
 	update(fixture, SECOND, NULL);
-	assert_true(watch_line_print(out, &fixture->rates));
+	assert_true(watch_line_print(out, &fixture->rates, NULL, false));
 	fclose(out);
 	assert_string_equal(strchr(text, ' '),
 			    " ingress 10 Mbit/s of 50 Mbit/s, police, dropped 7/s, wait -, "
 			    "at the limit 97 %; egress 0 bit/s of unlimited, police, dropped 0/s, "
 			    "wait -, at the limit 0 %\n");
+	free(text);
+
+	/* Of a class, and with tenths. */
+	fixture->rates.at.tv_nsec = 340000000;
+	out = open_memstream(&text, &length);
+	assert_non_null(out);
+	assert_true(watch_line_print(out, &fixture->rates, "ui", true));
+	fclose(out);
+	assert_memory_equal(text + 8, ".3 class ui ingress ", 20);
+	assert_non_null(strstr(text, ", all at the limit 97 %; egress"));
 	free(text);
 }
 
@@ -486,6 +536,7 @@ int main(void)
 		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test_setup_teardown(test_promise, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_are_printable, setup, teardown),
 	};

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * What a client of HTTP says it takes, and what it has.
+ * What a client of HTTP says it takes, what it has, and whom it means.
  */
 #include "accept.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -106,6 +107,27 @@ bool accept_gzip(const char *accept_encoding)
 			prefer(&any, element.quality);
 	}
 	return gzip == NOT_NAMED ? any > 0 : gzip > 0;
+}
+
+bool accept_is_local(const char *host)
+{
+	char name[64];
+	struct in_addr address;
+	size_t length;
+
+	if (!host || !*host)
+		return true;
+	length = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	if (length >= sizeof(name) || length > strlen(host))
+		return false;
+	memcpy(name, host, length);
+	name[length] = '\0';
+	host += length;
+	if (*host && (*host != ':' || host[1 + strspn(host + 1, "0123456789")]))
+		return false;
+	if (!strcasecmp(name, "localhost") || !strcmp(name, "[::1]"))
+		return true;
+	return inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 bool accept_has(const char *if_none_match, const char *etag)

@@ -12,6 +12,7 @@
 #include "policy.h"
 #include "report.h"
 #include "units.h"
+#include "words.h"
 
 /* How wide the columns of names are. */
 struct layout {
@@ -49,12 +50,13 @@ static void print_row(const struct report *report, const struct layout *layout, 
 	char flow[FLOW_TABLE_TEXT];
 	const char *name = report_flow_name(report, row);
 
+	flow_table_format(asked, row, direction, flow);
+	words_tame(flow);
 	printf("%-*s %-*s %-8s %13s %16s %13s  %s\n", layout->name, name ? name : "-",
 	       layout->class, policy_class_name(asked, table->class[row]),
 	       policy_direction_name(direction), units_format_count(seen->passed.packets, packets),
 	       units_format_count(seen->passed.bytes, bytes),
-	       units_format_count(lost->packets, lost_packets),
-	       flow_table_format(asked, row, direction, flow));
+	       units_format_count(lost->packets, lost_packets), flow);
 }
 
 static void print_table(const struct report *report)

@@ -127,19 +127,19 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 
 	for (int i = 0; i < count; i++) {
 		enum bwctl_hook hook = options->hook;
+		char name[REPORT_NAME];
 		int err;
 
 		/* Other programs, but at the same place. */
 		if (options->again && hook == BWCTL_HOOK_NONE)
 			hook = hook_of(limiter, names[i]);
 		err = limiter_attach(limiter, names[i], hook, &loaded, why);
-
 		if (err) {
 			code = command_failed(err, why);
 			continue;
 		}
 		(*ret_attached)++;
-		printf("loaded on %s (%s, ingress and egress)\n", names[i],
+		printf("loaded on %s (%s, ingress and egress)\n", report_name(names[i], name),
 		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			if (loaded.record.priority[direction] > 1)
@@ -452,7 +452,9 @@ int cmd_unload(const struct options *options, int count, char *words[])
 			code = command_failed(err, why);
 			left++;
 		} else {
-			printf("unloaded from %s\n", interfaces[i].name);
+			char name[REPORT_NAME];
+
+			printf("unloaded from %s\n", report_name(interfaces[i].name, name));
 		}
 	}
 	if (left) {

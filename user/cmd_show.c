@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "report.h"
 #include "units.h"
+#include "words.h"
 
 #define BOLD   "\033[1m"
 #define RED    "\033[31m"
@@ -264,8 +265,9 @@ static void print_interfaces(const struct report *report)
 	       "passed", "bytes", lost_title(report), "bytes", look(NORMAL));
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
+		char name[REPORT_NAME];
 
-		printf("%-21s %5u ", interface->name, interface->key.ifindex);
+		printf("%-21s %5u ", report_name(interface->name, name), interface->key.ifindex);
 		print_hook(report, i, BWCTL_INGRESS);
 		printf("%-27s ", interface->here ? "" : "(another network namespace)");
 		print_hook(report, i, BWCTL_EGRESS);
@@ -343,6 +345,7 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	char packets[UNITS_TEXT], why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
 
+	words_tame(why);
 	printf("\n");
 	command_print_limit(&report->policy, direction, mode, why);
 	if (mode != report->policy.enforcement[direction].mode)

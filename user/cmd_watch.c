@@ -14,7 +14,7 @@ int cmd_watch(const struct options *options, int count, char *words[])
 	char own[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	/* In two words each, so that a value may begin with a hyphen. */
-	const char *program[12] = {"bwctl-watch",  "--bwctl",	     own,
+	const char *program[13] = {"bwctl-watch",  "--bwctl",	     own,
 				   "--pin-dir",	   options->pin_dir, "--config",
 				   options->config};
 	size_t used = 7;
@@ -32,5 +32,7 @@ int cmd_watch(const struct options *options, int count, char *words[])
 		program[used++] = "--class";
 		program[used++] = options->class;
 	}
+	if (options->json)
+		program[used++] = "--json";
 	return command_become((char *const *)program);
 }

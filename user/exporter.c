@@ -5,6 +5,7 @@
  * client can keep others waiting: who has to wait for a text is put aside, and
  * who does not come to an end with a request is closed.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <microhttpd.h>
@@ -84,6 +85,7 @@ struct server {
 	pthread_mutex_t lock;
 	struct clients clients;
 	unsigned int client_count;
+	bool is_local;		 /* it listens for this machine alone */
 	struct requests waiting; /* put aside until there is a text */
 	bool ends;
 };
@@ -357,6 +359,13 @@ static enum MHD_Result answer(void *argument, struct MHD_Connection *connection,
 	(void)version;
 	(void)upload;
 	(void)upload_size;
+	/* A page from elsewhere whose name was made to lead here is not to read what is here. */
+	if (server->is_local && !accept_is_local(header(connection, "Host")))
+		return send_text(
+			connection, MHD_HTTP_FORBIDDEN, TEXT,
+			"this listens on a loopback address, and answers only to localhost, "
+			"127.0.0.1 and [::1]: any other name in Host may have been made to "
+			"lead here\n");
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT,
 				 "only GET and HEAD: nothing can be changed here\n");
@@ -393,16 +402,21 @@ static void ignore(void *argument, const char *format, va_list arguments)
 /* ADDRESS:PORT, [ADDRESS]:PORT or :PORT, in two. 0 or -EINVAL. */
 static int split(char *text, char **ret_host, char **ret_port)
 {
-	char *colon = strrchr(text, ':');
+	char *colon = strrchr(text, ':'), *end;
+	unsigned long number;
 
 	if (!colon || !colon[1])
+		return -EINVAL;
+	/* What getaddrinfo() takes for a number is any; a service may be named. */
+	number = strtoul(colon + 1, &end, 10);
+	if (!isalpha((unsigned char)colon[1]) &&
+	    (!isdigit((unsigned char)colon[1]) || *end || !number || number > 65535))
 		return -EINVAL;
 	*colon = '\0';
 	*ret_port = colon + 1;
 	*ret_host = text;
 	if (*text == '[') {
-		char *end = strchr(text, ']');
-
+		end = strchr(text, ']');
 		if (!end || end[1])
 			return -EINVAL;
 		*end = '\0';
@@ -495,6 +509,31 @@ static int find_socket(const struct options *options, char why[LOG_TEXT])
 	return -ENOTSOCK;
 }
 
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)address;
+	const struct in6_addr *ipv6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+
+	if (address->ss_family == AF_INET)
+		return ntohl(ipv4->sin_addr.s_addr) >> 24 == 127;
+	return address->ss_family == AF_INET6 &&
+	       (IN6_IS_ADDR_LOOPBACK(ipv6) ||
+		(IN6_IS_ADDR_V4MAPPED(ipv6) && ipv6->s6_addr[12] == 127));
+}
+
+/* For somebody who started it by hand, and has a browser. */
+static void say_where(const struct sockaddr_storage *address, socklen_t length)
+{
+	char host[64], port[16];
+	bool is_ipv6 = address->ss_family == AF_INET6;
+
+	if (isatty(STDERR_FILENO) && (is_ipv6 || address->ss_family == AF_INET) &&
+	    !getnameinfo((const struct sockaddr *)address, length, host, sizeof(host), port,
+			 sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
+		fprintf(stderr, "listening on http://%s%s%s:%s/\n", is_ipv6 ? "[" : "", host,
+			is_ipv6 ? "]" : "", port);
+}
+
 /* ---- the program ---- */
 
 static struct MHD_Daemon *start(struct server *server, int fd)
@@ -531,6 +570,8 @@ static int run(const struct options *options)
 				       .clients = TAILQ_HEAD_INITIALIZER(server.clients),
 				       .waiting = TAILQ_HEAD_INITIALIZER(server.waiting)};
 	struct MHD_Daemon *daemon;
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof(address);
 	char why[LOG_TEXT] = "";
 	sigset_t ends;
 	int fd, err;
@@ -554,12 +595,15 @@ static int run(const struct options *options)
 		log_error("%s", why);
 		return err == -EINVAL ? EXIT_MISUSE : EXIT_FAILED;
 	}
+	if (!getsockname(fd, (struct sockaddr *)&address, &length))
+		server.is_local = is_loopback(&address);
 	daemon = start(&server, fd);
 	if (!daemon) {
 		log_error("cannot start the HTTP server");
 		return EXIT_FAILED;
 	}
 	sd_notify(0, "READY=1");
+	say_where(&address, length);
 	keep_house(&server, &ends);
 	sd_notify(0, "STOPPING=1");
 	MHD_stop_daemon(daemon);

@@ -195,19 +195,21 @@ static const struct command commands[] = {
 	 "\n"
 	 "  bwctl flows\n"
 	 "  bwctl flows --json\n"},
-	{"watch", "[--interval TIME] [--class NAME]", "limits, rates and drops, live", cmd_watch, 0,
-	 0, TAKES_WATCH,
+	{"watch", "[--interval TIME] [--class NAME] [--json]", "limits, rates and drops, live",
+	 cmd_watch, 0, 0, TAKES_WATCH | TAKES_JSON,
 	 "Shows both directions on the screen: the rate against the limit, now and as it was, the mode\n"
 	 "and the promise, how much of the time the limit was reached, and of each class the rate, what\n"
 	 "was dropped per second, how long what waited had to, and when it was seen last. Keys: q quits,\n"
 	 "p pauses, + and - change the limit by a step after they have asked, ? lists them. Where there\n"
-	 "is no terminal to draw on it prints a line per interval, until it is ended.\n"
+	 "is no terminal to draw on it prints a line per interval, until it is ended; with --json always,\n"
+	 "and each is an object.\n"
 	 "\n"
 	 "--interval is how often it looks, 100ms to 60min, 1s if not told. With --class bar and plot\n"
 	 "are of one class, against its own limit if it has one. To look on keeps nobody waiting.\n"
 	 "\n"
 	 "  bwctl watch | head -n 1\n"
-	 "  bwctl watch --interval 200ms --class ssh | head -n 1\n"},
+	 "  bwctl watch --interval 200ms --class ssh | head -n 1\n"
+	 "  bwctl watch --json | head -n 1\n"},
 	{"check",
 	 "| --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]",
 	 "what is not as it should be, and what to do", cmd_check, 0, -1, TAKES_JSON | TAKES_PROBES,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "policy.h"
+#include "words.h"
 
 #define NAME 96 /* size of a metric's name */
 
@@ -84,28 +85,6 @@ static void make_places(struct metrics *metrics)
 
 /* ---- samples ---- */
 
-/* Bytes of the character of UTF-8 that text begins with (RFC 3629); 0: of none. */
-static size_t character(const char *text)
-{
-	const unsigned char *byte = (const unsigned char *)text;
-	size_t length = byte[0] < 0x80		 ? 1 :
-			(byte[0] & 0xe0) == 0xc0 ? 2 :
-			(byte[0] & 0xf0) == 0xe0 ? 3 :
-			(byte[0] & 0xf8) == 0xf0 ? 4 :
-						   0;
-
-	for (size_t i = 1; i < length; i++)
-		if ((byte[i] & 0xc0) != 0x80)
-			return 0;
-	/* Longer than need be, a surrogate, or beyond Unicode. */
-	if ((length == 2 && byte[0] < 0xc2) || (length == 3 && byte[0] == 0xe0 && byte[1] < 0xa0) ||
-	    (length == 3 && byte[0] == 0xed && byte[1] > 0x9f) ||
-	    (length == 4 && byte[0] == 0xf0 && byte[1] < 0x90) ||
-	    (length == 4 && (byte[0] > 0xf4 || (byte[0] == 0xf4 && byte[1] > 0x8f))))
-		return 0;
-	return length;
-}
-
 /*
  * A label's value, as both formats have it: \\, \" and \n, and UTF-8, which the name of an
  * interface need not be.
@@ -113,7 +92,7 @@ static size_t character(const char *text)
 static void print_text(FILE *out, const char *text)
 {
 	for (size_t length; *text; text += length ? length : 1) {
-		length = character(text);
+		length = words_character(text);
 		if (length != 1) {
 			fwrite(length ? text : "\xef\xbf\xbd", 1, length ? length : 3, out);
 			continue;

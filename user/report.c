@@ -13,6 +13,7 @@
 #include "flow_table.h"
 #include "policy.h"
 #include "runs.h"
+#include "words.h"
 
 /* A policy is seldom changed twice while it is looked at. */
 #define LOOK_TRIES    20
@@ -189,6 +190,24 @@ enum bwctl_mode report_mode(const struct report *report, enum bwctl_direction di
 	return BWCTL_MODE_POLICE;
 }
 
+/* Of names that somebody else gave, and what has them in it: JSON is UTF-8, and they need not be. */
+static json_t *text_json(const char *text)
+{
+	char whole[3 * LOG_TEXT];
+
+	if (strlen(text) >= LOG_TEXT)
+		return json_null();
+	words_whole(text, whole);
+	return json_string(whole);
+}
+
+const char *report_name(const char *name, char text[REPORT_NAME])
+{
+	snprintf(text, REPORT_NAME, "%s", name);
+	words_tame(text);
+	return text;
+}
+
 static json_t *tally_json(const struct bwctl_tally *tally)
 {
 	return json_pack("{s:I, s:I}", "packets", (json_int_t)tally->packets, "bytes",
@@ -283,7 +302,7 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 		(json_int_t)meter->overhead_bytes, "mode", mode_name(report, mode), "observes",
 		report_observes(report) ? policy_mode_name(mode) : NULL, "mode_requested",
 		policy_mode_name(policy->asked.request[direction].mode), "mode_reason",
-		*why ? json_string(why) : json_null(), "horizon_seconds",
+		*why ? text_json(why) : json_null(), "horizon_seconds",
 		meter->horizon_ns[0] ?
 			json_real((double)meter->horizon_ns[BWCTL_LEVEL_RESERVED] / 1e9) :
 			json_null());
@@ -330,8 +349,8 @@ static json_t *interface_json(const struct report *report, size_t number)
 {
 	const struct limiter_interface *interface = &report->interfaces[number];
 
-	return json_pack("{s:s, s:I, s:o, s:o, s:{s:o, s:o}}", "name", interface->name, "ifindex",
-			 (json_int_t)interface->key.ifindex, "ingress",
+	return json_pack("{s:o, s:I, s:o, s:o, s:{s:o, s:o}}", "name", text_json(interface->name),
+			 "ifindex", (json_int_t)interface->key.ifindex, "ingress",
 			 hook_json(report, number, BWCTL_INGRESS), "egress",
 			 hook_json(report, number, BWCTL_EGRESS), "classes", "ingress",
 			 interface_classes_json(report, number, BWCTL_INGRESS), "egress",
@@ -397,13 +416,12 @@ json_t *report_flows_json(const struct report *report)
 	for (; row < BWCTL_FLOWS; row = report_next_row(report, row + 1)) {
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 			char text[FLOW_TABLE_TEXT];
-			json_t *flow = json_pack("{s:s?, s:s, s:s, s:s, s:s}", "name",
-						 report_flow_name(report, row), "seen",
-						 seen_name(report_flow_seen(report, row)), "class",
-						 policy_class_name(asked, table->class[row]),
-						 "direction", policy_direction_name(direction),
-						 "flow",
-						 flow_table_format(asked, row, direction, text));
+			json_t *flow = json_pack(
+				"{s:s?, s:s, s:s, s:s, s:o}", "name", report_flow_name(report, row),
+				"seen", seen_name(report_flow_seen(report, row)), "class",
+				policy_class_name(asked, table->class[row]), "direction",
+				policy_direction_name(direction), "flow",
+				text_json(flow_table_format(asked, row, direction, text)));
 
 			json_object_update_new(
 				flow, counters_json(&report->counters[direction]

@@ -74,6 +74,10 @@ enum report_seen report_flow_seen(const struct report *report, uint32_t row);
 /* NULL for those that are always there. */
 const char *report_flow_name(const struct report *report, uint32_t row);
 
+/* The name of an interface, which may be any bytes, for a terminal. Returns text. */
+#define REPORT_NAME 32
+const char *report_name(const char *name, char text[REPORT_NAME]);
+
 const char *report_hook_name(enum bwctl_hook hook);
 
 #endif

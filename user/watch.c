@@ -26,6 +26,7 @@
 #include "watch_line.h"
 #include "watch_rates.h"
 #include "watch_screen.h"
+#include "words.h"
 
 #define INTERVAL_MIN_NS 100000000ULL
 #define INTERVAL_NS	1000000000ULL
@@ -33,6 +34,9 @@
 
 /* For how long an answer stays where the keys are listed. */
 #define STATUS_NS (20 * SECOND_NS)
+
+/* For how long a question waits for its answer. */
+#define QUESTION_NS (20 * SECOND_NS)
 
 struct watch {
 	const char *pin_dir, *class;
@@ -43,9 +47,11 @@ struct watch {
 	struct watch_rates_history history;
 	uint64_t frozen_count;
 	struct watch_change change;
-	char status[LOG_TEXT]; /* until the next key, or for a while */
+	struct watch_rates_limit from[BWCTL_DIRECTIONS]; /* what the question is about, or was */
+	char status[LOG_TEXT];				 /* until the next key, or for a while */
 	uint64_t said_ns;
 	char trouble[LOG_TEXT]; /* why nothing can be read, until it can */
+	bool is_json;
 	bool is_question, is_paused, has_help;
 	bool is_away; /* somebody else has the terminal */
 	bool is_over;
@@ -78,7 +84,7 @@ static int take(struct watch *watch, char why[LOG_TEXT])
 	now_ns = report->counted_ns ? report->counted_ns : limiter_now_ns();
 	watch_rates_update(&watch->rates, watch->last, watch->last ? now_ns - watch->last_ns : 0,
 			   report, now_ns, watch->class);
-	watch->rates.at_s = time(NULL);
+	clock_gettime(CLOCK_REALTIME, &watch->rates.at);
 	report_free(watch->last);
 	watch->last = report;
 	watch->last_ns = now_ns;
@@ -87,19 +93,22 @@ static int take(struct watch *watch, char why[LOG_TEXT])
 
 static int unknown_class(const struct watch *watch)
 {
-	char names[LOG_TEXT] = "", class_name[61];
+	char names[LOG_TEXT - 100] = "", class_name[61];
 	size_t length = 0, count = 0, said = 0;
 
 	snprintf(class_name, sizeof(class_name), "%s", watch->class);
-	for (char *at = class_name; *at; at++)
-		if (*at < ' ' || *at > '~')
-			*at = '?';
-
+	words_clean(class_name);
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
 		count += report_has_class(watch->last, class);
-	for (uint32_t class = 0; class < BWCTL_CLASSES && length < sizeof(names); class ++) {
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
 		if (!report_has_class(watch->last, class))
 			continue;
+		/* Room for one more name, and for how many there are besides. */
+		if (length > sizeof(names) - BWCTL_NAME - 24) {
+			snprintf(names + length, sizeof(names) - length, " and %zu more",
+				 count - said);
+			break;
+		}
 		said++;
 		length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
 					   said == 1	 ? "" :
@@ -169,7 +178,11 @@ static int watch_lines(struct watch *watch)
 			return failed(err, why);
 		if (!watch->rates.is_loaded)
 			return failed(-ENOENT, "nothing is loaded");
-		if (watch_line_print(stdout, &watch->rates))
+		if (!watch->rates.has_class)
+			return unknown_class(watch);
+		if (watch->is_json ? watch_line_print_json(stdout, &watch->rates, watch->class) :
+				     watch_line_print(stdout, &watch->rates, watch->class,
+						      watch->interval_ns < SECOND_NS))
 			continue;
 		if (errno == EPIPE)
 			return EXIT_DONE;
@@ -203,7 +216,13 @@ static void come_back(struct watch *watch)
 		watch_screen_again();
 }
 
-static void draw(struct watch *watch)
+static void withdraw(struct watch *watch, const char *why)
+{
+	watch->is_question = false;
+	say(watch, "%s", why);
+}
+
+static void show(const struct watch *watch)
 {
 	const struct watch_screen_view view = {
 		.rates = watch->is_paused ? &watch->frozen : &watch->rates,
@@ -220,10 +239,29 @@ static void draw(struct watch *watch)
 		.has_help = watch->has_help,
 	};
 
-	if (watch->is_away)
-		come_back(watch);
 	if (!watch->is_away)
 		watch_screen_draw(&view);
+}
+
+static void draw(struct watch *watch)
+{
+	if (watch->is_away)
+		come_back(watch);
+	/* What cannot be read whole is not to be answered. */
+	if (watch->is_question && !watch->is_away && !watch_screen_fits(watch->status))
+		withdraw(watch, "too small to ask");
+	show(watch);
+}
+
+/* Whether the limits that the question is about are still what they were. */
+static bool is_as_asked(const struct watch *watch)
+{
+	struct watch_rates_limit now[BWCTL_DIRECTIONS];
+
+	return watch->rates.is_loaded &&
+	       watch_rates_steps(watch->last, watch->class, now) ==
+		       (*watch->change.class != '\0') &&
+	       !memcmp(now, watch->from, sizeof(now));
 }
 
 /* On the screen nothing that can be waited for ends it. */
@@ -239,27 +277,77 @@ static void look_on(struct watch *watch)
 	else
 		*watch->trouble = '\0';
 	watch_rates_remember(&watch->history, &watch->rates);
+	if (watch->is_question && !is_as_asked(watch))
+		withdraw(watch, "the limit was changed meanwhile: nothing is asked any more");
 	if (!watch->is_question && !watch->change.pid &&
 	    limiter_now_ns() - watch->said_ns > STATUS_NS)
 		*watch->status = '\0';
 }
 
-/* "both directions to 50 Mbit/s", or "ingress to ..., egress to ..." */
-static const char *describe(const struct watch_change *change, char text[LOG_TEXT])
+/* "both directions: 50 -> 100 Mbit/s", and of a class, or of all where a class is looked at, so. */
+static const char *describe(const struct watch *watch, char text[LOG_TEXT])
 {
-	uint64_t in = change->limit_bits_s[BWCTL_INGRESS];
-	uint64_t out = change->limit_bits_s[BWCTL_EGRESS];
-	char in_text[UNITS_TEXT] = "", out_text[UNITS_TEXT] = "";
+	const struct watch_change *change = &watch->change;
+	const uint64_t *to = change->limit_bits_s;
+	const struct watch_rates_limit *from = watch->from;
+	char step[3 * UNITS_TEXT];
+	bool is_one = to[BWCTL_INGRESS] == to[BWCTL_EGRESS] &&
+		      from[BWCTL_INGRESS].asked_bits_s == from[BWCTL_EGRESS].asked_bits_s;
+	int length = snprintf(text, LOG_TEXT, "%s%s%s",
+			      *change->class ? "class " :
+			      watch->class   ? "the limit of all: " :
+			      is_one	     ? "both directions: " :
+					       "",
+			      change->class, *change->class ? ": " : "");
 
-	if (in)
-		units_format_rate(in, in_text);
-	if (out)
-		units_format_rate(out, out_text);
-	if (in == out)
-		snprintf(text, LOG_TEXT, "both directions to %s", in_text);
-	else
-		snprintf(text, LOG_TEXT, "%s%s%s%s%s", in ? "ingress to " : "", in_text,
-			 in && out ? ", " : "", out ? "egress to " : "", out_text);
+	if (is_one) {
+		snprintf(text + length, LOG_TEXT - (size_t)length, "%s",
+			 watch_line_step(from[0].asked_bits_s, to[0], step));
+		return text;
+	}
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		if (!to[direction])
+			continue;
+		length += snprintf(text + length, LOG_TEXT - (size_t)length, "%s%s %s",
+				   direction == BWCTL_EGRESS && to[BWCTL_INGRESS] ? ", " : "",
+				   policy_direction_name(direction),
+				   watch_line_step(from[direction].asked_bits_s, to[direction],
+						   step));
+	}
+	return text;
+}
+
+/* The run that holds a limit which would change, if there is one, and whether it is all one to it. */
+static const struct watch_rates_limit *held(const struct watch *watch, bool *ret_stays)
+{
+	const struct watch_rates_limit *found = NULL;
+
+	*ret_stays = true;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		uint64_t to = watch->change.limit_bits_s[direction];
+
+		if (!to)
+			continue;
+		if (watch->from[direction].run_id)
+			found = &watch->from[direction];
+		if (!watch->from[direction].run_id || to < watch->from[direction].bits_s)
+			*ret_stays = false;
+	}
+	return found;
+}
+
+/* "; run 1 still holds 10 Mbit/s", or that nothing in force changes by it. */
+static const char *describe_held(const struct watch *watch, char text[LOG_TEXT])
+{
+	bool stays;
+	const struct watch_rates_limit *by = held(watch, &stays);
+	char rate[UNITS_TEXT];
+
+	*text = '\0';
+	if (by)
+		snprintf(text, LOG_TEXT, "; held to %s by run %llu%s",
+			 units_format_rate(by->bits_s, rate), (unsigned long long)by->run_id,
+			 stays ? ", which stays in force" : "");
 	return text;
 }
 
@@ -268,12 +356,17 @@ static void ask(struct watch *watch, bool up)
 {
 	struct watch_change *change = &watch->change;
 	bool has_limit = false, has_step = false;
-	char text[LOG_TEXT];
+	char text[LOG_TEXT], more[LOG_TEXT];
 
+	watch->has_help = false;
+	snprintf(change->class, sizeof(change->class), "%s",
+		 watch->rates.steps_class ? watch->class : "");
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		uint64_t limit = watch->rates.direction[direction].asked_bits_s;
-		uint64_t next = limit ? watch_rates_step(limit, up) : 0;
+		uint64_t limit, next;
 
+		watch->from[direction] = watch->rates.direction[direction].step;
+		limit = watch->from[direction].asked_bits_s;
+		next = limit ? watch_rates_step(limit, up) : 0;
 		has_limit = has_limit || limit;
 		has_step = has_step || next != limit;
 		change->limit_bits_s[direction] = next;
@@ -286,7 +379,7 @@ static void ask(struct watch *watch, bool up)
 	else if (!has_step)
 		say(watch, "there is no %s limit", up ? "higher" : "lower");
 	else
-		say(watch, "set %s? y/n", describe(change, text));
+		say(watch, "%s? y/n%s", describe(watch, text), describe_held(watch, more));
 	watch->is_question = watch->rates.is_loaded && has_step;
 }
 
@@ -294,13 +387,20 @@ static void answer(struct watch *watch, bool yes)
 {
 	char text[LOG_TEXT], why[LOG_TEXT];
 
+	if (!yes) {
+		withdraw(watch, "nothing was changed");
+		return;
+	}
+	/* However long ago the last look was. */
+	look_on(watch);
+	start_timer(watch);
+	if (!watch->is_question)
+		return;
 	watch->is_question = false;
-	if (!yes)
-		say(watch, "nothing was changed");
-	else if (watch_change_start(&watch->change, why))
+	if (watch_change_start(&watch->change, why))
 		say(watch, "%s", why);
 	else
-		say(watch, "setting %s", describe(&watch->change, text));
+		say(watch, "setting %s", describe(watch, text));
 }
 
 static void pause_or_not(struct watch *watch)
@@ -366,7 +466,7 @@ static void stop(struct watch *watch)
 
 static void finish_change(struct watch *watch)
 {
-	char text[LOG_TEXT], described[LOG_TEXT];
+	char text[LOG_TEXT], described[LOG_TEXT], more[LOG_TEXT];
 	bool done;
 
 	if (!watch_change_ended(&watch->change, &done, text))
@@ -374,8 +474,8 @@ static void finish_change(struct watch *watch)
 	if (!done)
 		say(watch, "%s", text);
 	else
-		say(watch, "set %s%s%s", describe(&watch->change, described), *text ? "; " : "",
-		    text);
+		say(watch, "set %s%s, not saved: bwctl save%s%s", describe(watch, described),
+		    describe_held(watch, more), *text ? "; " : "", text);
 	start_timer(watch);
 	look_on(watch);
 }
@@ -441,6 +541,14 @@ static void reset_handlers(const struct watch *watch)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* For the answer; never less than there is. */
+static int time_left_ms(const struct watch *watch)
+{
+	uint64_t past_ns = limiter_now_ns() - watch->said_ns;
+
+	return past_ns < QUESTION_NS ? (int)((QUESTION_NS - past_ns) / 1000000) + 1 : 0;
+}
+
 static void loop(struct watch *watch)
 {
 	enum {
@@ -454,10 +562,12 @@ static void loop(struct watch *watch)
 				      {.fd = watch->signal_fd, .events = POLLIN}};
 
 	while (!watch->is_over) {
+		if (watch->is_question && limiter_now_ns() - watch->said_ns >= QUESTION_NS)
+			withdraw(watch, "no answer: nothing was changed");
 		draw(watch);
 		/* To read what is typed for another process would stop this one; of its end we are told. */
 		fds[KEYS].events = watch->is_away ? 0 : POLLIN;
-		if (poll(fds, SOURCES, -1) < 0)
+		if (poll(fds, SOURCES, watch->is_question ? time_left_ms(watch) : -1) < 0)
 			continue;
 		if (fds[SIGNALS].revents)
 			read_signals(watch);
@@ -507,6 +617,7 @@ static int read_options(struct watch *watch, int argc, char *argv[])
 		{"config", required_argument, NULL, 'f'},
 		{"interval", required_argument, NULL, 'i'},
 		{"class", required_argument, NULL, 'c'},
+		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
 	int answer;
@@ -520,8 +631,14 @@ static int read_options(struct watch *watch, int argc, char *argv[])
 			watch->change.config = optarg;
 		else if (answer == 'c')
 			watch->class = optarg;
+		else if (answer == 'j')
+			watch->is_json = true;
 		else if (answer != 'i' || parse_interval(optarg, &watch->interval_ns))
 			return EXIT_MISUSE;
+	}
+	if (watch->class && !*watch->class) {
+		log_error("--class: a name is missing");
+		return EXIT_MISUSE;
 	}
 	if (watch->change.bwctl && watch->pin_dir && watch->change.config && optind == argc)
 		return EXIT_DONE;
@@ -541,7 +658,7 @@ int main(int argc, char *argv[])
 		return code;
 	if (start_timer(&watch))
 		return EXIT_FAILED;
-	if (!watch_screen_can())
+	if (watch.is_json || !watch_screen_can())
 		return watch_lines(&watch);
 	hold_signals(&watch);
 	if (watch.signal_fd >= 0 && watch_screen_open())

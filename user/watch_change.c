@@ -17,8 +17,8 @@
 #include "units.h"
 #include "why.h"
 
-/* bwctl --pin-dir DIR --config FILE set, two directions, and NULL */
-#define WORDS 11
+/* bwctl --pin-dir DIR --config FILE set, class NAME, two directions, and NULL */
+#define WORDS 13
 
 static void make_words(const struct watch_change *change, char rates[BWCTL_DIRECTIONS][UNITS_TEXT],
 		       const char *words[WORDS])
@@ -28,6 +28,10 @@ static void make_words(const struct watch_change *change, char rates[BWCTL_DIREC
 	size_t count = sizeof(first) / sizeof(first[0]);
 
 	memcpy(words, first, sizeof(first));
+	if (*change->class) {
+		words[count++] = "class";
+		words[count++] = change->class;
+	}
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		if (!change->limit_bits_s[direction])
 			continue;

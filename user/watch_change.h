@@ -15,6 +15,7 @@
 
 struct watch_change {
 	const char *bwctl, *pin_dir, *config;
+	char class[BWCTL_NAME];			 /* whose limit it is; empty: that of all */
 	uint64_t limit_bits_s[BWCTL_DIRECTIONS]; /* to be set; 0: stays as it is */
 	pid_t pid;				 /* of the child; 0: there is none */
 	int errors_fd;

@@ -29,12 +29,22 @@ const char *watch_line_mode(const struct watch_rates *rates, enum bwctl_directio
 
 /*
  * What is promised, and if packets cannot wait, why: "window W 2 s, bound B 1.32 MB: this kernel has no
- * fq qdisc".
+ * fq qdisc"; and if a run holds the limit, that it does.
  */
 const char *watch_line_promise(const struct watch_rates *rates, enum bwctl_direction direction,
 			       char text[2 * LOG_TEXT]);
 
-/* The plain line, and sends it off. Whether it could be written. */
-bool watch_line_print(FILE *out, const struct watch_rates *rates);
+/* "100 -> 200 Mbit/s" */
+const char *watch_line_step(uint64_t from_bits_s, uint64_t to_bits_s, char text[3 * UNITS_TEXT]);
+
+/* "held to 10 Mbit/s by run 1 (50 asked)"; empty when no run holds it. */
+const char *watch_line_held(const struct watch_rates_limit *limit, char text[3 * UNITS_TEXT]);
+
+/* The plain line, of a class if one was chosen, and sends it off. Whether it could be written. */
+bool watch_line_print(FILE *out, const struct watch_rates *rates, const char *class,
+		      bool has_tenths);
+
+/* The same as JSON on one line, which docs/bwctl.8 describes. */
+bool watch_line_print_json(FILE *out, const struct watch_rates *rates, const char *class);
 
 #endif

@@ -151,18 +151,68 @@ static uint32_t find_class(const struct watch_rates_direction *direction, const 
 	return number;
 }
 
+static void set_limit(struct watch_rates_limit *limit, const struct bwctl_policy *policy,
+		      enum bwctl_direction direction, uint32_t class)
+{
+	bool is_own = class < BWCTL_CLASSES;
+	uint64_t asked = is_own ? policy->asked.classes[class].limit_bits_s[direction] :
+				  policy->asked.request[direction].limit_bits_s;
+	uint64_t least = asked;
+
+	memset(limit, 0, sizeof(*limit));
+	for (int i = 0; i < BWCTL_RUNS; i++) {
+		const struct bwctl_run *run = &policy->runs[i];
+		uint64_t held = is_own ? run->class_limit_bits_s[class][direction] :
+					 run->limit_bits_s[direction];
+
+		if (!run->id || !held || (least && held >= least))
+			continue;
+		least = held;
+		limit->run_id = run->id;
+	}
+	limit->asked_bits_s = asked;
+	limit->bits_s = least;
+}
+
+static uint32_t class_number(const struct report *report, const char *class)
+{
+	uint32_t number = 0;
+
+	while (number < BWCTL_CLASSES &&
+	       !(report_has_class(report, number) &&
+		 !strcmp(policy_class_name(&report->policy.asked, number), class)))
+		number++;
+	return number;
+}
+
+bool watch_rates_steps(const struct report *report, const char *class,
+		       struct watch_rates_limit ret_limits[BWCTL_DIRECTIONS])
+{
+	const struct bwctl_policy *policy = &report->policy;
+	uint32_t number = class ? class_number(report, class) : BWCTL_CLASSES;
+
+	if (number < BWCTL_CLASSES && !policy->asked.classes[number].limit_bits_s[BWCTL_INGRESS] &&
+	    !policy->asked.classes[number].limit_bits_s[BWCTL_EGRESS])
+		number = BWCTL_CLASSES;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+		set_limit(&ret_limits[direction], policy, direction, number);
+	return number < BWCTL_CLASSES;
+}
+
 /* What the bar is measured against. */
 static void set_promise(struct watch_rates_direction *ours, const struct bwctl_policy *policy,
 			enum bwctl_direction direction, uint32_t chosen)
 {
 	const struct bwctl_promise *promise = &policy->promise[direction];
 
-	ours->limit_bits_s = policy_limit(policy, direction);
 	ours->is_own = chosen < BWCTL_CLASSES && policy_class_limit(policy, chosen, direction);
-	if (ours->is_own) {
+	set_limit(&ours->limit, policy, direction, ours->is_own ? chosen : BWCTL_CLASSES);
+	if (ours->is_own)
 		promise = &policy->class_promise[direction][chosen];
-		ours->limit_bits_s = policy_class_limit(policy, chosen, direction);
-	}
+	ours->counts_only = !policy_limit(policy, direction);
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (policy_class_limit(policy, class, direction))
+			ours->counts_only = false;
 	ours->window_ns = promise->window_ns;
 	ours->bound_bytes = promise->bound_bytes;
 }
@@ -181,7 +231,6 @@ static void update_direction(struct watch_rates_direction *ours, const struct pa
 	if (chosen)
 		number = find_class(ours, chosen);
 	ours->mode = report_mode(now, direction, ours->why);
-	ours->asked_bits_s = now->policy.asked.request[direction].limit_bits_s;
 	ours->queue_ns = now->backlog_ns[direction];
 	set_promise(ours, &now->policy, direction, number);
 	memset(&ours->figures, 0, sizeof(ours->figures));
@@ -230,6 +279,13 @@ void watch_rates_update(struct watch_rates *rates, const struct report *before,
 	rates->now_ns = now_ns;
 	rates->interval_ns = interval_ns;
 	name_interfaces(now, rates->interfaces);
+	if (rates->is_loaded) {
+		struct watch_rates_limit steps[BWCTL_DIRECTIONS];
+
+		rates->steps_class = watch_rates_steps(now, class, steps);
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			rates->direction[direction].step = steps[direction];
+	}
 	/* What was seen last is still true while nothing is loaded. */
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && rates->is_loaded; direction++)
 		update_direction(&rates->direction[direction], &pair, direction, now_ns, class);
@@ -270,7 +326,7 @@ void watch_rates_remember(struct watch_rates_history *history, const struct watc
 
 		sample->is_there = rates->is_measured;
 		sample->rate_bits_s = rates->is_measured ? ours->figures.rate_bits_s : 0;
-		sample->limit_bits_s = rates->is_measured ? ours->limit_bits_s : 0;
+		sample->limit_bits_s = rates->is_measured ? ours->limit.bits_s : 0;
 		sample->at_limit = rates->is_measured && ours->at_limit >= WATCH_IS_AT_LIMIT;
 	}
 	history->count++;

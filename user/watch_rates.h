@@ -32,13 +32,21 @@ struct watch_rates_class {
 	struct watch_rates_figures figures;
 };
 
+/* A limit, of all or of a class. 0: none. */
+struct watch_rates_limit {
+	uint64_t bits_s;       /* in force */
+	uint64_t asked_bits_s; /* what was set */
+	uint64_t run_id;       /* of the run that holds it lower than that, or 0 */
+};
+
 struct watch_rates_direction {
 	enum bwctl_mode mode; /* report_mode(), and why */
 	char why[LOG_TEXT];
-	uint64_t asked_bits_s; /* what was set; what is in force may be less while a run is */
 	/* What the bar is about: the class that was chosen if it has a limit of its own, else all. */
 	bool is_own;
-	uint64_t limit_bits_s; /* 0: none */
+	bool counts_only; /* there is no limit at all, not even of a class */
+	struct watch_rates_limit limit;
+	struct watch_rates_limit step; /* what a step would change, see watch_rates_steps() */
 	uint64_t window_ns, bound_bytes;
 	struct watch_rates_figures
 		figures;   /* of the class that was chosen, or of all that is metered */
@@ -52,9 +60,10 @@ struct watch_rates {
 	bool is_measured; /* there is an interval: without, only what is in force */
 	bool has_class;	  /* the class that was chosen is there; true when none was */
 	bool observes;
-	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	bool steps_class; /* a step is one of the chosen class's own limit, not that of all */
+	uint64_t now_ns;  /* CLOCK_MONOTONIC */
 	uint64_t interval_ns;
-	time_t at_s; /* the same moment as people say it */
+	struct timespec at; /* the same moment as people say it */
 	char interfaces[LOG_TEXT];
 	struct watch_rates_direction direction[BWCTL_DIRECTIONS];
 };
@@ -70,6 +79,13 @@ struct watch_rates {
 void watch_rates_update(struct watch_rates *rates, const struct report *before,
 			uint64_t interval_ns, const struct report *now, uint64_t now_ns,
 			const char *class);
+
+/*
+ * The limits of each direction that a step changes: those that were set for the class if there are
+ * any, else those of all. Returns whether they are the class's. class may be NULL.
+ */
+bool watch_rates_steps(const struct report *report, const char *class,
+		       struct watch_rates_limit ret_limits[BWCTL_DIRECTIONS]);
 
 /* The next limit up or down, by steps of 1, 2 and 5; the same when there is none within what bwctl takes. */
 uint64_t watch_rates_step(uint64_t limit_bits_s, bool up);

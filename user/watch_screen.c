@@ -72,7 +72,9 @@ bool watch_screen_can(void)
 
 static void make_colours(void)
 {
-	has_looks = !getenv("NO_COLOR");
+	const char *no_colour = getenv("NO_COLOR");
+
+	has_looks = !no_colour || !*no_colour;
 	has_colours = has_looks && has_colors() && start_color() == OK &&
 		      use_default_colors() == OK;
 	if (!has_colours)
@@ -86,7 +88,8 @@ static void make_colours(void)
 
 static attr_t look(enum colour colour, attr_t more)
 {
-	return has_looks ? more | (attr_t)(has_colours ? COLOR_PAIR(colour) : 0) : 0;
+	/* A question has to be seen all the same. */
+	return has_looks ? more | (attr_t)(has_colours ? COLOR_PAIR(colour) : 0) : more & A_REVERSE;
 }
 
 bool watch_screen_open(void)
@@ -135,6 +138,40 @@ void watch_screen_resize(void)
 		resizeterm(size.ws_row, size.ws_col);
 }
 
+static void put_cell(int line, int column, attr_t attributes, wchar_t character)
+{
+	wchar_t text[2] = {character, L'\0'};
+
+	if (line < 0 || line >= LINES || column < 0 || column >= COLS)
+		return;
+	attrset(attributes);
+	mvaddnwstr(line, column, text, 1);
+	attrset(A_NORMAL);
+}
+
+static bool is_blank(const char *text)
+{
+	return !text[strspn(text, " ")];
+}
+
+/* What does not fit before the column end is cut, with a mark that it is. */
+static int put_until(int line, int column, int end, attr_t attributes, const char *text)
+{
+	int length = (int)strlen(text), room = end - column;
+	bool is_cut = length > room && !is_blank(text + (room > 0 ? room : 0));
+
+	if (line < 0 || line >= LINES || column < 0)
+		return column;
+	if (room > 0) {
+		attrset(attributes);
+		mvaddnstr(line, column, text, room);
+		attrset(A_NORMAL);
+	}
+	if (is_cut && end > 0)
+		put_cell(line, end - 1, attributes, has_blocks ? 0x2026 : L'>');
+	return column + length;
+}
+
 /* One line of text from here to the end of the line at most. Returns the column behind it. */
 static int put(int line, int column, attr_t attributes, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -147,23 +184,7 @@ static int put(int line, int column, attr_t attributes, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (line < 0 || line >= LINES || column < 0 || column >= COLS)
-		return column;
-	attrset(attributes);
-	mvaddnstr(line, column, text, COLS - column);
-	attrset(A_NORMAL);
-	return column + (int)strlen(text);
-}
-
-static void put_cell(int line, int column, attr_t attributes, wchar_t character)
-{
-	wchar_t text[2] = {character, L'\0'};
-
-	if (line < 0 || line >= LINES || column < 0 || column >= COLS)
-		return;
-	attrset(attributes);
-	mvaddnwstr(line, column, text, 1);
-	attrset(A_NORMAL);
+	return put_until(line, column, COLS, attributes, text);
 }
 
 /* A cell of which so many eighths are filled, from below or from the left. */
@@ -205,13 +226,13 @@ static void draw_bar(int line, int column, const struct watch_rates_direction *o
 	int width = COLS - column - 9;
 	unsigned int eighths;
 	attr_t attributes = look(rate_colour(ours->at_limit >= WATCH_IS_AT_LIMIT), 0);
-	double part = ours->limit_bits_s ?
-			      (double)ours->figures.rate_bits_s * 100 / (double)ours->limit_bits_s :
+	double part = ours->limit.bits_s ?
+			      (double)ours->figures.rate_bits_s * 100 / (double)ours->limit.bits_s :
 			      0;
 
-	if (!ours->limit_bits_s || width < 3)
+	if (!ours->limit.bits_s || width < 3)
 		return;
-	eighths = reach(ours->figures.rate_bits_s, ours->limit_bits_s, (unsigned int)width * 8);
+	eighths = reach(ours->figures.rate_bits_s, ours->limit.bits_s, (unsigned int)width * 8);
 	put(line, column, 0, "[");
 	for (int i = 0; i < width; i++) {
 		unsigned int here = eighths > 8 ? 8 : eighths;
@@ -270,7 +291,7 @@ static void draw_label(const struct plot *plot, int row, uint64_t rate_bits_s, e
 static void draw_plot(const struct watch_screen_view *view, enum bwctl_direction direction,
 		      int line, int rows)
 {
-	uint64_t limit = view->rates->direction[direction].limit_bits_s;
+	uint64_t limit = view->rates->direction[direction].limit.bits_s;
 	struct plot plot = {.line = line, .rows = rows, .column = LABEL, .width = COLS - LABEL};
 	int limit_at = -1;
 
@@ -297,6 +318,7 @@ static void draw_head(const struct watch_screen_view *view, enum bwctl_direction
 	const struct watch_rates *rates = view->rates;
 	const struct watch_rates_direction *ours = &rates->direction[direction];
 	char text[UNITS_TEXT];
+	bool is_wide = COLS >= 80;
 	int column =
 		put(line, 0, look(COLOUR_PLAIN, A_BOLD), "%-8s ", policy_direction_name(direction));
 
@@ -308,13 +330,16 @@ static void draw_head(const struct watch_screen_view *view, enum bwctl_direction
 		column = put(line, column, look(COLOUR_TITLE, A_BOLD), "%s ", view->class);
 	column = put(line, column, look(rate_colour(ours->at_limit >= WATCH_IS_AT_LIMIT), A_BOLD), "%s",
 		     watch_line_rate(ours->figures.rate_bits_s, text));
-	if (!ours->limit_bits_s)
+	if (!ours->limit.bits_s)
 		return;
-	column = put(line, column, 0, " of %s", units_format_rate(ours->limit_bits_s, text));
-	column = put(line, column, 0, "   %s %.0f %% of the time",
-		     view->class ? "all at the limit" : "at the limit", ours->at_limit * 100);
+	column = put(line, column, 0, " of %s", units_format_rate(ours->limit.bits_s, text));
+	column = put(line, column, 0, "%s%s %.0f %%%s", is_wide ? "   " : "  ",
+		     view->class ? (is_wide ? "all at the limit" : "all at limit") :
+		     is_wide	 ? "at the limit" :
+				   "at limit",
+		     ours->at_limit * 100, is_wide ? " of the time" : "");
 	if (ours->queue_ns >= 1000000)
-		put(line, column, 0, "   queue %s",
+		put(line, column, 0, "%s %s", is_wide ? "   queue" : "  queue",
 		    watch_line_wait(ours->queue_ns / 1000000 * 1000000, text));
 }
 
@@ -324,8 +349,10 @@ static const char *promise_text(const struct watch_screen_view *view,
 {
 	char promise[2 * LOG_TEXT];
 
-	snprintf(text, TEXT, "%s, %s", watch_line_mode(view->rates, direction),
-		 watch_line_promise(view->rates, direction, promise));
+	bool has_mode = view->rates->observes || !view->rates->direction[direction].counts_only;
+
+	snprintf(text, TEXT, "%s%s%s", has_mode ? watch_line_mode(view->rates, direction) : "",
+		 has_mode ? ", " : "", watch_line_promise(view->rates, direction, promise));
 	for (char *at = text; *at; at++)
 		if (*at < ' ' || *at > '~')
 			*at = '?';
@@ -536,12 +563,11 @@ static void draw_title(const struct watch_screen_view *view)
 {
 	char clock[32] = "", interval[UNITS_TEXT], right[UNITS_TEXT];
 	struct tm when;
+	char interfaces[LOG_TEXT + 8];
 	int column = put(0, 0, look(COLOUR_TITLE, A_BOLD), "bwctl"), left;
 
-	if (localtime_r(&view->rates->at_s, &when))
+	if (localtime_r(&view->rates->at.tv_sec, &when))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &when);
-	if (view->rates->is_loaded)
-		column = put(0, column, 0, " on %.*s", COLS, view->rates->interfaces);
 	snprintf(right, sizeof(right), "  every %.20s  %s",
 		 units_format_time(view->interval_ns, interval), clock);
 	left = COLS - (int)strlen(right);
@@ -549,6 +575,10 @@ static void draw_title(const struct watch_screen_view *view)
 		left -= 8;
 	if (view->is_paused)
 		left = left < 6 ? 6 : left;
+	if (view->rates->is_loaded) {
+		snprintf(interfaces, sizeof(interfaces), " on %s", view->rates->interfaces);
+		put_until(0, column, left < 6 ? COLS : left, 0, interfaces);
+	}
 	if (left < 6)
 		return;
 	put(0, left, 0, "%*s", COLS - left, right);
@@ -556,14 +586,26 @@ static void draw_title(const struct watch_screen_view *view)
 		put(0, left, look(COLOUR_AT_LIMIT, A_BOLD), " PAUSED ");
 }
 
+static int message_lines(const char *text)
+{
+	int lines = 0;
+
+	for (; *text; text += line_end(text, COLS))
+		lines++;
+	return lines;
+}
+
+bool watch_screen_fits(const char *text)
+{
+	return message_lines(text) <= LINES;
+}
+
 /* On the last line; what is longer begins above it. */
 static void draw_message(const char *text, attr_t attributes)
 {
-	int lines = 0, line = LINES - 1;
+	int lines = message_lines(text), line = lines < LINES ? LINES - lines : 0;
 
-	for (const char *at = text; *at; at += line_end(at, COLS))
-		lines++;
-	for (line = lines < LINES ? LINES - lines : 0; *text; line++) {
+	for (; *text; line++) {
 		int end = line_end(text, COLS);
 
 		put(line, 0, attributes, "%*s", COLS, "");
@@ -603,9 +645,7 @@ static void draw_small(const struct watch_screen_view *view)
 	}
 	if (view->is_paused && line < LINES)
 		put(line++, 0, 0, "PAUSED");
-	if (view->status && line < LINES)
-		put(LINES - 1, 0, look(COLOUR_PLAIN, A_BOLD), "%s", view->status);
-	else if (line < LINES)
+	if (!view->status && line < LINES)
 		put(line, 0, 0, "%dx%d is too small for more", COLS, LINES);
 }
 
@@ -699,9 +739,10 @@ void watch_screen_draw(const struct watch_screen_view *view)
 		draw_small(view);
 	else
 		draw_whole(view);
-	if (!is_small)
-		draw_status(view);
 	if (view->has_help)
 		draw_help();
+	/* Over everything: what is asked has to be seen before it is answered. */
+	if (!is_small || view->status)
+		draw_status(view);
 	refresh();
 }

@@ -38,6 +38,9 @@ void watch_screen_again(void);
 /* Looks how large the terminal is now. */
 void watch_screen_resize(void);
 
+/* Whether there is room for all of a text that is to be the status. */
+bool watch_screen_fits(const char *text);
+
 void watch_screen_draw(const struct watch_screen_view *view);
 
 #endif

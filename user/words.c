@@ -18,6 +18,55 @@ void words_clean(char *text)
 			*text = '?';
 }
 
+size_t words_character(const char *text)
+{
+	const unsigned char *byte = (const unsigned char *)text;
+	size_t length = byte[0] < 0x80		 ? 1 :
+			(byte[0] & 0xe0) == 0xc0 ? 2 :
+			(byte[0] & 0xf0) == 0xe0 ? 3 :
+			(byte[0] & 0xf8) == 0xf0 ? 4 :
+						   0;
+
+	for (size_t i = 1; i < length; i++)
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than need be, a surrogate, or beyond Unicode. */
+	if ((length == 2 && byte[0] < 0xc2) || (length == 3 && byte[0] == 0xe0 && byte[1] < 0xa0) ||
+	    (length == 3 && byte[0] == 0xed && byte[1] > 0x9f) ||
+	    (length == 4 && byte[0] == 0xf0 && byte[1] < 0x90) ||
+	    (length == 4 && (byte[0] > 0xf4 || (byte[0] == 0xf4 && byte[1] > 0x8f))))
+		return 0;
+	return length;
+}
+
+void words_tame(char *text)
+{
+	while (*text) {
+		size_t length = words_character(text);
+		const unsigned char *byte = (const unsigned char *)text;
+
+		if (length == 1 ? (*byte < ' ' || *byte == 0x7f) :
+		    length == 2 ? (byte[0] == 0xc2 && byte[1] < 0xa0) :
+				  !length) {
+			/* Of two bytes, both. */
+			if (length == 2)
+				text[1] = '?';
+			*text = '?';
+		}
+		text += length ? length : 1;
+	}
+}
+
+void words_whole(const char *text, char *ret_text)
+{
+	for (size_t length; *text; text += length ? length : 1) {
+		length = words_character(text);
+		memcpy(ret_text, length ? text : "\xef\xbf\xbd", length ? length : 3);
+		ret_text += length ? length : 3;
+	}
+	*ret_text = '\0';
+}
+
 const char *words_quote(const char *word, char quoted[WORDS_QUOTE + 4])
 {
 	size_t n;

@@ -19,6 +19,15 @@ const char *words_quote(const char *word, char quoted[WORDS_QUOTE + 4]);
 /* The same for a whole text, as long as it is. */
 void words_clean(char *text);
 
+/* Bytes of the character of UTF-8 that text begins with (RFC 3629); 0: of none. */
+size_t words_character(const char *text);
+
+/* The same text with U+FFFD for what is not UTF-8: three times as long at most. */
+void words_whole(const char *text, char *ret_text);
+
+/* Question marks for what a terminal may obey, and for what is not UTF-8; other text stays. */
+void words_tame(char *text);
+
 /*
  * "did you mean 'burst'?", with the nearest of the names between quotes, or NULL if
  * none is near. Exchanged, missing and superfluous letters count, and so does the case.

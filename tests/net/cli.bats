@@ -175,7 +175,7 @@ as_nobody() {
 	refused 2 "unknown hook 'xdp': expected tcx, clsact or auto" load cli0 --hook xdp
 	refused 2 '--hook is for load alone' --hook tcx show
 	refused 2 '--hook is for load alone' set 50mbit --hook clsact
-	refused 2 '--json is for set, apply, show, flows and check alone' load cli0 --json
+	refused 2 '--json is for set, apply, show, flows, watch and check alone' load cli0 --json
 	refused 2 "'--config' needs a value" apply --config
 	refused 2 '--json does not go with --config' show --config --json
 	refused 2 "apply: 'b' is one word too many" apply a b

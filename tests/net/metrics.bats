@@ -447,6 +447,10 @@ saved_by_exporter() {
 		--listen foo|2|'foo': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
 		--listen 127.0.0.1:|2|'127.0.0.1:': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
 		--listen ::1:9977|2|'::1:9977': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen 127.0.0.1:0|2|'127.0.0.1:0': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen 127.0.0.1:65536|2|'127.0.0.1:65536': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen 127.0.0.1:99x|2|'127.0.0.1:99x': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
+		--listen 127.0.0.1:-1|2|'127.0.0.1:-1': expected an address and a port, as 127.0.0.1:9977 or [::1]:9977
 		--listen|2|'--listen' needs a value
 		--nonsense|2|unknown option '--nonsense' (bwctl-exporter --help)
 		word|2|'word' is one word too many (bwctl-exporter --help)
@@ -496,6 +500,8 @@ settled() {
 is_shown() {
 	rig_bwctl show --json >"$RIG_DIR/shown"
 	get -D "$RIG_DIR/head" "$@" "$URL/api/v1/show" >"$RIG_DIR/served"
+	# The arguments of a run's command are not served.
+	sed -i 's/"command": "sleep 5"/"command": "sleep"/' "$RIG_DIR/shown"
 	[[ $(settled "$RIG_DIR/shown") == "$(settled "$RIG_DIR/served")" ]]
 }
 
@@ -524,6 +530,80 @@ one_run() {
 	[[ $(get -I -o /dev/null -w '%{http_code} %{size_download}' "$URL/api/v1/show") == '200 0' ]]
 	[[ $(get -o /dev/null -w '%{http_code}' -X POST -d x "$URL/api/v1/show") == 405 ]]
 	wait "$pid"
+}
+
+# status HOST [URL]: of the answer to who asks for HOST; without one, none is named.
+status() {
+	get -o /dev/null -w '%{http_code}' -H "Host:${1:+ $1}" "${2:-$URL}/api/v1/show"
+}
+
+@test "on a loopback address it answers to local names alone, elsewhere to any" {
+	local host
+	shared_pins
+	rig_bwctl load eth0
+	start_exporter
+	for host in localhost localhost:9977 127.0.0.1:1 '[::1]:9977'; do
+		expect_status "$host" 200
+	done
+	expect_status '' 200
+	for host in evil.example evil.example:9977 localhost.evil.example 192.0.2.1; do
+		expect_status "$host" 403
+	done
+	get -H 'Host: evil.example' "$URL/" | grep -q 'answers only to localhost, 127.0.0.1 and \[::1\]'
+	rig_stop "$RIG_PID"
+	rig_start appliance "$EXPORTER" --listen :9978 >"$RIG_DIR/exporter" 2>&1
+	rig_wait 5 rig_listens appliance tcp 9978
+	[[ $(status evil.example http://127.0.0.1:9978) == 200 ]]
+	# Not on a terminal: nothing is said.
+	[[ ! -s $RIG_DIR/exporter ]]
+}
+
+expect_status() {
+	local code
+	code=$(status "$1")
+	[[ $code == "$2" ]] || {
+		echo "Host '$1': $code, expected $2"
+		return 1
+	}
+}
+
+@test "started on a terminal it says where to look" {
+	rig_start appliance script -q -e -c "$EXPORTER --listen '[::1]:9979'" /dev/null >"$RIG_DIR/typescript" 2>&1 </dev/null
+	rig_wait 5 rig_listens appliance tcp 9979
+	rig_wait 5 grep -q '^listening on http://\[::1\]:9979/' "$RIG_DIR/typescript"
+	rig_stop "$(rig_in appliance ss -H -l -n -t -p 'sport = :9979' | sed -n 's/.*pid=\([0-9]*\).*/\1/p')"
+}
+
+@test "/api/v1/show: of a run the program alone, without its arguments" {
+	shared_pins
+	rig_bwctl load eth0
+	rig_bwctl set 50mbit >/dev/null
+	start_exporter
+	rig_start appliance "$BWCTL" run 10mbit -- sleep 7.5
+	rig_wait 5 has_a_run
+	[[ $(get "$URL/api/v1/show" | jq -r '.runs[0].command') == sleep ]]
+	[[ $(rig_bwctl show --json | jq -r '.runs[0].command') == 'sleep 7.5' ]]
+	rig_wait_gone 20 "$RIG_PID"
+}
+
+has_a_run() {
+	[[ $(get "$URL/api/v1/show" | jq '.runs | length') == 1 ]]
+}
+
+@test "an interface whose name is no text is there all the same, and obeyed by no terminal" {
+	local name=$'e\xff\e[2Jh'
+	rig_in appliance ip link add "$name" type veth peer name plain || skip 'this kernel or ip takes no such name'
+	shared_pins
+	rig_bwctl load "$name"
+	rig_bwctl set 50mbit >/dev/null
+	start_exporter
+	[[ $(rig_bwctl show --json | jq -c '.interfaces | map(.name)') == '["e\ufffd\u001b[2Jh"]' ]] ||
+		[[ $(rig_bwctl show --json | jq -c '.interfaces[0].name') == $'"e\xef\xbf\xbd\\u001b[2Jh"' ]]
+	[[ $(get "$URL/api/v1/show" | jq '.interfaces | length') == 1 ]]
+	rig_bwctl show >"$RIG_DIR/text"
+	grep -q -F 'e??[2Jh' "$RIG_DIR/text"
+	run ! grep -q $'\e' "$RIG_DIR/text"
+	[[ $(rig_bwctl unload) == 'unloaded from e??[2Jh' ]]
 }
 
 @test "/api/v1/show: when it was read goes on with the time, and an answer is not old" {

@@ -276,7 +276,7 @@ agrees_soon() {
 	seen '^class .* would/s'
 	rig_bwctl set unlimited mode police >/dev/null
 	seen '^ingress +[0-9.]+ [kM]bit/s$'
-	seen '^ +police, no limit$'
+	seen '^ +no limit is set: counting only$'
 	rig_bwctl set egress 30mbit >/dev/null
 	seen '^egress .* of 30 Mbit/s'
 	on_screen '^ingress +[0-9.]+ [kM]bit/s$'
@@ -367,33 +367,33 @@ agrees_soon() {
 @test "+ and - ask first: n changes nothing, y does, by steps of 1, 2 and 5" {
 	begin 80 24
 	press +
-	seen '^set both directions to 100 Mbit/s\? y/n$'
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
 	press n
 	seen '^nothing was changed$'
 	expect 'limits' '[50,50]' "$(limits)"
 	press -
-	seen '^set both directions to 20 Mbit/s\? y/n$'
+	seen '^both directions: 50 -> 20 Mbit/s\? y/n$'
 	press Escape
 	seen '^nothing was changed$'
 	expect 'limits' '[50,50]' "$(limits)"
 	press +
 	seen '100 Mbit/s\? y/n$'
 	press y
-	seen '^set both directions to 100 Mbit/s$'
+	seen '^set both directions: 50 -> 100 Mbit/s, not saved: bwctl save$'
 	expect 'limits' '[100,100]' "$(limits)"
 	seen '^ingress .* of 100 Mbit/s'
 	# Each its own step.
 	rig_bwctl set egress 30mbit >/dev/null
 	seen '^egress .* of 30 Mbit/s'
 	press -
-	seen '^set ingress to 50 Mbit/s, egress to 20 Mbit/s\? y/n$'
+	seen '^ingress 100 -> 50 Mbit/s, egress 30 -> 20 Mbit/s\? y/n$'
 	press y
 	rig_wait 10 has_limits 50 20 || expect 'limits' '[50,20]' "$(limits)"
 	# One that is unlimited stays so.
 	rig_bwctl set ingress unlimited >/dev/null
 	seen '^ingress [^o]*$'
 	press +
-	seen '^set egress to 50 Mbit/s\? y/n$'
+	seen '^egress 20 -> 50 Mbit/s\? y/n$'
 	press y
 	rig_wait 10 has_limits null 50 || expect 'limits' '[null,50]' "$(limits)"
 	rig_bwctl set unlimited >/dev/null
@@ -421,13 +421,123 @@ agrees_soon() {
 	press +
 	seen '100 Mbit/s\? y/n$'
 	press y
-	seen '^setting both directions to 100 Mbit/s$'
+	seen '^setting both directions: 50 -> 100 Mbit/s$'
 	at=$(clock)
 	rig_wait 5 moves "$at"
 	on_screen '^setting both'
 	rig_stop "$RIG_PID"
-	seen '^set both directions to 100 Mbit/s($|; hint: waiting)'
+	seen '^set both directions: 50 -> 100 Mbit/s, not saved: bwctl save($|; hint: waiting)'
 	expect 'limits' '[100,100]' "$(limits)"
+	press q
+	ended 0
+}
+
+@test "a question is asked when there is room for it, over everything; a key for it closes the help" {
+	begin 60 14
+	press '?'
+	seen '\| q +quit'
+	press +
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
+	run ! on_screen 'q +quit +\|'
+	# One that does not fit any more is not there.
+	tmux_ resize-window -x 12 -y 2
+	seen '^too small'
+	tmux_ resize-window -x 30 -y 2
+	press y
+	expect 'limits' '[50,50]' "$(limits)"
+	press z +
+	seen '^both directions: 50 -> 100'
+	seen '^Mbit/s\? y/n$'
+	press n
+	seen '^nothing was changed$'
+	tmux_ resize-window -x 30 -y 1
+	press +
+	seen '^too small to ask$'
+	press y
+	expect 'limits' '[50,50]' "$(limits)"
+	press q
+	ended 0
+}
+
+@test "a question goes when what it is about is another, and after 20 seconds" {
+	begin 80 24
+	press +
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
+	rig_bwctl set egress 30mbit >/dev/null
+	seen '^the limit was changed meanwhile'
+	press y
+	sleep 0.5
+	expect 'limits' '[50,30]' "$(limits)"
+	press q
+	ended 0
+	# Where the next look is far.
+	rig_bwctl set 50mbit >/dev/null
+	begin 80 24 --interval 60min
+	press +
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
+	rig_bwctl set 10mbit >/dev/null
+	press y
+	seen '^the limit was changed meanwhile'
+	expect 'limits' '[10,10]' "$(limits)"
+	press -
+	seen '^both directions: 10 -> 5 Mbit/s\? y/n$'
+	rig_wait 25 on_screen '^no answer: nothing was changed$'
+	press y
+	expect 'limits' '[10,10]' "$(limits)"
+	press q
+	ended 0
+}
+
+# class_limits CLASS: its own, in Mbit/s.
+class_limits() {
+	rig_bwctl show --json | jq -c --arg class "$1" \
+		'[.ingress, .egress | .classes[$class].limit_bits_per_second | if . then . / 1e6 else . end]'
+}
+
+has_class_limits() {
+	[[ $(class_limits "$1") == "$2" ]]
+}
+
+@test "--class: + and - are about the limit of the class if it has one, and say whose it is" {
+	begin 80 24 --class ssh
+	press +
+	seen '^the limit of all: 50 -> 100 Mbit/s\? y/n$'
+	press n
+	rig_bwctl set class ssh egress 2mbit >/dev/null
+	seen '^egress +ssh .* of 2 Mbit/s'
+	press +
+	seen '^class ssh: egress 2 -> 5 Mbit/s\? y/n$'
+	press y
+	seen '^set class ssh: egress 2 -> 5 Mbit/s, not saved: bwctl save$'
+	expect 'of ssh' '[null,5]' "$(class_limits ssh)"
+	rig_bwctl set class ssh 10mbit >/dev/null
+	seen '^ingress +ssh .* of 10 Mbit/s'
+	press -
+	seen '^class ssh: 10 -> 5 Mbit/s\? y/n$'
+	press y
+	rig_wait 10 has_class_limits ssh '[5,5]' || expect 'of ssh' '[5,5]' "$(class_limits ssh)"
+	expect 'limits' '[50,50]' "$(limits)"
+	press q
+	ended 0
+}
+
+@test "a run that holds the limit is named, and that a step changes nothing in force" {
+	begin 100 24
+	rig_start appliance "$BWCTL" run 10mbit -- sleep 60
+	seen '^ +police, held to 10 Mbit/s by run 1 \(50 asked\), window W'
+	press -
+	seen '^both directions: 50 -> 20 Mbit/s\? y/n; held to 10 Mbit/s by run 1, which stays in force$'
+	press y
+	seen '^set both directions: 50 -> 20 Mbit/s; held to 10 Mbit/s by run 1, which stays in force, not saved'
+	expect 'limits' '[10,10]' "$(limits)"
+	seen 'by run 1 \(20 asked\)'
+	rig_bwctl set 10mbit >/dev/null
+	rig_wait 10 off_screen 'by run 1'
+	press -
+	seen '^both directions: 10 -> 5 Mbit/s\? y/n$'
+	press n
+	rig_stop "$RIG_PID"
+	rig_bwctl run --clear >/dev/null || true
 	press q
 	ended 0
 }
@@ -501,9 +611,14 @@ is_whole() {
 	local size
 	traffic 20mbit
 	begin 80 24 --interval 100ms
-	for size in 80x24 200x50 40x10 100x30 60x14 45x20 300x80 80x24; do
+	for size in 80x24 200x50 60x24 40x10 100x30 60x14 45x20 300x80 80x24; do
 		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
 		rig_wait 10 is_whole || expect "at $size" '' "$(screen)"
+		# What is cut has a mark, and at 60 columns the words fit.
+		case $size in
+		60*) seen '^ingress .* at limit [0-9]+ %$' ;;
+		40*) seen '^ingress .*…$' ;;
+		esac
 	done
 	# Less than that: the bars alone, or as much of them as there is room for.
 	for size in 39x24 80x9 30x5 20x4; do
@@ -546,9 +661,13 @@ is_whole() {
 	LC_ALL=C run ! grep -q '[^ -~]' "$RIG_DIR/screen"
 	tmux_ capture-pane -p -e >"$RIG_DIR/screen"
 	run ! grep -q $'\033' "$RIG_DIR/screen"
-	press q
+	# But a question.
+	press +
+	seen 'y/n'
+	tmux_ capture-pane -p -e | grep -q $'\033\[7m.*y/n'
+	press n q
 	ended 0
-	unset NO_COLOR
+	export NO_COLOR=
 	begin 80 24
 	seen '▁▁'
 	tmux_ capture-pane -p -e | grep -q $'\033\[3[1-6]m'
@@ -684,7 +803,7 @@ is_running() {
 
 # ---- lines ----
 
-LINE='^[0-9][0-9]:[0-9][0-9]:[0-9][0-9] ingress [0-9.]+ [kMG]?bit/s of 50 Mbit/s, police, dropped [0-9. ]+/s, wait -, at the limit [0-9]+ %; egress [0-9.]+ [kMG]?bit/s of 50 Mbit/s, police, dropped [0-9. ]+/s, wait -, at the limit [0-9]+ %$'
+LINE='^[0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9])? ingress [0-9.]+ [kMG]?bit/s of 50 Mbit/s, police, dropped [0-9. ]+/s, wait -, at the limit [0-9]+ %; egress [0-9.]+ [kMG]?bit/s of 50 Mbit/s, police, dropped [0-9. ]+/s, wait -, at the limit [0-9]+ %$'
 
 @test "into a pipe: a line per interval, at once; a pipe that is closed ends it quietly" {
 	local line started=$SECONDS status
@@ -741,6 +860,32 @@ has_lines() {
 	rig_bwctl load eth0
 	run --separate-stderr -1 bash -c "'$BWCTL' -n appliance watch --interval 100ms >/dev/full"
 	expect 'errors' 'bwctl: cannot write the output: No space left on device' "$stderr"
+}
+
+@test "lines of a class name it, end when it goes, and have tenths when they are many" {
+	rig_bwctl set class lab 5mbit >/dev/null
+	rig_start appliance "$BWCTL" watch --interval 200ms --class lab >"$RIG_DIR/lines" 2>"$RIG_DIR/errors"
+	rig_wait 10 test -s "$RIG_DIR/lines"
+	rig_bwctl set class lab remove >/dev/null
+	rig_wait_gone 10 "$RIG_PID"
+	expect 'errors' "bwctl: there is no class 'lab': expected ui, admin, api, ssh, telnet, icmp, other or control" \
+		"$(<"$RIG_DIR/errors")"
+	grep -E -q '^[0-9:]{8}\.[0-9] class lab ingress 0 bit/s of 5 Mbit/s, police, dropped 0/s, wait -, all at the limit 0 %; egress ' "$RIG_DIR/lines" ||
+		expect 'lines' 'of a class' "$(<"$RIG_DIR/lines")"
+	run --separate-stderr -2 rig_bwctl watch --class ''
+	expect 'the error' 'bwctl: --class: a name is missing' "$stderr"
+	run bash -c "'$BWCTL' -n appliance watch | head -n 1"
+	[[ $output =~ ^[0-9:]{8}' ingress ' ]]
+}
+
+@test "more classes than an error has room for: cut at a name" {
+	local words=() i
+	for ((i = 10; i < 40; i++)); do
+		words+=(class "a-long-class-$i" priority low)
+	done
+	rig_bwctl set "${words[@]}" >/dev/null
+	run --separate-stderr -1 rig_bwctl watch --class nosuch
+	[[ $stderr =~ ', a-long-class-'[0-9][0-9]' and '[0-9]+' more'$ ]] || expect 'the error' 'names, and N more' "$stderr"
 }
 
 @test "--interval: 100ms to an hour" {

@@ -142,9 +142,9 @@ nothing_odd() {
 	page_await 30 'text("#egress .notes").includes("class icmp is exempt")'
 	page_is 'text("#egress [data-class=lab] small") === "limit 5 Mbit/s, priority low"'
 	page_is 'text("#egress [data-class=ui] small") === "reserve 2 Mbit/s"'
-	"$BWCTL" -n appliance run 10mbit class ssh 1mbit -- sleep 4 &
+	"$BWCTL" -n appliance run 10mbit class ssh 1mbit -- sleep 15 &
 	run=$!
-	page_await 30 'visible("#runs") && text("#egress .notes").includes("held to 10 Mbit/s by run 1, for “sleep 4”")'
+	page_await 30 'visible("#runs") && text("#egress .notes").includes("held to 10 Mbit/s by run 1, for “sleep”")'
 	page_is 'text("#runs").includes("run 1: ingress 10 Mbit/s, egress 10 Mbit/s, class ssh ingress 1 Mbit/s")'
 	page_is 'text("#egress .notes").includes("class ssh is held to 1 Mbit/s by run 1")'
 	wait "$run"
@@ -153,6 +153,23 @@ nothing_odd() {
 		rig_in appliance bpftool link detach pinned "$(echo /sys/fs/bpf/bwctl/link-*-egress)"
 		page_await 30 'text("#egress .notes").includes("not attached to eth0") && text("#interfaces").includes("not attached")'
 	fi
+	nothing_odd
+}
+
+@test "classes may have the names of what JavaScript has already, and what is exempt is shown apart" {
+	set_limits 50mbit class constructor 5mbit class toString priority low class __proto__ priority low \
+		flow theirs class __proto__ protocol udp remote 9000
+	page_browser
+	page_open
+	rig_sink other far 9000
+	rig_flood other inside "$RIG_FAR4" 9000 8mbit 300
+	page_await 30 'drawn("egress").passed > 7e6 && text("#egress [data-class=__proto__] td").includes("Mbit/s")'
+	page_is 'document.querySelector("#egress .stack path[data-class=__proto__]").getAttribute("d").length > 20'
+	page_is 'text("#egress [data-class=constructor] td:last-child") === "never" &&
+		text("#egress [data-class=toString] small") === "priority low"'
+	set_limits class __proto__ exempt yes
+	page_await 30 'drawn("egress").passed < 1e6 && /, and [6-9](\.\d+)? Mbit\/s exempt$/.test(text("#egress .share"))'
+	page_is 'text("#egress .total small") === "without exempt" && text("#egress [data-class=__proto__] td").includes("Mbit/s")'
 	nothing_odd
 }
 

@@ -76,6 +76,9 @@ function ago(seconds) {
 
 /* ---- what was answered ---- */
 
+/* For names that somebody chose: none of them is there before. */
+const byName = () => Object.create(null);
+
 let samples = []; /* {from, to, number, ingress, egress}: seconds; a direction may be null */
 let last = null; /* the answer before: {json, readAt} */
 let json = null; /* the newest, also after it stopped */
@@ -112,21 +115,36 @@ function direction(now, before, seconds) {
 	/* What held for all of the time; if both did, the higher one. */
 	total.limit = now.limit_bits_per_second && before.limit_bits_per_second ?
 		Math.max(now.limit_bits_per_second, before.limit_bits_per_second) : null;
-	total.classes = {};
+	total.classes = byName();
+	total.exempt = 0;
 	for (const name of Object.keys(now.classes)) {
 		/* What has a new name began at zero. */
-		const own = rates(now.classes[name], before.classes[name] || ZERO, seconds, lost);
-		if (own)
-			total.classes[name] = own;
+		const former = Object.hasOwn(before.classes, name) ? before.classes[name] : ZERO;
+		const own = rates(now.classes[name], former, seconds, lost);
+		if (!own)
+			continue;
+		own.isExempt = now.classes[name].exempt;
+		if (own.isExempt)
+			total.exempt += own.passed;
+		total.classes[name] = own;
 	}
+	/* What the limit is about, and has left: not what is exempt, nor what waits since. */
+	const letIn = Math.max(0, total.passed - total.exempt);
+	total.passed = Math.max(0, letIn + (waiting(before) - waiting(now)) / seconds);
+	total.share = letIn ? total.passed / letIn : 1;
 	return total;
+}
+
+/* Bits that were counted and have not left yet. */
+function waiting(all) {
+	return all.mode === "pace" && all.rate_bits_per_second ? all.backlog_seconds * all.rate_bits_per_second : 0;
 }
 
 /* When packets of each class came by last. */
 function look(name, now, at) {
 	const map = seen[name];
 	for (const known of map.keys())
-		if (!now || !(known in now.classes))
+		if (!now || !Object.hasOwn(now.classes, known))
 			map.delete(known);
 	for (const [each, counters] of Object.entries(now ? now.classes : {})) {
 		const packets = counters.passed.packets + counters.dropped.packets;
@@ -168,10 +186,10 @@ function forgetSlots() {
 function slim(all) {
 	if (!all)
 		return null;
-	const classes = {};
+	const classes = byName();
 	for (const [name, own] of Object.entries(all.classes))
-		if (own.passed)
-			classes[name] = own.passed;
+		if (own.passed && !own.isExempt)
+			classes[name] = own.passed * all.share;
 	return {limit: all.limit, passed: all.passed, lost: all.lost, classes};
 }
 
@@ -231,27 +249,39 @@ async function ask() {
 	const began = performance.now();
 	let pause = document.hidden ? HIDDEN_MS : POLL_MS;
 	asks = true;
+	let answer = null, body = null;
 	try {
-		const answer = await fetch("api/v1/show", {cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS)});
-		const body = await answer.json();
-		const readAt = answer.headers.get("Bwctl-Read-At");
-		if (answer.ok && Array.isArray(body.interfaces)) {
+		answer = await fetch("api/v1/show", {cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS)});
+		body = await answer.json();
+	} catch {
+		answer = null;
+	}
+	try {
+		if (!answer) {
+			lose();
+			if (since === null || state !== "away")
+				since = Date.now() / 1000;
+			become("away", `No answer since ${clock(since)}`);
+			pause = Math.max(pause, AGAIN_MS);
+		} else if (answer.ok && body && Array.isArray(body.interfaces)) {
+			const readAt = answer.headers.get("Bwctl-Read-At");
 			take(body, readAt === null ? null : Number(readAt));
 			become("live", "Live");
 		} else {
 			lose();
-			become("failed", `No figures: ${body.error || answer.status}`);
+			become("failed", `No figures: ${body && body.error || answer.status}`);
 		}
-	} catch {
+		draw();
+	} catch (error) {
+		/* A mistake of this page is not one of the network. */
 		lose();
-		if (since === null || state !== "away")
-			since = Date.now() / 1000;
-		become("away", `No answer since ${clock(since)}`);
-		pause = Math.max(pause, AGAIN_MS);
+		become("failed", `This page failed: ${error.message}`);
+		show();
+		throw error;
+	} finally {
+		asks = false;
+		timer = setTimeout(ask, Math.max(100, pause - (performance.now() - began)));
 	}
-	asks = false;
-	draw();
-	timer = setTimeout(ask, Math.max(100, pause - (performance.now() - began)));
 }
 
 function become(name, text) {
@@ -339,7 +369,7 @@ function show() {
 }
 
 function drawAll(view) {
-	const isLoaded = Boolean(view.json && view.json.interfaces.length);
+	const isLoaded = Boolean(view.json && view.json.ingress !== null);
 	$("#empty").hidden = !view.json || isLoaded;
 	$("#directions").hidden = !isLoaded;
 	$("#rest").hidden = !isLoaded;
@@ -361,7 +391,8 @@ function drawNow(parts, view, name) {
 	const limit = view.json[name].limit_bits_per_second, now = view.current[name];
 	const passed = now ? now.passed : 0, whole = Math.max(limit || 0, passed) || 1;
 	const percent = limit ? Math.round(passed / limit * 100) : 0;
-	const share = !limit ? "no limit is set" : `of ${both(limit)}${now ? `, ${percent} %` : ""}`;
+	const share = (!limit ? "no limit is set" : `of ${both(limit)}${now ? `, ${percent} %` : ""}`) +
+		(now && now.exempt ? `, and ${rate(now.exempt)} exempt` : "");
 	write(parts.rate, now ? rate(passed) : NONE);
 	write(parts.share, (now ? `(${rateBytes(passed)}) ` : "") + share);
 	parts.section.classList.toggle("observes", view.json[name].mode === "observe");
@@ -371,7 +402,7 @@ function drawNow(parts, view, name) {
 	attribute(parts.bar, "aria-valuenow", Math.min(100, percent));
 	attribute(parts.bar, "aria-valuetext", `${now ? rate(passed) : "no rate yet"} ${share}`);
 	parts.fill.style.width = limit ? `${passed / whole * 100}%` : "0";
-	const names = now ? Object.keys(now.classes).filter((each) => now.classes[each].passed) : [];
+	const names = now ? Object.keys(now.classes).filter((each) => now.classes[each].passed && !now.classes[each].isExempt) : [];
 	const boxes = children(parts.fill, names.length, () => {
 		const box = document.createElement("div");
 		box.className = "part";
@@ -497,7 +528,7 @@ function drawTable(parts, view, name) {
 	sum.classList.add("total");
 	sum.dataset.class = "";
 	$("svg", sum).toggleAttribute("hidden", true);
-	fillRow(sum, "total", "", now, "");
+	fillRow(sum, "total", Object.values(all.classes).some((own) => own.exempt) ? "without exempt" : "", now, "");
 }
 
 function drawRuns(all) {
@@ -554,7 +585,7 @@ function columns(view, name, width) {
 			continue;
 		const weight = sample.to - sample.from, key = Math.floor(sample.number / every);
 		if (!group || group.key !== key) {
-			group = {key, from: sample.from, limit: 0, passed: 0, lost: 0, weight: 0, classes: {}};
+			group = {key, from: sample.from, limit: 0, passed: 0, lost: 0, weight: 0, classes: byName()};
 			list.push(group);
 		}
 		group.to = sample.to;
@@ -798,7 +829,7 @@ function walk(parts, event) {
 		       Home: -Infinity, End: Infinity};
 	if (event.key === "Escape") {
 		choose(parts, null);
-	} else if (event.key in steps && !event.ctrlKey && !event.altKey && !event.metaKey) {
+	} else if (Object.hasOwn(steps, event.key) && !event.ctrlKey && !event.altKey && !event.metaKey) {
 		event.preventDefault();
 		choose(parts, list[Math.max(0, Math.min(list.length - 1, at + steps[event.key]))]);
 	}
