@@ -126,7 +126,7 @@ tcp_flow() {
 	[[ $2 == out ]] || reverse=yes
 	rig_offloads on
 	rig_bwctl set 50mbit
-	rig_flow bulk far appliance to "$RIG_FAR4" seconds 8 congestion "$1" reverse "$reverse"
+	rig_flow bulk far appliance to "$RIG_FAR4" seconds 10 congestion "$1" reverse "$reverse"
 	rig_flow_wait bulk 40
 	goodput=$(rig_flow_goodput bulk 1)
 	# 0.83 of what 1448 bytes of payload in frames of 1514 can be at most.
