@@ -112,7 +112,10 @@ drafts() {
 	load
 	"$BWCTL" set 50mbit burst 100ms window 3s overhead 24 >/dev/null
 	write '[limit]' 'ingress = 10mbit' 'mode = police ; always' 'window = 5s'
-	done_saying 'ingress  10 Mbit/s (1.25 MB/s) in any 5 s' apply
+	bwctl_says apply
+	expect 'a limit less' '0 hint: egress had a limit, the file has none: it is taken off' \
+		"$status $stderr"
+	[[ $output == *'ingress  10 Mbit/s (1.25 MB/s) in any 5 s'* ]]
 	[[ $output == *'egress   unlimited (counting only)'* ]]
 	in_force 'ingress = 10mbit' 'window = 5s' 'mode = police'
 	done_saying 'ingress  10 Mbit/s' apply "$FILE"
@@ -163,6 +166,10 @@ bwctl: $FILE:6: unknown section [flows]: did you mean [flow NAME]?" apply
 		'local = 443,>1023' 'remote = >1024' 'prefix = 10.1.0.0/16' 'interface = cli0' '' \
 		'[flow ssh]' 'class = ssh' 'remote = 22,2222'
 	write '[limit]' 'mode = police' '[flow telnet]' 'remove = yes'
+	bwctl_says apply
+	expect 'no limits' "0 hint: ingress had a limit, the file has none: it is taken off
+hint: egress had a limit, the file has none: it is taken off" "$status $stderr"
+	[[ $output == *'ingress  unlimited'* ]]
 	done_saying 'ingress  unlimited' apply
 	in_force 'mode = police' '' '[flow telnet]' 'remove = yes'
 }
@@ -375,6 +382,7 @@ flow jump      class ssh, protocol tcp, local 1,3,5,7,9,11, remote 443,
 	bwctl_says set flow y class ui interface wlan0 flow z class ui interface cli0
 	expect 'a hint' \
 		"hint: flow x and 1 more: 'wlan0' is not loaded: nothing matches them until it is" "$stderr"
+	"$BWCTL" set unlimited >/dev/null 2>&1
 	write '[limit]' 'interfaces = cli0' 'mode = police' '[flow x]' 'class = ui' 'interface = cli1'
 	bwctl_says apply
 	expect 'a hint' "hint: flow x: 'cli1' is not loaded: nothing matches it until it is" "$stderr"
