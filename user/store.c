@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "why.h"
@@ -40,15 +42,48 @@ static int read_all(int fd, char *text, size_t *ret_length)
 	return length > STORE_MAX_BYTES ? -EFBIG : 0;
 }
 
+/*
+ * A pipe without a name has somebody who writes to it, or has its end: the shell's <(...) is one.
+ * Of one with a name that is not known, nor of a device whether it ever says anything.
+ */
+static bool is_endless(int fd)
+{
+	struct statfs system;
+	struct stat file;
+
+	if (fstat(fd, &file) || S_ISREG(file.st_mode) || S_ISDIR(file.st_mode))
+		return false;
+	if (!S_ISFIFO(file.st_mode) || fstatfs(fd, &system) || system.f_type != PIPEFS_MAGIC)
+		return true;
+	return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0;
+}
+
+/* A descriptor, or -errno: -EINVAL for what is no file. Waits for nobody. */
+static int open_to_read(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENXIO ? -EINVAL : -errno; /* a socket, or a device without a driver */
+	if (is_endless(fd)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
 int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT])
 {
 	bool standard = !strcmp(path, "-");
-	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = standard ? STDIN_FILENO : open_to_read(path);
 	char *text = NULL;
 	int err = 0;
 
+	if (fd == -EINVAL)
+		return why_refuse(why, fd, "cannot read " QUOTED ": it is not a regular file",
+				  path);
 	if (fd < 0)
-		return why_fail(why, -errno, "cannot open " QUOTED, path);
+		return why_fail(why, fd, "cannot open " QUOTED, path);
 	text = malloc(STORE_MAX_BYTES + 2);
 	err = text ? read_all(fd, text, ret_length) : -ENOMEM;
 	if (!standard)

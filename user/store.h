@@ -15,7 +15,8 @@
 /*
  * Reads the file path, or standard input when path is "-". ret_text ends with a
  * NUL that ret_length does not count, and may hold others; free() it. -ENOENT
- * when there is no such file, -EISDIR for a directory, -EFBIG for more than
+ * when there is no such file, -EISDIR for a directory, -EINVAL for a pipe that has a
+ * name, a socket or a device, none of which is waited for, -EFBIG for more than
  * STORE_MAX_BYTES; else -errno. Then why, in full.
  */
 int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT]);

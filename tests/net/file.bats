@@ -202,7 +202,9 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 	"$BWCTL" set 50mbit >/dev/null
 	refused 1 "bwctl: cannot open '$FILE': No such file or directory" apply
 	refused 1 "bwctl: cannot read '$DIR': Is a directory" apply "$DIR"
-	refused 1 "bwctl: '/dev/zero' is too large: expected at most 262144 bytes" apply /dev/zero
+	truncate -s 262145 "$DIR/large"
+	refused 1 "bwctl: '$DIR/large' is too large: expected at most 262144 bytes" apply "$DIR/large"
+	refused 1 "bwctl: '-' is too large: expected at most 262144 bytes" apply - </dev/zero
 	: >"$FILE"
 	refused 1 "bwctl: $FILE: there is no section [limit]: an empty file is no policy" apply
 	refused 1 'bwctl: standard input: there is no section [limit]: an empty file is no policy' \
@@ -213,6 +215,42 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 	refused 1 "bwctl: cannot open '$DIR/loop': Too many levels of symbolic links" apply "$DIR/loop"
 	refused 2 "bwctl: apply: a file is missing" --config '' apply
 	in_force 'rate = 50mbit' 'mode = police'
+}
+
+@test "what is not a file is refused at once by every command that reads one; a pipe of the shell is read" {
+	local odd words
+	load
+	"$BWCTL" set 50mbit >/dev/null
+	mkfifo "$DIR/fifo"
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$DIR/socket"
+	for odd in "$DIR/fifo" "$DIR/socket" /dev/zero /dev/full; do
+		for words in "apply $odd" "apply --check $odd" "--config $odd apply" "--config $odd load cli0" \
+			"--config $odd load --all" "--config $odd load --present" "--config $odd set --save 20mbit" \
+			"save $odd"; do
+			# A limit is in force: then load asks no file.
+			[[ $words != *'load cli0' ]] || "$BWCTL" unload
+			status=0
+			# shellcheck disable=SC2086 # words
+			timeout 10 "$BWCTL" $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
+			expect "bwctl $words" "1 bwctl: cannot read '$odd': it is not a regular file" \
+				"$status $(<"$BATS_TEST_TMPDIR/said")"
+			[[ $words != *'load cli0' ]] || { load && "$BWCTL" set 50mbit >/dev/null; }
+		done
+		[[ -e $odd ]]
+	done
+	in_force 'rate = 50mbit' 'mode = police'
+
+	printf '[limit]\nrate = 20mbit\nmode = police\n' >"$FILE"
+	timeout 10 "$BWCTL" apply <(sleep 0.3; cat "$FILE") >/dev/null
+	in_force 'rate = 20mbit' 'mode = police'
+	timeout 10 "$BWCTL" apply --check <(cat "$FILE")
+	sed 's/20/30/' "$FILE" | timeout 10 "$BWCTL" apply /dev/stdin >/dev/null
+	in_force 'rate = 30mbit' 'mode = police'
+	(sleep 0.3; sed 's/20/40/' "$FILE") | timeout 10 "$BWCTL" apply - >/dev/null
+	in_force 'rate = 40mbit' 'mode = police'
+	"$BWCTL" unload
+	timeout 10 "$BWCTL" --config <(cat "$FILE") load cli0 >/dev/null
+	in_force 'rate = 20mbit' 'mode = police'
 }
 
 @test "apply --check: needs nothing loaded and no privileges" {
