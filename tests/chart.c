@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "terminal.h"
 #include "units.h"
 
 #define NS_PER_S  1000000000LL
@@ -400,7 +401,7 @@ static void paint(enum colour colour, const char *format, ...)
 		fputs("\033[0m", stdout);
 }
 
-static int terminal_columns(void)
+static int screen_columns(void)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
@@ -583,13 +584,13 @@ static void draw_terminal(const struct chart *chart)
 	static struct screen screen;
 	char window[UNITS_TEXT], text[512];
 
-	colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	colours = terminal_has_colours();
 	paint(TITLE, "\n%s\n", chart->title);
 	for (int i = 0; i < chart->series_count; i++) {
 		const struct series *series = &chart->series[i];
 
 		memset(&screen, 0, sizeof(screen));
-		screen.columns = terminal_columns() - 9;
+		screen.columns = screen_columns() - 9;
 		plot_samples(chart, series, &screen);
 		plot_ceiling(chart, &screen);
 		plot_line(chart, series, &screen);

@@ -17,6 +17,7 @@
 #include "limiter.h"
 #include "policy.h"
 #include "runs.h"
+#include "terminal.h"
 #include "why.h"
 
 /* ---- what other commands say of runs ---- */
@@ -29,7 +30,7 @@ void command_print_runs(const struct bwctl_policy *policy, const bool is_alive[B
 		const struct bwctl_run *run = &policy->runs[i];
 
 		if (run->id)
-			printf("run %llu: %s, for \"%s\"%s\n", (unsigned long long)run->id,
+			terminal_say("run %llu: %s, for \"%s\"%s\n", (unsigned long long)run->id,
 			       runs_format(policy, run, text), run->command,
 			       is_alive[i] ? "" : " (its bwctl is gone: bwctl run --clear)");
 	}

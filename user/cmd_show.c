@@ -7,24 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "limiter.h"
 #include "policy.h"
 #include "report.h"
+#include "table.h"
+#include "terminal.h"
 #include "units.h"
 #include "words.h"
 
-#define BOLD   "\033[1m"
-#define RED    "\033[31m"
-#define NORMAL "\033[0m"
-
-/* An escape sequence when a person is looking, else nothing. */
-static const char *look(const char *sequence)
-{
-	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") ? sequence : "";
-}
+_Static_assert(TABLE_TEXT >= UNITS_TEXT && TABLE_TEXT >= REPORT_NAME,
+	       "cells hold figures and names");
 
 /* Three digits are enough of a number that nobody typed. */
 static uint64_t rounded(uint64_t value)
@@ -62,21 +56,21 @@ static void print_mode(const struct bwctl_policy *policy, enum bwctl_direction d
 
 	units_format_time(rounded(longest_wait_ns(policy, direction)), horizon);
 	if (policy->observe)
-		printf("         observe: nothing is dropped or delayed; it would ");
+		terminal_say("         observe: nothing is dropped or delayed; it would ");
 	else
-		printf("         ");
+		terminal_say("         ");
 	if (policy->observe && paces)
-		printf("pace: what is over would wait up to %s, then be dropped\n", horizon);
+		terminal_say("pace: what is over would wait up to %s, then be dropped\n", horizon);
 	else if (policy->observe)
-		printf("police: what is over would be dropped\n");
+		terminal_say("police: what is over would be dropped\n");
 	else if (paces)
-		printf("pace: what is over waits up to %s, then is dropped\n", horizon);
+		terminal_say("pace: what is over waits up to %s, then is dropped\n", horizon);
 	else if (*why)
-		printf("police: what is over is dropped; it is not paced: %s\n", why);
+		terminal_say("police: what is over is dropped; it is not paced: %s\n", why);
 	else
-		printf("police: what is over is dropped\n");
+		terminal_say("police: what is over is dropped\n");
 	if (policy->observe && !paces && *why)
-		printf("         it would not pace: %s\n", why);
+		terminal_say("         it would not pace: %s\n", why);
 }
 
 void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction direction,
@@ -90,34 +84,36 @@ void command_print_limit(const struct bwctl_policy *policy, enum bwctl_direction
 
 	if (!meter->rate_bits_s) {
 		if (!has_class_limit(policy, direction)) {
-			printf("%-8s unlimited (counting only)\n",
-			       policy_direction_name(direction));
+			terminal_say("%-8s unlimited (counting only)\n",
+				     policy_direction_name(direction));
 			return;
 		}
-		printf("%-8s unlimited, but for classes that have limits of their own\n",
-		       policy_direction_name(direction));
+		terminal_say("%-8s unlimited, but for classes that have limits of their own\n",
+			     policy_direction_name(direction));
 		print_mode(policy, direction, mode, why);
 		return;
 	}
-	printf("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction), look(BOLD),
-	       units_format_rate(policy_limit(policy, direction), limit),
-	       units_format_rate_bytes(policy_limit(policy, direction), limit_bytes), look(NORMAL),
-	       units_format_time(promise->window_ns, window));
-	printf("         rate r %s, burst %s (%s), bound B %s",
-	       units_format_rate(rounded(meter->rate_bits_s), rate),
-	       units_format_size(rounded(promise->burst_bytes), burst),
-	       units_format_time(rounded(meter->burst_ns), burst_time),
-	       units_format_size(rounded(promise->bound_bytes), bound));
+	terminal_say("%-8s %s%s (%s)%s in any %s\n", policy_direction_name(direction),
+		     terminal_look(TERMINAL_BOLD),
+		     units_format_rate(policy_limit(policy, direction), limit),
+		     units_format_rate_bytes(policy_limit(policy, direction), limit_bytes),
+		     terminal_look(TERMINAL_NORMAL), units_format_time(promise->window_ns, window));
+	terminal_say("         rate r %s, burst %s (%s), bound B %s",
+		     units_format_rate(rounded(meter->rate_bits_s), rate),
+		     units_format_size(rounded(promise->burst_bytes), burst),
+		     units_format_time(rounded(meter->burst_ns), burst_time),
+		     units_format_size(rounded(promise->bound_bytes), bound));
 	if (meter->overhead_bytes)
-		printf(", overhead %u B per frame", meter->overhead_bytes);
-	printf("\n");
+		terminal_say(", overhead %u B per frame", meter->overhead_bytes);
+	terminal_say("\n");
 	print_mode(policy, direction, mode, why);
 	held_rate = policy_held_rate(meter, limiter_now_ns(), &held_until_ns);
 	/* A few percent for a few seconds are not worth a line. */
 	if (held_until_ns && held_rate < meter->rate_bits_s / 10 * 9)
-		printf("         r is held back to %s for %s by the longer burst that was in force\n",
-		       units_format_rate(rounded(held_rate), rate),
-		       units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
+		terminal_say(
+			"         r is held back to %s for %s by the longer burst that was in force\n",
+			units_format_rate(rounded(held_rate), rate),
+			units_format_time(rounded(held_until_ns - limiter_now_ns()), window));
 }
 
 static bool has_idle_reserve(const struct bwctl_policy *policy, enum bwctl_direction direction,
@@ -132,10 +128,11 @@ static void print_reserve(const struct bwctl_policy *policy, enum bwctl_directio
 {
 	char rate[UNITS_TEXT];
 
-	printf("reserve %s%s", units_format_rate(policy->asked.classes[class].reserve_bits_s, rate),
-	       has_idle_reserve(policy, direction, class) ?
-		       ", which has no effect without a limit for all" :
-		       "");
+	terminal_say("reserve %s%s",
+		     units_format_rate(policy->asked.classes[class].reserve_bits_s, rate),
+		     has_idle_reserve(policy, direction, class) ?
+			     ", which has no effect without a limit for all" :
+			     "");
 }
 
 static bool all_are_exempt(const struct bwctl_policy *policy)
@@ -148,13 +145,15 @@ static bool all_are_exempt(const struct bwctl_policy *policy)
 
 static void print_exempt(const struct bwctl_policy *policy, uint32_t class)
 {
-	printf("         class %s is exempt: its packets pass unmetered and the limit does not cover them\n",
-	       policy_class_name(&policy->asked, class));
+	terminal_say(
+		"         class %s is exempt: its packets pass unmetered and the limit does not cover them\n",
+		policy_class_name(&policy->asked, class));
 }
 
 static void print_all_exempt(void)
 {
-	printf("         all classes are exempt: every packet passes unmetered and no limit covers it\n");
+	terminal_say(
+		"         all classes are exempt: every packet passes unmetered and no limit covers it\n");
 }
 
 void command_print_exceptions(const struct bwctl_policy *policy, enum bwctl_direction direction)
@@ -167,9 +166,10 @@ void command_print_exceptions(const struct bwctl_policy *policy, enum bwctl_dire
 		if (policy->asked.classes[class].exempt) {
 			print_exempt(policy, class);
 		} else if (has_idle_reserve(policy, direction, class)) {
-			printf("         class %s: ", policy_class_name(&policy->asked, class));
+			terminal_say("         class %s: ",
+				     policy_class_name(&policy->asked, class));
 			print_reserve(policy, direction, class);
-			printf("\n");
+			terminal_say("\n");
 		}
 	}
 }
@@ -190,22 +190,22 @@ static void print_class(const struct bwctl_policy *policy, enum bwctl_direction 
 	}
 	if (is_default && !limit && !request->reserve_bits_s)
 		return;
-	printf("         class %s: ", name);
+	terminal_say("         class %s: ", name);
 	if (limit) {
-		printf("limit %s in any %s", units_format_rate(limit, rate),
-		       units_format_time(promise->window_ns, window));
+		terminal_say("limit %s in any %s", units_format_rate(limit, rate),
+			     units_format_time(promise->window_ns, window));
 		comma = ", ";
 	}
 	if (!is_default) {
-		printf("%spriority %s", comma, policy_priority_name(request->priority));
+		terminal_say("%spriority %s", comma, policy_priority_name(request->priority));
 		comma = ", ";
 	}
 	/* The last, as something may be said of it. */
 	if (request->reserve_bits_s) {
-		printf("%s", comma);
+		terminal_say("%s", comma);
 		print_reserve(policy, direction, class);
 	}
-	printf("\n");
+	terminal_say("\n");
 }
 
 static void print_classes(const struct bwctl_policy *policy, enum bwctl_direction direction)
@@ -227,115 +227,134 @@ static void print_classes(const struct bwctl_policy *policy, enum bwctl_directio
 	}
 }
 
-/* One direction of an interface: how it is attached, and what came by there. */
-static void print_hook(const struct report *report, size_t number, enum bwctl_direction direction)
-{
-	const struct limiter_interface *interface = &report->interfaces[number];
-	const struct bwctl_flow_counters *seen =
-		&report->interface_counters[number][direction].total;
-	const struct bwctl_tally *lost = report_observes(report) ? &seen->would_drop :
-								   &seen->dropped;
-	const char *hook = report_hook_name(interface->hook[direction]);
-	char text[32], packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
-	char lost_bytes[UNITS_TEXT], why[LOG_TEXT];
-	enum bwctl_mode mode = report_mode(report, direction, why);
-
-	if (hook)
-		snprintf(text, sizeof(text), "%-6s %s", hook,
-			 policy_mode_name(report_observes(report) ? BWCTL_MODE_OBSERVE : mode));
-	else
-		snprintf(text, sizeof(text), "not attached");
-	printf("%-8s %s%-14s%s %13s %16s %s%13s %16s%s\n", policy_direction_name(direction),
-	       hook ? "" : look(RED), text, hook ? "" : look(NORMAL),
-	       units_format_count(seen->passed.packets, packets),
-	       units_format_count(seen->passed.bytes, bytes), lost->packets ? look(RED) : "",
-	       units_format_count(lost->packets, lost_packets),
-	       units_format_count(lost->bytes, lost_bytes), lost->packets ? look(NORMAL) : "");
-}
-
 /* The columns that the tables of interfaces and of classes have in common. */
 static const char *lost_title(const struct report *report)
 {
 	return report_observes(report) ? "would drop" : "dropped";
 }
 
+static void fill_tallies(const struct report *report, const struct bwctl_flow_counters *seen,
+			 size_t column, struct table_row *ret_row)
+{
+	const struct bwctl_tally *lost = report_observes(report) ? &seen->would_drop :
+								   &seen->dropped;
+
+	units_format_count(seen->passed.packets, ret_row->cells[column]);
+	units_format_count(seen->passed.bytes, ret_row->cells[column + 1]);
+	units_format_count(lost->packets, ret_row->cells[column + 2]);
+	units_format_count(lost->bytes, ret_row->cells[column + 3]);
+	ret_row->is_red[column + 2] = ret_row->is_red[column + 3] = lost->packets;
+}
+
+/* One direction of an interface: how it is attached, and what came by there. */
+static void fill_interface(const void *argument, size_t number, struct table_row *ret_row)
+{
+	const struct report *report = argument;
+	const struct limiter_interface *interface = &report->interfaces[number / BWCTL_DIRECTIONS];
+	enum bwctl_direction direction = number % BWCTL_DIRECTIONS;
+	const char *hook = report_hook_name(interface->hook[direction]);
+	char why[LOG_TEXT];
+	enum bwctl_mode mode = report_mode(report, direction, why);
+
+	if (direction == BWCTL_INGRESS) {
+		report_name(interface->name, ret_row->cells[0]);
+		snprintf(ret_row->cells[1], TABLE_TEXT, "%u", interface->key.ifindex);
+	} else if (!interface->here) {
+		snprintf(ret_row->cells[0], TABLE_TEXT, "(another network namespace)");
+	}
+	snprintf(ret_row->cells[2], TABLE_TEXT, "%s", policy_direction_name(direction));
+	if (hook)
+		snprintf(ret_row->cells[3], TABLE_TEXT, "%-6s %s", hook,
+			 policy_mode_name(report_observes(report) ? BWCTL_MODE_OBSERVE : mode));
+	else
+		snprintf(ret_row->cells[3], TABLE_TEXT, "not attached");
+	ret_row->is_red[3] = !hook;
+	fill_tallies(report,
+		     &report->interface_counters[number / BWCTL_DIRECTIONS][direction].total, 4,
+		     ret_row);
+}
+
 static void print_interfaces(const struct report *report)
 {
-	printf("%s%-21s %5s %-23s %13s %16s %13s %16s%s\n", look(BOLD), "interface", "index", "",
-	       "passed", "bytes", lost_title(report), "bytes", look(NORMAL));
-	for (size_t i = 0; i < report->interface_count; i++) {
-		const struct limiter_interface *interface = &report->interfaces[i];
-		char name[REPORT_NAME];
+	const struct table table = {
+		.columns = {{"interface", 21, true, 0},
+			    {"index", 5, false, 0},
+			    {"", 8, true, 0},
+			    {"", 14, true, 0},
+			    {"passed", 13, false, 1},
+			    {"bytes", 16, false, 1},
+			    {lost_title(report), 13, false, 2},
+			    {"bytes", 16, false, 2}},
+		.column_count = 8,
+		.row_count = report->interface_count * BWCTL_DIRECTIONS,
+		.fill = fill_interface,
+		.argument = report,
+	};
 
-		printf("%-21s %5u ", report_name(interface->name, name), interface->key.ifindex);
-		print_hook(report, i, BWCTL_INGRESS);
-		printf("%-27s ", interface->here ? "" : "(another network namespace)");
-		print_hook(report, i, BWCTL_EGRESS);
-	}
+	table_print(&table, terminal_columns());
 }
 
-/* How wide the names of classes are, and whether there is something to be said of waiting. */
-struct layout {
-	int width;
-	bool observes;
-	bool waits;
+/* What a table of classes is of: those that there are, and all of them together. */
+struct shown_classes {
+	const struct report *report;
+	enum bwctl_direction direction;
+	uint32_t classes[BWCTL_CLASSES];
+	size_t count;
 };
 
-static void print_titles(const struct report *report, const struct layout *layout)
+static void fill_class(const void *argument, size_t number, struct table_row *ret_row)
 {
-	printf("  %s%-*s %13s %16s %13s %16s", look(BOLD), layout->width, "class", "passed",
-	       "bytes", lost_title(report), "bytes");
-	if (layout->waits)
-		printf(" %13s %9s %9s", layout->observes ? "would wait" : "paced", "mean wait",
-		       "longest");
-	printf("%s\n", look(NORMAL));
-}
+	const struct shown_classes *shown = argument;
+	const struct counters *all = &shown->report->counters[shown->direction];
+	bool is_total = number == shown->count;
+	const struct bwctl_flow_counters *counters =
+		is_total ? &all->total : &all->now.classes[shown->classes[number]];
 
-static void print_counters(const char *name, const struct bwctl_flow_counters *counters,
-			   const struct layout *layout)
-{
-	const struct bwctl_tally *lost = layout->observes ? &counters->would_drop :
-							    &counters->dropped;
-	char packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
-	char lost_bytes[UNITS_TEXT], paced[UNITS_TEXT], mean[UNITS_TEXT], max[UNITS_TEXT];
-	const char *red = lost->packets ? look(RED) : "";
-
-	printf("  %-*s %13s %16s %s%13s %16s%s", layout->width, name,
-	       units_format_count(counters->passed.packets, packets),
-	       units_format_count(counters->passed.bytes, bytes), red,
-	       units_format_count(lost->packets, lost_packets),
-	       units_format_count(lost->bytes, lost_bytes), *red ? look(NORMAL) : "");
-	if (layout->waits && counters->paced.packets)
-		printf(" %13s %9s %9s", units_format_count(counters->paced.packets, paced),
-		       units_format_time(rounded(counters->delay_ns / counters->paced.packets),
-					 mean),
-		       units_format_time(rounded(counters->delay_max_ns), max));
-	else if (layout->waits)
-		printf(" %13s %9s %9s", "0", "-", "-");
-	printf("\n");
+	snprintf(ret_row->cells[0], TABLE_TEXT, "%s",
+		 is_total ?
+			 "total" :
+			 policy_class_name(&shown->report->policy.asked, shown->classes[number]));
+	fill_tallies(shown->report, counters, 1, ret_row);
+	units_format_count(counters->paced.packets, ret_row->cells[5]);
+	strcpy(ret_row->cells[6], "-");
+	strcpy(ret_row->cells[7], "-");
+	if (!counters->paced.packets)
+		return;
+	units_format_time(rounded(counters->delay_ns / counters->paced.packets), ret_row->cells[6]);
+	units_format_time(rounded(counters->delay_max_ns), ret_row->cells[7]);
 }
 
 static void print_table(const struct report *report, enum bwctl_direction direction,
 			enum bwctl_mode mode)
 {
-	const struct counters *counters = &report->counters[direction];
-	struct layout layout = {.width = 8,
-				.observes = report_observes(report),
-				/* Columns of what had to wait: when anything may, or did. */
-				.waits = mode == BWCTL_MODE_PACE || counters->total.paced.packets};
+	/* Columns of what had to wait: when anything may, or did. */
+	bool waits = mode == BWCTL_MODE_PACE || report->counters[direction].total.paced.packets;
+	struct shown_classes shown = {.report = report, .direction = direction};
+	struct table table = {
+		.columns = {{"class", 8, true, 0},
+			    {"passed", 13, false, 1},
+			    {"bytes", 16, false, 1},
+			    {lost_title(report), 13, false, 2},
+			    {"bytes", 16, false, 2},
+			    {report_observes(report) ? "would wait" : "paced", 13, false, 3},
+			    {"mean wait", 9, false, 3},
+			    {"longest", 9, false, 3}},
+		.column_count = waits ? 8 : 5,
+		.indent = 2,
+		.fill = fill_class,
+		.argument = &shown,
+	};
 
 	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++) {
 		int length = (int)strlen(policy_class_name(&report->policy.asked, class));
 
-		if (layout.width < length)
-			layout.width = length;
-	}
-	print_titles(report, &layout);
-	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		if (table.columns[0].width < length)
+			table.columns[0].width = length;
 		if (report_has_class(report, class))
-			print_counters(policy_class_name(&report->policy.asked, class),
-				       &counters->now.classes[class], &layout);
-	print_counters("total", &counters->total, &layout);
+			shown.classes[shown.count++] = class;
+	}
+	table.row_count = shown.count + 1;
+	table_print(&table, terminal_columns());
 }
 
 static void print_direction(const struct report *report, enum bwctl_direction direction)
@@ -346,25 +365,26 @@ static void print_direction(const struct report *report, enum bwctl_direction di
 	enum bwctl_mode mode = report_mode(report, direction, why);
 
 	words_tame(why);
-	printf("\n");
+	terminal_say("\n");
 	command_print_limit(&report->policy, direction, mode, why);
 	if (mode != report->policy.enforcement[direction].mode)
-		printf("         %sno packet can wait any more: \"bwctl load IFACE\" repairs it%s\n",
-		       look(RED), look(NORMAL));
+		terminal_say(
+			"         %sno packet can wait any more: \"bwctl load IFACE\" repairs it%s\n",
+			terminal_look(TERMINAL_RED), terminal_look(TERMINAL_NORMAL));
 	else if (mode == BWCTL_MODE_PACE && *why)
-		printf("         %sthe next \"bwctl set\" or \"bwctl load\" polices: %s%s\n",
-		       look(RED), why, look(NORMAL));
+		terminal_say("         %sthe next \"bwctl set\" or \"bwctl load\" polices: %s%s\n",
+			     terminal_look(TERMINAL_RED), why, terminal_look(TERMINAL_NORMAL));
 	print_classes(&report->policy, direction);
 	print_table(report, direction, mode);
 	if (report_observes(report) && total->dropped.packets)
-		printf("  %s packets were dropped before, when it did not only observe\n",
-		       units_format_count(total->dropped.packets, packets));
+		terminal_say("  %s packets were dropped before, when it did not only observe\n",
+			     units_format_count(total->dropped.packets, packets));
 	if (total->marked.packets)
-		printf("  %s packets marked by ECN\n",
-		       units_format_count(total->marked.packets, packets));
+		terminal_say("  %s packets marked by ECN\n",
+			     units_format_count(total->marked.packets, packets));
 	if (counters->now.contended.packets)
-		printf("  %s packets of those dropped because CPUs contended for the clock\n",
-		       units_format_count(counters->now.contended.packets, packets));
+		terminal_say("  %s packets of those dropped because CPUs contended for the clock\n",
+			     units_format_count(counters->now.contended.packets, packets));
 }
 
 int cmd_show(const struct options *options, int count, char *words[])

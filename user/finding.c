@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "terminal.h"
 
 /* Kept as JSON all along: it has names for all there is, and grows. */
 struct findings {
@@ -88,7 +89,7 @@ static enum finding_level level_of(const json_t *finding)
 
 void findings_print(const struct findings *findings)
 {
-	bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	bool colours = terminal_has_colours();
 	size_t i;
 	json_t *finding;
 

@@ -20,6 +20,7 @@
 #include "reach_print.h"
 #include "reach_run.h"
 #include "reach_target.h"
+#include "terminal.h"
 #include "words.h"
 
 #define TIMEOUT_NS 4000000000ULL /* SYNs go out at 0, 1 and 3 s, and ARP gives up after 3 */
@@ -124,7 +125,7 @@ static int print(const struct options *options, const struct reach_print *result
 		if (err && !ferror(stdout))
 			return failed("out of memory");
 	} else {
-		bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+		bool colours = terminal_has_colours();
 
 		if (reach_print_table(results, stdout, colours))
 			return failed("out of memory");

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "policy.h"
+#include "terminal.h"
 #include "units.h"
 #include "watch_line.h"
 
@@ -72,9 +73,7 @@ bool watch_screen_can(void)
 
 static void make_colours(void)
 {
-	const char *no_colour = getenv("NO_COLOR");
-
-	has_looks = !no_colour || !*no_colour;
+	has_looks = terminal_may_have_colours();
 	has_colours = has_looks && has_colors() && start_color() == OK &&
 		      use_default_colors() == OK;
 	if (!has_colours)

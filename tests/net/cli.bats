@@ -459,6 +459,62 @@ fits() {
 		<("$BWCTL" show --json)
 }
 
+# on_terminal COLUMNS WORD...: what bwctl shows on one, without colours.
+on_terminal() {
+	local columns=$1
+	shift
+	NO_COLOR=1 script -q -e -c "stty cols $columns; $BWCTL $*" /dev/null </dev/null | tr -d '\r'
+}
+
+@test "show on a terminal of 80 columns: no line is longer, no figure and no word is missing" {
+	local words='50mbit overhead 24' n figure mode
+	command -v script >/dev/null || skip 'script is not installed'
+	ip netns add red
+	ip link add enp175s0f1np12 type veth peer name cli2 netns red
+	"$BWCTL" load cli0 enp175s0f1np12 >/dev/null
+	"$BWCTL" -n red load cli2 >/dev/null
+	for ((n = 1; n <= 32; n++)); do
+		words+=" class quite-long-$((10 + n))-x 5$((10 + n))kbit priority low reserve 1$((10 + n))kbit"
+	done
+	# shellcheck disable=SC2086 # words
+	"$BWCTL" set $words class telnet exempt yes >/dev/null
+	for mode in auto observe; do
+		"$BWCTL" set mode "$mode" >/dev/null
+		"$BWCTL" show >"$BATS_TEST_TMPDIR/plain"
+		on_terminal 80 show >"$BATS_TEST_TMPDIR/terminal"
+		run ! grep -E '^.{81}' "$BATS_TEST_TMPDIR/terminal"
+		# All that a wide one has, in the order in which it has it, once lines are put together again.
+		expect "words in mode $mode" \
+			"$(grep -v -E '^  [^ ]|^cli|^enp|^ {28}|^\(|^interface' "$BATS_TEST_TMPDIR/plain" | tr -s ' \n' ' ')" \
+			"$(grep -v -E '^  [^ ]|^cli|^enp|^ {28}|^\(|^interface' "$BATS_TEST_TMPDIR/terminal" | tr -s ' \n' ' ')"
+		expect "tables in mode $mode" \
+			"$(grep -E '^  [^ ]|^cli|^enp|^ {28}|^\(|^interface' "$BATS_TEST_TMPDIR/plain" | tr -s ' ')" \
+			"$(grep -E '^  [^ ]|^cli|^enp|^ {28}|^\(|^interface' "$BATS_TEST_TMPDIR/terminal" | tr -s ' ')"
+		# Where there is room it is as it always is.
+		expect "on 250 columns in mode $mode" "$(<"$BATS_TEST_TMPDIR/plain")" "$(on_terminal 250 show)"
+	done
+	on_terminal 80 show --json >"$BATS_TEST_TMPDIR/terminal"
+	"$BWCTL" show --json | diff - "$BATS_TEST_TMPDIR/terminal"
+}
+
+@test "NO_COLOR is one only if it is not empty" {
+	local variable expected
+	command -v script >/dev/null || skip 'script is not installed'
+	load
+	for variable in 'NO_COLOR= :bold' 'NO_COLOR=1 :plain' '-u NO_COLOR :bold'; do
+		expected=plain
+		# shellcheck disable=SC2086 # words
+		env ${variable%:*} script -q -e -c "$BWCTL show" "$BATS_TEST_TMPDIR/typed" </dev/null >/dev/null
+		! grep -q $'\033' "$BATS_TEST_TMPDIR/typed" || expected=bold
+		expect "show with $variable" "${variable#*:}" "$expected"
+		expected=plain
+		# shellcheck disable=SC2086 # words
+		env ${variable%:*} script -q -e -c "$BWCTL --config '' check" "$BATS_TEST_TMPDIR/typed" </dev/null >/dev/null || true
+		! grep -q $'\033' "$BATS_TEST_TMPDIR/typed" || expected=bold
+		expect "check with $variable" "${variable#*:}" "$expected"
+	done
+}
+
 @test "observe, in plain words and in JSON" {
 	local longest='pace: what is over would wait up to .*, then be dropped' words
 	load

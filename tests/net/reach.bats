@@ -445,6 +445,8 @@ says() {
 	grep -q $'\r\\[############            \\] 1 of 2 hosts, [0-9]* s left\033\\[K' "$RIG_DIR/terminal"
 	NO_COLOR=1 rig_in appliance script -q -e -c "$BWCTL check --reach $RIG_FAR4:22" "$RIG_DIR/terminal" </dev/null
 	run -1 grep -q $'\033\\[3' "$RIG_DIR/terminal"
+	NO_COLOR='' rig_in appliance script -q -e -c "$BWCTL check --reach $RIG_FAR4:22" "$RIG_DIR/terminal" </dev/null
+	grep -q $'\033\\[3' "$RIG_DIR/terminal"
 }
 
 @test "interrupted: what is known is printed, and that it is not all; exit 1" {
