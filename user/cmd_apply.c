@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "limiter.h"
+#include "meant.h"
 #include "policy_file.h"
 #include "store.h"
 
@@ -40,6 +41,8 @@ int command_open_file(const char *path, enum command_need need, struct command_f
 	if (err) {
 		/* What a hint could be is not known: it is not the limiter that refuses. */
 		log_error("%s", why);
+		if (err == -ENOENT && meant_rate(path))
+			log_hint("bwctl set %.40s sets a limit", path);
 		return EXIT_FAILED;
 	}
 	err = policy_file_parse(name, ret_file->text, length, &ret_file->file);

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "enforce.h"
 #include "limiter.h"
+#include "meant.h"
 #include "policy.h"
 #include "report.h"
 
@@ -136,6 +137,8 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 		err = limiter_attach(limiter, names[i], hook, &loaded, why);
 		if (err) {
 			code = command_failed(err, why);
+			if (err == -ENODEV)
+				meant_interface(names[i], true);
 			continue;
 		}
 		(*ret_attached)++;
@@ -438,6 +441,7 @@ int cmd_unload(const struct options *options, int count, char *words[])
 		if (!found[i]) {
 			snprintf(why, sizeof(why), "'%s' is not loaded", words[i]);
 			code = command_failed(-ENODEV, why);
+			meant_interface(words[i], false);
 		}
 	if (code != EXIT_DONE)
 		goto out;

@@ -300,6 +300,8 @@ int cmd_run(const struct options *options, int count, char *words[])
 	}
 	if (runs_parse(own, words, &parsed, why)) {
 		log_error("%s", why);
+		if (!options->command)
+			log_hint("the command comes behind --: bwctl run RATE -- COMMAND");
 		return EXIT_MISUSE;
 	}
 	if (!options->command || !*options->command) {

@@ -3,6 +3,7 @@
  * bwctl set: changes the limit, classes and flows, and says what is in force now.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "enforce.h"
 #include "limiter.h"
 #include "policy.h"
+#include "report.h"
 #include "runs.h"
 #include "units.h"
 #include "words.h"
@@ -297,6 +299,22 @@ out:
 	return code;
 }
 
+/* The name of an interface, where none is taken. */
+static void hint_misplaced_interface(int count, char *const words[])
+{
+	char name[REPORT_NAME];
+
+	for (int i = 0; i < count; i++)
+		if (if_nametoindex(words[i]) &&
+		    (!i || (strcmp(words[i - 1], "interface") && strcmp(words[i - 1], "class") &&
+			    strcmp(words[i - 1], "flow")))) {
+			log_hint(
+				"the limit is one for all interfaces that are loaded: bwctl load %s, then bwctl set without it",
+				report_name(words[i], name));
+			return;
+		}
+}
+
 int cmd_set(const struct options *options, int count, char *words[])
 {
 	struct config_change change;
@@ -304,6 +322,7 @@ int cmd_set(const struct options *options, int count, char *words[])
 
 	if (config_parse_set(count, words, &change, why)) {
 		command_failed(-EINVAL, why);
+		hint_misplaced_interface(count, words);
 		return EXIT_MISUSE;
 	}
 	if (options->save && !*options->config) {

@@ -920,6 +920,52 @@ static bool is_word(enum config_section section, const char *word)
 	return find_word(section, word) || begins(section, word);
 }
 
+/* Words of other tools, and what is written here for them. */
+static const struct {
+	unsigned int sections; /* bits: enum config_section */
+	const char *words, *meant;
+} meanings[] = {
+#define IN_LIMIT (1U << CONFIG_LIMIT)
+#define IN_CLASS (1U << CONFIG_CLASS)
+#define IN_FLOW	 (1U << CONFIG_FLOW)
+	{IN_LIMIT | IN_CLASS, " off none no nolimit infinite ", "did you mean 'unlimited'?"},
+	{IN_LIMIT | IN_CLASS, " rate limit bandwidth bw speed max ", "a rate stands alone: 50mbit"},
+	{IN_LIMIT | IN_CLASS, " in input rx recv receive down download ",
+	 "did you mean 'ingress'?"},
+	{IN_LIMIT | IN_CLASS, " out output tx send transmit up upload ", "did you mean 'egress'?"},
+	{IN_LIMIT, " auto pace police observe ", "expected 'mode' before it"},
+	{IN_LIMIT, " save ", "did you mean '--save'?"},
+	{IN_LIMIT, " help ", "bwctl help set"},
+	{IN_CLASS, " prio ", "did you mean 'priority'?"},
+	{IN_CLASS, " high normal low ", "expected 'priority' before it"},
+	{IN_CLASS, " min guarantee guaranteed guaranteed-rate ", "did you mean 'reserve'?"},
+	{IN_CLASS | IN_FLOW, " del delete rm ", "did you mean 'remove'?"},
+	{IN_FLOW, " port ports dport sport ",
+	 "expected 'local', ports of this machine, or 'remote', of the other side"},
+	{IN_FLOW, " ip addr address net subnet host ", "did you mean 'prefix'?"},
+	{IN_FLOW, " dev iface if ", "did you mean 'interface'?"},
+	{IN_FLOW, " tcp udp icmp icmpv6 sctp ", "expected 'protocol' before it"},
+};
+
+/* What a word stands for that is none here, or NULL. */
+static const char *meaning(enum config_section section, const char *word, char text[LOG_TEXT])
+{
+	char spaced[WORDS_QUOTE + 4];
+
+	if (!*word || strchr(word, ' ') || strlen(word) > WORDS_QUOTE)
+		return NULL;
+	snprintf(spaced, sizeof(spaced), " %s ", word);
+	for (size_t i = 0; i < COUNT(meanings); i++)
+		if (meanings[i].sections & 1U << section && strstr(meanings[i].words, spaced))
+			return meanings[i].meant;
+	for (uint32_t class = 0; class < BWCTL_BUILTIN_CLASSES && section == CONFIG_LIMIT; class ++)
+		if (!strcmp(word, policy_class_name(NULL, class))) {
+			snprintf(text, LOG_TEXT, "did you mean 'class %s'?", word);
+			return text;
+		}
+	return NULL;
+}
+
 /*
  * "did you mean 'ingress'?", or "expected a rate such as 50mbit, unlimited, or ingress,
  * egress, ... or flow".
@@ -937,6 +983,8 @@ static const char *expected_words(enum config_section section, const char *word,
 	if (section != CONFIG_FLOW)
 		names[count++] = "class";
 	names[count++] = "flow";
+	if (meaning(section, word, text))
+		return meaning(section, word, text);
 	if (*word && words_nearest(names, count, "''", word, text))
 		return text;
 	length =
@@ -951,6 +999,18 @@ static const char *expected_words(enum config_section section, const char *word,
 	return text;
 }
 
+/* "egress=5mbit", as in the file: whether it is a key and its value. */
+static bool is_assignment(enum config_section section, const char *word)
+{
+	const char *sign = strchr(word, '=');
+	char key[BWCTL_NAME + 1];
+
+	if (!sign || (size_t)(sign - word) >= sizeof(key))
+		return false;
+	snprintf(key, sizeof(key), "%.*s", (int)(sign - word), word);
+	return find_word(section, key) || begins(section, key);
+}
+
 /* It may be one in another place. */
 static int refuse_word(const struct words *words, const char *word, char why[LOG_TEXT])
 {
@@ -958,6 +1018,13 @@ static int refuse_word(const struct words *words, const char *word, char why[LOG
 	uint64_t rate_bits_s;
 
 	words_quote(word, quoted);
+	if (is_assignment(words->section, word))
+		return why_refuse(why, -EINVAL,
+				  "%s'%s': a space is between a word and its value, no =",
+				  words->subject, quoted);
+	if (!strncmp(word, "rate=", 5) && words->section != CONFIG_FLOW)
+		return why_refuse(why, -EINVAL, "%s'%s': a rate stands alone: write %s",
+				  words->subject, quoted, words_quote(word + 5, expected));
 	if (words->section != CONFIG_LIMIT && find_word(CONFIG_LIMIT, word))
 		return why_refuse(why, -EINVAL,
 				  "%s'%s' is not of a %s: what is of the limit comes first, before "
@@ -1019,6 +1086,8 @@ static int parse_pair(const struct words *words, const struct config_key *key, c
 		       why_refuse(why, -EINVAL, "%s%s: %.400s", words->subject, key->name, problem);
 }
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 static int parse_bare(const struct words *words, const char *word, char why[LOG_TEXT])
 {
 	const struct config_key *key = find_bare(words->section);
@@ -1027,7 +1096,8 @@ static int parse_bare(const struct words *words, const char *word, char why[LOG_
 	int err;
 
 	/* Not a number at all: rather a word misspelt than a rate. */
-	if (!key || (strcasecmp(word, "unlimited") && !strpbrk(word, "0123456789")))
+	if (!key || (strcasecmp(word, "unlimited") &&
+		     (!strpbrk(word, "0123456789") || strspn(word, LETTERS) || strchr(word, '='))))
 		return refuse_word(words, word, why);
 	/* Said first: what is wrong with the second rate is of less interest. */
 	if (!strcasecmp(word, "unlimited") || !units_parse_rate(word, &rate_bits_s, ignored))

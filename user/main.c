@@ -15,6 +15,7 @@
 #include "command.h"
 #include "limiter.h"
 #include "log.h"
+#include "meant.h"
 #include "netns.h"
 #include "policy_file.h"
 
@@ -175,8 +176,8 @@ static const struct command commands[] = {
 	 "  bwctl run egress 5mbit class ssh 1mbit -- sleep 0.1\n"
 	 "  bwctl run -- sleep 0.1                    nobody loosens the limit meanwhile\n"
 	 "  bwctl run --clear\n"},
-	{"show", "[--config]", "limits, hooks, and counters by class and direction", cmd_show, 0, 0,
-	 TAKES_JSON,
+	{"show", "[--config | --json]", "limits, hooks, and counters by class and direction",
+	 cmd_show, 0, 0, TAKES_JSON,
 	 "Shows each interface and how it is attached; per direction the limit, the rate r the\n"
 	 "clock runs at, the burst, the bound B and the window W (passed(T) <= r * T + B, hence no\n"
 	 "more than the limit in any window of W or longer), whether it paces or polices and why,\n"
@@ -187,8 +188,8 @@ static const struct command commands[] = {
 	 "  bwctl show\n"
 	 "  bwctl show --config\n"
 	 "  bwctl show --json\n"},
-	{"flows", "", "the flow table, and what has been seen of each flow", cmd_flows, 0, 0,
-	 TAKES_JSON,
+	{"flows", "[--json]", "the flow table, and what has been seen of each flow", cmd_flows, 0,
+	 0, TAKES_JSON,
 	 "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
 	 "has been seen of it; then those of which packets went one way only, because somebody or\n"
 	 "something on the way keeps the answers, and those that were never seen.\n"
@@ -283,8 +284,11 @@ static const struct command *find_command(const char *name)
 static int unknown_command(const char *name)
 {
 	char expected[LOG_TEXT] = "";
+	const char *names[COMMANDS];
 	size_t length = 0;
 
+	for (size_t i = 0; i < COMMANDS; i++)
+		names[i] = commands[i].name;
 	for (size_t i = 0; i < COMMANDS && length < sizeof(expected); i++)
 		length += (size_t)snprintf(expected + length, sizeof(expected) - length, "%s%s",
 					   !i		     ? "" :
@@ -292,6 +296,7 @@ static int unknown_command(const char *name)
 							       ", ",
 					   commands[i].name);
 	log_error("unknown command '%.60s': expected %s", name, expected);
+	meant_command(name, names, COMMANDS);
 	return EXIT_MISUSE;
 }
 
@@ -408,8 +413,17 @@ static int bad_option(int answer, char *words[])
 	return EXIT_MISUSE;
 }
 
+/* What has another form with another command. */
+static void hint_misplaced(const struct command *command, const char *option)
+{
+	if (command->run == cmd_unload && !strcmp(option, "all"))
+		log_hint("bwctl unload alone detaches from all");
+	else if (command->run == cmd_set && !strcmp(option, "class"))
+		log_hint("without the dashes: bwctl set class NAME RATE");
+}
+
 /* "--json is for set, apply, show and flows alone" */
-static int misplaced(const char *option, unsigned int taken)
+static int misplaced(const struct command *command, const char *option, unsigned int taken)
 {
 	char names[LOG_TEXT] = "";
 	size_t length = 0, left = 0, count;
@@ -428,6 +442,7 @@ static int misplaced(const char *option, unsigned int taken)
 		left--;
 	}
 	log_error("--%s is for %s alone", option, names);
+	hint_misplaced(command, option);
 	return EXIT_MISUSE;
 }
 
@@ -459,7 +474,7 @@ static int check_options(const struct command *command, const struct options *op
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].given && !(command->takes & rows[i].taken))
-			return misplaced(rows[i].name, rows[i].taken);
+			return misplaced(command, rows[i].name, rows[i].taken);
 	if (options->json && (options->check || options->print_config)) {
 		log_error("--json does not go with --%s", options->check ? "check" : "config");
 		return EXIT_MISUSE;
@@ -483,6 +498,19 @@ static int check_load(const struct options *options, bool has_names)
 	return EXIT_MISUSE;
 }
 
+/* An option without its dashes, another command, or how it is used. */
+static void hint_superfluous(const struct command *command, const char *word)
+{
+	if ((!strcmp(word, "json") && command->takes & TAKES_JSON) ||
+	    (!strcmp(word, "config") && command->run == cmd_show))
+		log_hint("bwctl %s --%s", command->name, word);
+	else if (find_command(word))
+		log_hint("bwctl %s", word);
+	else
+		log_hint("usage: bwctl %s%s%s", command->name, *command->arguments ? " " : "",
+			 command->arguments);
+}
+
 static int run(const struct options *options, int count, char *words[])
 {
 	const struct command *command = find_command(words[0]);
@@ -491,8 +519,7 @@ static int run(const struct options *options, int count, char *words[])
 		return unknown_command(words[0]);
 	if (command->most >= 0 && count - 1 > command->most) {
 		log_error("%s: '%s' is one word too many", command->name, words[command->most + 1]);
-		log_hint("usage: bwctl %s%s%s", command->name, *command->arguments ? " " : "",
-			 command->arguments);
+		hint_superfluous(command, words[command->most + 1]);
 		return EXIT_MISUSE;
 	}
 	if (check_options(command, options))

@@ -181,6 +181,106 @@ as_nobody() {
 	refused 2 "apply: 'b' is one word too many" apply a b
 }
 
+# Each with the hint that says what would have been right.
+@test "what is typed under stress: commands of other tools, names and rates where none are taken" {
+	local commands='expected load, unload, set, apply, save, run, show, flows, watch, check, metrics or help'
+	local row words
+	for row in 'start:bwctl load IFACE attaches, bwctl set RATE limits' \
+		'stop:bwctl set unlimited takes the limit off, bwctl unload detaches too' \
+		'Off:bwctl set unlimited takes the limit off, bwctl unload detaches too' \
+		'remove cli0:bwctl set unlimited takes the limit off, bwctl unload detaches too' \
+		'status:bwctl show' 'stats:bwctl show' 'reload:bwctl apply puts the policy file in force' \
+		'version:bwctl --version' 'top:bwctl watch' "SHOW:did you mean 'show'?" \
+		"unlaod:did you mean 'unload'?" 'cli0:bwctl load cli0 attaches to it, bwctl set RATE limits' \
+		'cli0 set 50mbit:bwctl load cli0 attaches to it, bwctl set RATE limits' \
+		'50mbit:bwctl set 50mbit' '50M:bwctl set 50M' \
+		'egress 50mbit:bwctl set RATE, or ingress RATE egress RATE' \
+		'class ssh 5mbit:bwctl set class NAME RATE (bwctl help set)'; do
+		words=${row%%:*}
+		# shellcheck disable=SC2086 # words
+		refused 2 "unknown command '${words%% *}': $commands" $words
+		hinted "hint: ${row#*:}"
+	done
+	refused 2 "unknown command 'nonsense': $commands" nonsense
+	expect 'no hint' "${stderr%%$'\n'*}" "$stderr"
+
+	refused 2 "show: 'json' is one word too many" show json
+	hinted 'hint: bwctl show --json'
+	refused 2 "show: 'config' is one word too many" show config
+	hinted 'hint: bwctl show --config'
+	refused 2 "show: 'flows' is one word too many" show flows
+	hinted 'hint: bwctl flows'
+	refused 2 "flows: 'x' is one word too many" flows x
+	hinted 'hint: usage: bwctl flows [--json]'
+	refused 2 '--all is for load alone' unload --all
+	hinted 'hint: bwctl unload alone detaches from all'
+	refused 2 '--class is for watch alone' set --class ssh 5mbit
+	hinted 'hint: without the dashes: bwctl set class NAME RATE'
+	refused 1 "no interface 'all' in this network namespace" load all
+	hinted 'hint: bwctl load --all loads those that the policy file names'
+	refused 1 "no interface '50mbit' in this network namespace" load 50mbit
+	hinted 'hint: bwctl set 50mbit sets a limit'
+	refused 1 "cannot open '50mbit': No such file or directory" apply 50mbit
+	hinted 'hint: bwctl set 50mbit sets a limit'
+	load
+	refused 1 "'all' is not loaded" unload all
+	hinted 'hint: bwctl unload alone detaches from all'
+	for words in 'run 5mbit true' 'run true'; do
+		# shellcheck disable=SC2086 # words
+		refused 2 "'true': run takes RATE, ingress RATE and egress RATE, also after class NAME" $words
+		hinted 'hint: the command comes behind --: bwctl run RATE -- COMMAND'
+	done
+	for words in 'cli0 50mbit' '50mbit cli0' '50mbit on cli0'; do
+		# shellcheck disable=SC2086 # words
+		bwctl_says set $words
+		expect "set $words" "2 hint: the limit is one for all interfaces that are loaded: bwctl load cli0, then bwctl set without it" \
+			"$status ${stderr#*$'\n'}"
+	done
+	refused 2 "flow x: 'nonsense': expected class, protocol, local, remote, prefix, interface, remove, before, default or flow" \
+		set flow x class ssh interface cli0 nonsense
+	expect 'no hint' "${stderr%%$'\n'*}" "$stderr"
+}
+
+@test "set: words of other tools, and what is written here" {
+	local words text
+	load
+	"$BWCTL" set 50mbit >/dev/null
+	while IFS='|' read -r words text; do
+		# shellcheck disable=SC2086 # words
+		unchanged refused 2 "$text" set $words
+	done <<-'END'
+		off|'off': did you mean 'unlimited'?
+		none|'none': did you mean 'unlimited'?
+		no limit|'no': did you mean 'unlimited'?
+		limit 50mbit|'limit': a rate stands alone: 50mbit
+		rate 50mbit|'rate': a rate stands alone: 50mbit
+		rate=50mbit|'rate=50mbit': a rate stands alone: write 50mbit
+		egress=50mbit|'egress=50mbit': a space is between a word and its value, no =
+		class=ssh 5mbit|'class=ssh': a space is between a word and its value, no =
+		in 5mbit|'in': did you mean 'ingress'?
+		download 5mbit|'download': did you mean 'ingress'?
+		tx 5mbit|'tx': did you mean 'egress'?
+		upload 5mbit|'upload': did you mean 'egress'?
+		ssh 5mbit|'ssh': did you mean 'class ssh'?
+		icmp 5mbit|'icmp': did you mean 'class icmp'?
+		observe|'observe': expected 'mode' before it
+		mode police pace|'pace': expected 'mode' before it
+		save|'save': did you mean '--save'?
+		help|'help': bwctl help set
+		class ssh limit 5mbit|class ssh: 'limit': a rate stands alone: 50mbit
+		class ssh off|class ssh: 'off': did you mean 'unlimited'?
+		class ssh prio high|class ssh: 'prio': did you mean 'priority'?
+		class ssh high|class ssh: 'high': expected 'priority' before it
+		class lab delete|class lab: 'delete': did you mean 'remove'?
+		class ssh guarantee 2mbit|class ssh: 'guarantee': did you mean 'reserve'?
+		flow x port 22|flow x: 'port': expected 'local', ports of this machine, or 'remote', of the other side
+		flow x delete|flow x: 'delete': did you mean 'remove'?
+		flow x class ssh net 10.0.0.0/8|flow x: 'net': did you mean 'prefix'?
+		flow x class ssh tcp|flow x: 'tcp': expected 'protocol' before it
+		flow x dev eth0|flow x: 'dev': did you mean 'interface'?
+	END
+}
+
 @test "nothing loaded" {
 	refused 1 'nothing is loaded' set 50mbit
 	hinted "$LOAD_HINT"
