@@ -206,7 +206,7 @@ static const struct {
 	{"mode pace mode pace", "'mode' is given twice"},
 	{"mode auto 50mbit mode auto", "'mode' is given twice"},
 	{"pace", "'pace': expected 'mode' before it"},
-	{"50mbit police", "'police': " WANTED},
+	{"50mbit police", "'police': expected 'mode' before it"},
 	{"Mode pace", "'Mode': did you mean 'mode'?"},
 	{"brust 1ms", "'brust': did you mean 'burst'?"},
 	{"clas ssh", "'clas': did you mean 'class'?"},
