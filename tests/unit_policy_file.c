@@ -463,11 +463,19 @@ static void test_derive(void **state)
 		 NULL},
 		/* What is to blame is named: nothing fits without it, all fits with less of it. */
 		{"[limit]\nrate = 10mbit\nmode = police\nwindow = 200ms\nburst = 1ms\n\n[class ui]\nreserve = 10mbit\n",
-		 "f:5: ingress, when it polices: reserves of 10 Mbit/s together do not fit a window of "
+		 "f:8: ingress, when it polices: reserves of 10 Mbit/s together do not fit a window of "
 		 "200 ms: lower them or lengthen the window"},
 		{"[limit]\nrate = 10mbit\nmode = police\nwindow = 200ms\nburst = 1ms\n", NULL},
+		/* Of several reserves it is the line of the largest, with a limit of classes beside. */
+		{"[class ui]\nrate = 9mbit\nreserve = 1mbit\n[limit]\nrate = 10mbit\nmode = police\nwindow = 200ms\nburst = 1ms\n[class api]\npriority = low\nreserve = 6mbit\n[class ssh]\nreserve = 3mbit\n",
+		 "f:11: ingress, when it polices: reserves of 10 Mbit/s together do not fit a window of "
+		 "200 ms: lower them or lengthen the window"},
+		/* A burst that does not fit without any reserve either is what it was. */
+		{"[limit]\nrate = 10mbit\nmode = police\nburst = 3s\n[class ui]\nreserve = 1mbit\nrate = 5mbit\n",
+		 "f:4: ingress, when it polices: a burst of 3 s does not fit a window of 2 s: "
+		 "shorten it or lengthen the window"},
 		{"[limit]\nrate = 1mbit\nmode = pace\nwindow = 110ms\nburst = 1ms\n[class ui]\nrate = 1mbit\n",
-		 "f:5: ingress, when it paces: what classes with limits of their own let wait does not "
+		 "f:4: ingress, when it paces: what classes with limits of their own let wait does not "
 		 "fit a window of 110 ms: lengthen the window"},
 		{"[limit]\nrate = 1mbit\nmode = pace\nwindow = 110ms\nburst = 1ms\n", NULL},
 	};

@@ -592,16 +592,60 @@ int policy_file_require(struct policy_file *file)
 
 /* ---- whether it can be enforced ---- */
 
-/* The line that is to blame for a limit that does not fit: that of all, or that of a class. */
-static size_t blamed_line(const struct policy_file *file, const char *class, int direction)
+/* The line with a setting, of a class, that asks for most; 0: there is none. */
+static size_t largest_line(const struct policy_file *file,
+			   const uint64_t rates_bits_s[BWCTL_CLASSES], unsigned int settings)
 {
-	size_t n = find_section(file, *class ? CONFIG_CLASS : CONFIG_LIMIT, class), line = 0;
+	uint64_t most_bits_s = 0;
+	size_t line = 0;
 
-	if (n != NONE && !*class)
-		line = setting_line(&file->sections[n], 1U << CONFIG_BURST);
-	if (n != NONE && !*class && !line)
-		line = setting_line(&file->sections[n], 1U << CONFIG_WINDOW);
-	return n != NONE && !line ? setting_line(&file->sections[n], 1U << direction) : line;
+	for (size_t class = 0; class < BWCTL_CLASSES; class ++) {
+		size_t n =
+			rates_bits_s[class] > most_bits_s ?
+				find_section(file, CONFIG_CLASS, file->asked.classes[class].name) :
+				NONE;
+
+		if (n == NONE || !setting_line(&file->sections[n], settings))
+			continue;
+		most_bits_s = rates_bits_s[class];
+		line = setting_line(&file->sections[n], settings);
+	}
+	return line;
+}
+
+/*
+ * The line that is to blame for a limit that does not fit: of a class its own; of that of all what it
+ * would fit without, reserves or what classes let wait, else the burst or the window. policy is changed.
+ */
+static size_t blamed_line(const struct policy_file *file, struct bwctl_policy *policy,
+			  const char *class, int direction, bool leases)
+{
+	size_t n = find_section(file, *class ? CONFIG_CLASS : CONFIG_LIMIT, class), burst, window,
+	       line;
+	uint64_t rates_bits_s[BWCTL_CLASSES];
+	char ignored[LOG_TEXT];
+
+	if (n == NONE || *class)
+		return n == NONE ? 0 : setting_line(&file->sections[n], 1U << direction);
+	burst = setting_line(&file->sections[n], 1U << CONFIG_BURST);
+	window = setting_line(&file->sections[n], 1U << CONFIG_WINDOW);
+	for (size_t i = 0; i < BWCTL_CLASSES; i++) {
+		rates_bits_s[i] = policy->asked.classes[i].reserve_bits_s;
+		policy->asked.classes[i].reserve_bits_s = 0;
+	}
+	line = largest_line(file, rates_bits_s, 1U << CONFIG_CLASS_RESERVE);
+	if (line && !policy_build(policy, leases, ignored))
+		return line;
+	for (size_t i = 0; i < BWCTL_CLASSES; i++) {
+		rates_bits_s[i] = policy->asked.classes[i].limit_bits_s[direction];
+		policy->asked.classes[i].limit_bits_s[direction] = 0;
+	}
+	/* What is advised then is a longer window. */
+	line = window ? window : largest_line(file, rates_bits_s, 1U << direction);
+	if (line && !policy_build(policy, leases, ignored))
+		return line;
+	line = burst ? burst : window;
+	return line ? line : setting_line(&file->sections[n], 1U << direction);
 }
 
 /* A policy in which only this direction has limits, so that it is this one that does not fit. */
@@ -625,8 +669,9 @@ static void derive(struct policy_file *file, struct bwctl_policy *policy, int di
 	/* "ingress: ..." or "class ssh ingress: ..." */
 	subject = strcspn(why, ":");
 	sscanf(why, "class %15s", class);
-	complain(file, blamed_line(file, class, direction), "%.*s, when it %s%.400s", (int)subject,
-		 why, way == POLICY_DROPS ? "polices" : "paces", why + subject);
+	complain(file, blamed_line(file, policy, class, direction, leases),
+		 "%.*s, when it %s%.400s", (int)subject, why,
+		 way == POLICY_DROPS ? "polices" : "paces", why + subject);
 }
 
 int policy_file_derive(struct policy_file *file, unsigned int cpus, bool leases)
