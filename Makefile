@@ -7,6 +7,7 @@ PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/bwctl
+EXAMPLEDIR ?= $(DOCDIR)
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev
@@ -114,7 +115,8 @@ UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
 MANUALS := $(wildcard docs/*.8)
 DEB_TREE = build/deb/bwctl-$(VERSION)
 # What Prometheus is given, and node_exporter.
-DOCUMENTS := $(notdir $(wildcard docs/*.md))
+DOCUMENTS := README.md $(wildcard docs/*.md)
+PICTURES := docs/goodput.svg docs/page-light.png docs/watch.svg
 PROMETHEUS := $(notdir $(wildcard dist/prometheus/*))
 
 # Root: namespaces, BPF, and packages where some are missing.
@@ -138,6 +140,7 @@ help: ## this list
 		FUZZ_SECONDS 'of fuzz, for each target: 600' \
 		PREFIX '/usr/local' SBINDIR 'PREFIX/sbin' MANDIR 'PREFIX/share/man' \
 		DOCDIR 'PREFIX/share/doc/bwctl' \
+		EXAMPLEDIR 'DOCDIR' \
 		BASHDIR 'PREFIX/share/bash-completion/completions' \
 		SYSTEMDUNITDIR 'PREFIX/lib/systemd/system' UDEVDIR 'PREFIX/lib/udev' \
 		LINKDIR 'PREFIX/lib/systemd/network' \
@@ -323,7 +326,7 @@ lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clan
 	$(Q)shellcheck -x tests/net/*.bash tests/net/*.bats tests/*.bats tests/demo/run tests/demo/watch tests/boot/* dist/udev/net-device dist/debian/bwctl.p* \
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/page/*.bash tests/page/*.bats tests/page/pictures \
-		tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
+		tests/links tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
 	$(Q)mandoc -Tlint -W warning docs/*.[58]
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
@@ -340,13 +343,17 @@ deb: ## build/bwctl_*.deb and build/bwctl-exporter_*.deb
 # Where a file says /usr/sbin or /usr/lib/bwctl, what was asked for.
 installed = sed 's|/usr/sbin/|$(SBINDIR)/|g; s|/usr/lib/bwctl/|$(LIBDIR)/bwctl/|g' $(1) >$(2) && chmod $(3) $(2)
 
+# And where a document names another, or an example, the way to it from where it is installed.
+EXAMPLES = $(if $(filter-out $(DOCDIR),$(EXAMPLEDIR)),$(patsubst $(DOCDIR)/%,%,$(EXAMPLEDIR))/)
+linked = sed -i 's,\([`(]\)docs/\([A-Za-z-]*\.\(md\|png\|svg\)\),\1\2,g; s,`docs/bwctl\.conf`,`$(EXAMPLES)bwctl.conf`,g; s,\([`( ]\)dist/\(grafana\|prometheus\),\1$(EXAMPLES)\2,g' $(1)
+
 install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(BUILD)/bwctl-exporter
 	install -D -m 0755 -t $(DESTDIR)$(LIBDIR)/bwctl $(HELPERS:%=$(BUILD)/%)
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(MANUALS)
 	install -D -m 0644 docs/bwctl.conf.5 $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5
 	install -D -m 0644 dist/bash-completion/bwctl $(DESTDIR)$(BASHDIR)/bwctl
-	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(DOCDIR)/bwctl.conf
+	install -D -m 0644 docs/bwctl.conf $(DESTDIR)$(EXAMPLEDIR)/bwctl.conf
 	install -d $(DESTDIR)$(SYSTEMDUNITDIR) $(DESTDIR)$(UDEVDIR)/rules.d $(DESTDIR)$(LIBDIR)/bwctl
 	$(foreach unit,$(UNITS),$(call installed,dist/systemd/$(unit),$(DESTDIR)$(SYSTEMDUNITDIR)/$(unit),0644) &&) :
 	$(call installed,dist/udev/90-bwctl.rules,$(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules,0644)
@@ -354,23 +361,24 @@ install: all ## into DESTDIR/PREFIX
 	install -D -m 0644 -t $(DESTDIR)$(LINKDIR) dist/udev/70-bwctl.link
 	install -D -m 0644 dist/systemd/bwctl.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf
 	install -D -m 0644 dist/systemd/bwctl.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
-	install -D -m 0644 dist/grafana/bwctl.json $(DESTDIR)$(DOCDIR)/grafana/bwctl.json
-	install -d $(DESTDIR)$(DOCDIR)/prometheus
-	$(foreach file,$(PROMETHEUS),$(call installed,dist/prometheus/$(file),$(DESTDIR)$(DOCDIR)/prometheus/$(file),0644) &&) :
-	$(foreach file,$(DOCUMENTS),$(call installed,docs/$(file),$(DESTDIR)$(DOCDIR)/$(file),0644) &&) :
-	install -D -m 0644 docs/goodput.svg $(DESTDIR)$(DOCDIR)/goodput.svg
+	install -D -m 0644 dist/grafana/bwctl.json $(DESTDIR)$(EXAMPLEDIR)/grafana/bwctl.json
+	install -d $(DESTDIR)$(EXAMPLEDIR)/prometheus $(DESTDIR)$(DOCDIR)
+	$(foreach file,$(PROMETHEUS),$(call installed,dist/prometheus/$(file),$(DESTDIR)$(EXAMPLEDIR)/prometheus/$(file),0644) &&) :
+	$(foreach file,$(DOCUMENTS),$(call installed,$(file),$(DESTDIR)$(DOCDIR)/$(notdir $(file)),0644) &&) :
+	$(call linked,$(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(DOCUMENTS))))
+	install -D -m 0644 -t $(DESTDIR)$(DOCDIR) $(PICTURES)
 
 uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,bwctl bwctl-exporter)
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MANUALS)))
 	rm -f $(DESTDIR)$(MANDIR)/man5/bwctl.conf.5 $(DESTDIR)$(BASHDIR)/bwctl
-	rm -f $(DESTDIR)$(DOCDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
+	rm -f $(DESTDIR)$(EXAMPLEDIR)/bwctl.conf $(addprefix $(DESTDIR)$(SYSTEMDUNITDIR)/,$(UNITS))
 	rm -f $(DESTDIR)$(UDEVDIR)/rules.d/90-bwctl.rules $(DESTDIR)$(LINKDIR)/70-bwctl.link
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/bwctl/,net-device $(HELPERS))
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/bwctl.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/bwctl.conf
-	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCUMENTS) goodput.svg grafana/bwctl.json)
-	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/prometheus/,$(PROMETHEUS))
-	rmdir $(addprefix $(DESTDIR)$(DOCDIR),/grafana /prometheus /) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(DOCUMENTS) $(PICTURES)))
+	rm -f $(DESTDIR)$(EXAMPLEDIR)/grafana/bwctl.json $(addprefix $(DESTDIR)$(EXAMPLEDIR)/prometheus/,$(PROMETHEUS))
+	rmdir $(addprefix $(DESTDIR)$(EXAMPLEDIR),/grafana /prometheus /) $(DESTDIR)$(DOCDIR) $(DESTDIR)$(LIBDIR)/bwctl 2>/dev/null || :
 
 clean: ## remove build/
 	rm -rf build

@@ -387,9 +387,9 @@ all_files() {
 	[[ "bwctl $(head -n 1 "$ROOT/CHANGES")" == "$("$BWCTL" --version)" ]]
 }
 
-# installed TARGET PREFIX: of what is built already.
+# installed TARGET PREFIX [VARIABLE=VALUE]...: of what is built already.
 installed() {
-	make -s --no-print-directory -C "$ROOT" -o all "$1" BUILD="$BWCTL_BUILD" PREFIX="$2" DESTDIR="$BATS_TEST_TMPDIR$2" >/dev/null
+	make -s --no-print-directory -C "$ROOT" -o all "$1" BUILD="$BWCTL_BUILD" PREFIX="$2" DESTDIR="$BATS_TEST_TMPDIR$2" "${@:3}" >/dev/null
 }
 
 @test "what is installed names the bwctl that is installed, below any PREFIX; uninstall leaves no file" {
@@ -415,9 +415,23 @@ installed() {
 			[[ -s $documents/$file ]]
 		done < <({ cat "$MANUAL" && "$BWCTL" help check; } | grep -o -E '\b[A-Za-z]+[.]md\b' | sort -u | tee "$BATS_TEST_TMPDIR/named")
 		[[ $(wc -l <"$BATS_TEST_TMPDIR/named") -ge 4 ]]
+		"$ROOT/tests/links" "$documents"/*.md
 		installed uninstall "$prefix"
 		[[ -z $(find "$tree" ! -type d) && ! -e $documents ]]
 	done
+}
+
+@test "every way from a document to another leads somewhere, also where examples have a directory of their own" {
+	local documents=$BATS_TEST_TMPDIR/usr/usr/share/doc/bwctl
+	# One that leads nowhere is found.
+	printf '%s\n' '[a](b.md), `c.md` and ![d](http://e/f)' 'cp dist/prometheus/none.yml /etc/prometheus/' >"$BATS_TEST_TMPDIR/text.md"
+	run "$ROOT/tests/links" "$BATS_TEST_TMPDIR/text.md"
+	[[ $status == 1 && ${lines[*]##*: } == 'b.md c.md dist/prometheus/none.yml' ]]
+	installed install /usr EXAMPLEDIR=/usr/share/doc/bwctl/examples
+	[[ $(grep -c 'examples/' "$documents/README.md") -ge 2 ]]
+	"$ROOT/tests/links" "$documents"/*.md
+	installed uninstall /usr EXAMPLEDIR=/usr/share/doc/bwctl/examples
+	[[ -z $(find "$BATS_TEST_TMPDIR/usr" ! -type d) && ! -e $documents ]]
 }
 
 @test "the manual is in order (mandoc)" {

@@ -46,6 +46,15 @@ files() {
 		"$(dpkg-deb -f "${PACKAGES[1]}" Depends | grep -c "^bwctl (= $(dpkg-deb -f "${PACKAGES[0]}" Version))")"
 }
 
+@test "documents: every way to another one, a picture or an example leads there, from one package to the other too" {
+	local package
+	for package in "${PACKAGES[@]}"; do
+		dpkg-deb -x "$package" "$BATS_TEST_TMPDIR/root"
+	done
+	[[ $(find "$BATS_TEST_TMPDIR/root/usr/share/doc" -name '*.md' | wc -l) -ge 6 ]]
+	find "$BATS_TEST_TMPDIR/root/usr/share/doc" -name '*.md' -exec "$ROOT/tests/links" {} +
+}
+
 @test "on a bare Debian 12: installed with apt from Debian alone, removed, purged, no file is left" {
 	local root=$BATS_TEST_TMPDIR/root tar
 	mkdir "$root"
