@@ -784,6 +784,46 @@ static bool is_loaded_name(const struct report *report, const char *name)
 	return false;
 }
 
+/* Whether packets of an interface are looked up in a row: decided by its name when that was last done. */
+static bool matches_on(const struct report *report, uint32_t row,
+		       const struct limiter_interface *interface)
+{
+	const struct bwctl_row_set *set = &report->policy.table.slot[interface->record.slot];
+
+	return set->word[row / 64] & 1ULL << row % 64;
+}
+
+/* Interfaces that were renamed since. Whether it said something of this row. */
+static bool check_renamed(const struct matter *matter, uint32_t row)
+{
+	const struct report *report = matter->survey->report;
+	const struct bwctl_flow *flow = &report->policy.asked.flows[row];
+	bool is_said = false;
+
+	for (size_t i = 0; i < report->interface_count; i++) {
+		const struct limiter_interface *interface = &report->interfaces[i];
+		bool is_named = !strcmp(interface->name, flow->interface);
+		char text[LOG_TEXT];
+
+		if (!interface->exists || interface->record.slot >= BWCTL_SLOTS ||
+		    matches_on(report, row, interface) == is_named)
+			continue;
+		is_said = true;
+		if (is_named)
+			say(matter, FINDING_WARN, CHECK_FLOWS, interface->name,
+			    advise(text, "bwctl load %s", IFACE(interface->name)),
+			    "flow %s is of it, and it had another name before: nothing matches the flow yet",
+			    flow->name);
+		else
+			say(matter, FINDING_WARN, CHECK_FLOWS, interface->name,
+			    advise(text, "bwctl set flow %s interface %s", flow->name,
+				   IFACE(interface->name)),
+			    "flow %s is of '%s', which is the former name: it matches here still, until the next set or load",
+			    flow->name, flow->interface);
+	}
+	return is_said;
+}
+
 static void check_flows(const struct matter *matter)
 {
 	const struct report *report = matter->survey->report;
@@ -794,7 +834,13 @@ static void check_flows(const struct matter *matter)
 		const struct bwctl_flow *flow = &asked->flows[row];
 		char text[LOG_TEXT];
 
-		if (!*flow->interface || is_loaded_name(report, flow->interface))
+		if (!*flow->interface)
+			continue;
+		if (check_renamed(matter, row)) {
+			is_idle = true;
+			continue;
+		}
+		if (is_loaded_name(report, flow->interface))
 			continue;
 		is_idle = true;
 		say(matter, FINDING_WARN, CHECK_FLOWS, NULL,

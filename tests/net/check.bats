@@ -512,6 +512,30 @@ rig_is_locked() {
 	found flows warn - "^flow jump is of 'inside0'" '^bwctl load inside0, or bwctl set flow jump interface any$'
 }
 
+# Which row a packet belongs to was decided by the names of then.
+@test "flows: of an interface that was renamed" {
+	ip -n appliance link add old0 type veth peer name old1
+	loaded
+	rig_bwctl load old0 >/dev/null
+	rig_bwctl set --save class lab flow before0 class lab interface old0 flow after0 class lab interface new0 >/dev/null
+	check
+	only flows link # old0 is down
+	found flows warn - "^flow after0 is of 'new0', which is not loaded"
+	ip -n appliance link set old0 name new0
+	check
+	found flows warn new0 "^flow before0 is of 'old0', which is the former name: it matches here still" '^bwctl set flow before0 interface new0$'
+	found flows warn new0 '^flow after0 is of it, and it had another name before: nothing matches the flow yet$' '^bwctl load new0$'
+	rig_bwctl load new0 >/dev/null
+	check
+	found flows warn - "^flow before0 is of 'old0', which is not loaded"
+	[[ $(jq '[.findings[] | select(.check == "flows")] | length' <<<"$FOUND") == 1 ]]
+	rig_bwctl set flow before0 interface new0 >/dev/null
+	check
+	found flows ok - 'none of an interface that is not loaded'
+	rig_bwctl unload new0 >/dev/null
+	ip -n appliance link delete new0
+}
+
 @test "runs: one that a killed bwctl left; those that live are in order" {
 	loaded
 	rig_start appliance "$BWCTL" run 10mbit -- sleep 60
