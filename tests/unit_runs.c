@@ -85,6 +85,7 @@ static const struct {
 	const char *words, *why;
 } bad[] = {
 	{"fast", "'fast': " TAKES},
+	{"\x1b[m", "'?[m': " TAKES},
 	{"burst 5ms", "'burst': " TAKES},
 	{"10mbit window 1s", "'window': " TAKES},
 	{"mode police", "'mode': " TAKES},

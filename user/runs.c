@@ -12,6 +12,7 @@
 #include "policy.h"
 #include "units.h"
 #include "why.h"
+#include "words.h"
 
 #define TAKES "run takes RATE, ingress RATE and egress RATE, also after class NAME"
 
@@ -67,7 +68,7 @@ static bool needs_value(const char *word)
 	return !strcmp(word, "ingress") || !strcmp(word, "egress") || !strcmp(word, "class");
 }
 
-int runs_parse(int count, char *const words[], struct runs_words *ret_words, char why[LOG_TEXT])
+static int parse(int count, char *const words[], struct runs_words *ret_words, char why[LOG_TEXT])
 {
 	struct runs_limits *limits = ret_words->limits;
 	int err = 0;
@@ -107,6 +108,16 @@ int runs_parse(int count, char *const words[], struct runs_words *ret_words, cha
 	}
 	if (!err && limits != ret_words->limits && !gives_limit(limits))
 		return why_refuse(why, -EINVAL, "class %s: a rate is missing", limits->class);
+	return err;
+}
+
+int runs_parse(int count, char *const words[], struct runs_words *ret_words, char why[LOG_TEXT])
+{
+	int err = parse(count, words, ret_words, why);
+
+	/* A part of it is what was typed: nothing of that may move a cursor. */
+	if (err)
+		words_clean(why);
 	return err;
 }
 
@@ -181,9 +192,12 @@ int runs_make(const struct runs_words *words, char *const command[],
 		const struct runs_limits *limits = &words->limits[i];
 		int class = i ? class_number(policy, limits->class) : 0;
 
-		if (class < 0)
-			return why_refuse(why, class, "no class '%s': there are %.400s",
-					  limits->class, class_list(policy, list));
+		if (class < 0) {
+			why_refuse(why, class, "no class '%s': there are %.400s", limits->class,
+				   class_list(policy, list));
+			words_clean(why);
+			return class;
+		}
 		if (i && policy->asked.classes[class].exempt)
 			return why_refuse(why, -EINVAL,
 					  "class '%s' is exempt: no limit holds for it",

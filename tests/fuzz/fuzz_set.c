@@ -80,21 +80,9 @@ static void check_set(int count, char *const words[], struct bwctl_asked *asked)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bwctl_asked asked;
-	char *words[WORDS];
-	int count = 0, first = 0;
+	char *words[WORDS + 1];
+	int count = fuzz_words(data, size, WORDS, words), first = 0;
 
-	/* Each by itself, so that a byte too many is noticed. */
-	while (size && count < WORDS) {
-		const uint8_t *end = memchr(data, '\0', size);
-		size_t length = end ? (size_t)(end - data) : size;
-
-		words[count] = malloc(length + 1);
-		HOLDS(words[count], "memory");
-		memcpy(words[count], data, length);
-		words[count++][length] = '\0';
-		data += length + (end ? 1 : 0);
-		size -= length + (end ? 1 : 0);
-	}
 	policy_default(&asked);
 	for (int i = 0; i <= count; i++) {
 		if (i < count && strcmp(words[i], "|"))
