@@ -95,7 +95,7 @@ PARTS := $(filter-out $(addprefix $(BUILD)/obj/,main.o exporter.o watch.o reach.
 # What the exporter shows a browser.
 PAGE := $(addprefix user/page/page.,html css js)
 # What one program alone needs.
-EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o page.o)
+EXPORTER_ONLY := $(addprefix $(BUILD)/obj/,scrape.o accept.o page.o gzip.o)
 WATCH_ONLY := $(filter $(BUILD)/obj/watch_%.o,$(PARTS))
 REACH_ONLY := $(filter $(BUILD)/obj/reach_%.o,$(PARTS))
 SHARED := $(filter-out $(EXPORTER_ONLY) $(WATCH_ONLY) $(REACH_ONLY),$(PARTS))
@@ -103,8 +103,8 @@ SHARED := $(filter-out $(EXPORTER_ONLY) $(WATCH_ONLY) $(REACH_ONLY),$(PARTS))
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/unit_%.c,$(wildcard tests/*.c)))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-# What they try is pure: no kernel, no library but inih.
-FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c policy_file.c units.c \
+# What they try is pure: no kernel, no library but inih and jansson.
+FUZZ_SRC := $(addprefix user/,config.c config_apply.c flow_table.c policy.c policy_file.c runs.c units.c \
 	      why.c words.c)
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/replay_%)
 BATS_TESTS := $(wildcard tests/*.bats tests/net/*.bats)
@@ -244,7 +244,7 @@ $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h tests/policies.h Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(filter-out -f% -pie,$(BW_CFLAGS)) $(CFLAGS) -O1 -fno-omit-frame-pointer \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< $(FUZZ_SRC) -o $@ \
-		$(LDFLAGS) $(shell pkg-config --libs inih)
+		$(LDFLAGS) $(shell pkg-config --libs inih jansson)
 
 tests: all $(UNIT_TESTS) $(REPLAYS) $(TEST_TOOLS) ## build what the tests need
 
@@ -295,7 +295,7 @@ check-boot: ## the Debian packages: in order, and on Debian 12 in virtual machin
 	done
 	$(Q)$(PROVE) --timer tests/boot/package.bats
 
-fuzz: ## any bytes as a policy file, and as the words of set, FUZZ_SECONDS for each
+fuzz: ## any bytes as a policy file, and as the words of set and of run, FUZZ_SECONDS for each
 	$(Q)$(MAKE) --no-print-directory deps DEPS="$(DEPS_BUILD) $(DEPS_FUZZ)"
 	$(Q)$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 	$(Q)cd $(BUILD)/fuzz && for target in $(FUZZ_TARGETS); do \

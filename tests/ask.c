@@ -23,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tool.h"
 #include "units.h"
 
-#define NS_PER_S	1000000000ULL
 #define NS_PER_MS	1000000ULL
 #define NS_PER_US	1000ULL
 #define CONNECTIONS_MAX 1024
@@ -68,34 +68,6 @@ static void usage(FILE *stream)
 	      "1000 ms; an answer that comes later counts with the time it took, one that never comes\n"
 	      "with the time it was waited for.\n",
 	      stream);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-static uint64_t parse_integer(const char *what, const char *text, uint64_t min, uint64_t max)
-{
-	char why[UNITS_TEXT];
-	uint64_t value;
-
-	if (units_parse_integer(text, min, max, &value, why))
-		errx(2, "%s: %s", what, why);
-	return value;
-}
-
-static uint64_t parse_seconds(const char *text)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds > 0 && seconds <= 86400))
-		errx(2, "--seconds '%s': expected a number up to 86400", text);
-	return seconds * NS_PER_S;
 }
 
 /* Waits until one of them is ready, or the moment has come, or a signal has. */

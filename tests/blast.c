@@ -23,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tool.h"
 #include "units.h"
 
-#define NS_PER_S     1000000000ULL
 #define STEP_NS	     1000000ULL
 #define CATCH_UP_NS  (20 * STEP_NS) /* what is missed beyond this is not offered later */
 #define BATCH	     64
@@ -67,34 +67,6 @@ static void usage(FILE *stream)
 	      "       blast sink PORT [--seconds SECONDS] [--cpu N]\n"
 	      "RATE counts the payload: 100mbit, 2gbit. A flow is a source port.\n",
 	      stream);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-static uint64_t parse_integer(const char *what, const char *text, uint64_t min, uint64_t max)
-{
-	char why[UNITS_TEXT];
-	uint64_t value;
-
-	if (units_parse_integer(text, min, max, &value, why))
-		errx(2, "%s: %s", what, why);
-	return value;
-}
-
-static uint64_t parse_seconds(const char *text)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds > 0 && seconds <= 86400))
-		errx(2, "--seconds '%s': expected a number up to 86400", text);
-	return seconds * NS_PER_S;
 }
 
 static void pin_to(uint64_t cpu)

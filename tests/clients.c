@@ -23,9 +23,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "tool.h"
 #include "units.h"
 
-#define NS_PER_S    1000000000ULL
 #define NS_PER_MS   1000000ULL
 #define CLIENTS_MAX 1000
 #define HEADER_MAX  4096
@@ -125,24 +125,6 @@ static void usage(FILE *stream)
 	      "not end each 2 s, deaf asks and does not read, reset asks and breaks the connection off, garbage\n"
 	      "asks for what is no request.\n",
 	      stream);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-static uint64_t parse_integer(const char *what, const char *text, uint64_t min, uint64_t max)
-{
-	char why[UNITS_TEXT];
-	uint64_t value;
-
-	if (units_parse_integer(text, min, max, &value, why))
-		errx(2, "%s: %s", what, why);
-	return value;
 }
 
 static void failed(struct outcome *outcome, const char *why)

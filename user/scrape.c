@@ -14,6 +14,7 @@
 #include <time.h>
 #include <zlib.h>
 
+#include "gzip.h"
 #include "report.h"
 #include "saved.h"
 
@@ -22,10 +23,8 @@
 #define STALE_NS  (SECOND_NS / 4)  /* nobody gets an older one */
 #define STOP_S	  2
 
-#define GZIP_WINDOW (15 + 16) /* zlib: the largest window, and gzip's header */
-#define GZIP_MEMORY 8
-#define PLAIN	    0
-#define PACKED	    1
+#define PLAIN  0
+#define PACKED 1
 
 struct scrape {
 	const char *pin_dir, *config;
@@ -143,28 +142,10 @@ static struct scrape_text *make_plain(struct scrape *scrape, enum scrape_kind ki
 
 static struct scrape_text *make_packed(struct scrape *scrape, const struct scrape_text *plain)
 {
-	z_stream stream = {0};
-	struct scrape_text *text = NULL;
-	uLong room;
-	char *data;
+	size_t length;
+	char *data = gzip_pack(plain->data, plain->length, Z_BEST_SPEED, &length);
 
-	if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
-			 Z_DEFAULT_STRATEGY) != Z_OK)
-		return NULL;
-	room = deflateBound(&stream, plain->length);
-	data = malloc(room);
-	if (data) {
-		stream.next_in = (Bytef *)plain->data;
-		stream.avail_in = (uInt)plain->length;
-		stream.next_out = (Bytef *)data;
-		stream.avail_out = (uInt)room;
-		if (deflate(&stream, Z_FINISH) == Z_STREAM_END)
-			text = make_text(scrape, data, stream.total_out, false);
-		else
-			free(data);
-	}
-	deflateEnd(&stream);
-	return text;
+	return data ? make_text(scrape, data, length, false) : NULL;
 }
 
 static void drop(struct scrape_text *text)
