@@ -461,6 +461,9 @@ static void test_lro(void **state)
 	(void)state;
 	device->feature[DEVICE_LRO] = true;
 	assert_only("lro", "warn", "eth0", "LRO merges", "ethtool -K eth0 lro off");
+	device->is_fixed[DEVICE_LRO] = true;
+	assert_only("lro", "warn", "eth0", "LRO merges", "have its hypervisor offer it without");
+	device->is_fixed[DEVICE_LRO] = false;
 	/* A bond has it for its ports. */
 	strcpy(device->kind, "bond");
 	assert_int_equal(look(), FINDING_OK);
@@ -480,6 +483,8 @@ static void test_lro(void **state)
 	assert_int_equal(policy_build(policy, true, why), 0);
 	assert_true(policy_segments(policy, BWCTL_INGRESS) > 0);
 	assert_only("lro", "warn", "eth0", "rx-gro-hw", "ethtool -K eth0 rx-gro-hw off");
+	device->is_fixed[DEVICE_GRO_HW] = true;
+	assert_only("lro", "warn", "eth0", "rx-gro-hw", "have its hypervisor offer it without");
 }
 
 static void test_offload(void **state)
@@ -498,7 +503,7 @@ static void test_offload(void **state)
 		    "ethtool -K eth0 hw-tc-offload off");
 	filter->in_hardware = true;
 	assert_only("offload", "fail", "eth0", "taken over a flower filter of ingress",
-		    "ethtool -K eth0 hw-tc-offload off");
+		    "take it away (tc filter show dev eth0 ingress), then ethtool -K eth0 hw-tc-offload off");
 	device->feature[DEVICE_HW_TC] = false;
 	assert_only("offload", "fail", "eth0", "pref 49152", "tc filter show dev eth0");
 	/* That of bwctl is in the kernel too. */

@@ -1192,6 +1192,9 @@ static void check_xdp(const struct matter *matter, const struct device *device, 
 static void check_lro(const struct matter *matter, const struct device *device, const char *about,
 		      bool *ret_is_fine)
 {
+	/* As virtio-net is where its hypervisor does not let it choose. */
+	static const char fixed[] =
+		"the device does not let it be turned off (ethtool -k): have its hypervisor offer it without (guest_tso4, guest_tso6), or live with it";
 	const struct bwctl_policy *policy = &matter->survey->report->policy;
 	char text[LOG_TEXT];
 
@@ -1199,12 +1202,16 @@ static void check_lro(const struct matter *matter, const struct device *device, 
 	if (device->feature[DEVICE_LRO] && !is_bond(device)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
-		    advise(text, "ethtool -K %s lro off", IFACE(device->name)),
+		    device->is_fixed[DEVICE_LRO] ?
+			    fixed :
+			    advise(text, "ethtool -K %s lro off", IFACE(device->name)),
 		    "LRO merges what comes in before it is metered: how many frames it was is guessed");
 	} else if (device->feature[DEVICE_GRO_HW] && policy_segments(policy, BWCTL_INGRESS)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
-		    advise(text, "ethtool -K %s rx-gro-hw off", IFACE(device->name)),
+		    device->is_fixed[DEVICE_GRO_HW] ?
+			    fixed :
+			    advise(text, "ethtool -K %s rx-gro-hw off", IFACE(device->name)),
 		    "the device merges what comes in (rx-gro-hw) into more than the limit lets pass at once");
 	}
 }
@@ -1214,11 +1221,6 @@ static void check_offload(const struct matter *matter, const struct device *devi
 {
 	char text[LOG_TEXT];
 
-	if (device->feature[DEVICE_HW_TC])
-		advise(text, "ethtool -K %s hw-tc-offload off", IFACE(device->name));
-	else
-		advise(text, "tc filter show dev %s ingress; take away what is in_hw",
-		       IFACE(device->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		for (size_t i = 0; i < device->filter_count[direction]; i++) {
 			const struct device_filter *filter = &device->filters[direction][i];
@@ -1227,6 +1229,12 @@ static void check_offload(const struct matter *matter, const struct device *devi
 			if (!filter->in_hardware || filter->handle == HOOKS_CLSACT_HANDLE)
 				continue;
 			*ret_is_fine = false;
+			/* With a filter that is there drivers do not let go of the whole. */
+			advise(text, "take it away (tc filter show dev %s %s)%s%s%s",
+			       IFACE(device->name), policy_direction_name(direction),
+			       device->feature[DEVICE_HW_TC] ? ", then ethtool -K " : "",
+			       device->feature[DEVICE_HW_TC] ? IFACE(device->name) : "",
+			       device->feature[DEVICE_HW_TC] ? " hw-tc-offload off" : "");
 			say(matter, FINDING_FAIL, CHECK_OFFLOAD, about, text,
 			    "the device has taken over a %s filter of %s (%s, pref %u): its packets may not be limited",
 			    filter->kind, policy_direction_name(direction), "in_hw",
@@ -1235,7 +1243,8 @@ static void check_offload(const struct matter *matter, const struct device *devi
 	if (!*ret_is_fine || !device->feature[DEVICE_HW_TC])
 		return;
 	*ret_is_fine = false;
-	say(matter, FINDING_WARN, CHECK_OFFLOAD, about, text,
+	say(matter, FINDING_WARN, CHECK_OFFLOAD, about,
+	    advise(text, "ethtool -K %s hw-tc-offload off", IFACE(device->name)),
 	    "hw-tc-offload is on: filters that the device takes over keep packets from the meter");
 }
 

@@ -51,6 +51,7 @@ struct device {
 	enum device_xdp xdp;
 	uint32_t xdp_program;
 	bool feature[DEVICE_FEATURES];
+	bool is_fixed[DEVICE_FEATURES]; /* nobody can change it */
 	uint64_t speed_bits_s; /* 0: unknown */
 	struct device_filter filters[BWCTL_DIRECTIONS]
 				    [DEVICE_FILTERS]; /* in the order in which they run */

@@ -676,13 +676,17 @@ rig_bwctl_end_sleep() {
 	only
 }
 
-# take_device DRIVER NAME: one of the machine's own devices, for this test; teardown gives it back.
+# take_device DRIVER NAME [fixed]: one of the machine's own devices, for this test; teardown gives it back.
+# Of virtio_net one that lets its offloads be changed, or that does not.
 take_device() {
-	local name
+	local name look='^rx-gro-hw: o[nf]*$'
+	[[ ${3:-} != fixed ]] || look='^rx-gro-hw: on \[fixed\]$'
+	[[ $1 == virtio_net ]] || look=.
 	[[ -n ${BWCTL_VM_JOB:-} ]] || skip 'not in a virtual machine of ours, whose devices may be taken'
 	modprobe -q "$1" || skip "this kernel has no driver $1"
 	for name in $(nsenter --net=/proc/1/ns/net -- ip -j link | jq -r '.[].ifname'); do
-		! nsenter --net=/proc/1/ns/net -- ethtool -i "$name" 2>/dev/null | grep -q "^driver: $1\$" || break
+		! nsenter --net=/proc/1/ns/net -- ethtool -i "$name" 2>/dev/null | grep -q "^driver: $1\$" ||
+			! nsenter --net=/proc/1/ns/net -- ethtool -k "$name" | grep -q "$look" || break
 		name=''
 	done
 	[[ $name ]] || skip "no device of driver $1 (tests/vm/run --device)"
@@ -705,7 +709,6 @@ take_device() {
 
 @test "lro: a device that merges what can be told apart again" {
 	take_device virtio_net gro0
-	rig_in appliance ethtool -k gro0 | grep -q '^rx-gro-hw: o[nf]*$' || skip 'this device has no rx-gro-hw that can be changed'
 	rig_in appliance ethtool -K gro0 rx-gro-hw on
 	rig_bwctl load gro0
 	rig_bwctl set --save 50mbit
@@ -717,14 +720,31 @@ take_device() {
 	found lro ok gro0 'charged as the frames'
 }
 
+@test "lro: a device that merges, and does not let anybody change that" {
+	take_device virtio_net gro0 fixed
+	rig_bwctl load gro0
+	rig_bwctl set --save 50mbit
+	check
+	found lro warn gro0 'merges what comes in [(]rx-gro-hw[)]' 'does not let it be turned off'
+	only lro
+}
+
 # needs_netdevsim: a device of it, hw0, which takes over what it is asked to.
 needs_netdevsim() {
 	local name
 	[[ -e /sys/bus/netdevsim/new_device ]] || skip 'no netdevsim (tests/vm/run --module netdevsim)'
 	echo "7 1" >/sys/bus/netdevsim/new_device
-	name=$(basename /sys/bus/netdevsim/devices/netdevsim7/net/*)
+	# In this network namespace, which is not that of /sys.
+	for name in $(ip -j link | jq -r '.[].ifname'); do
+		! ethtool -i "$name" 2>/dev/null | grep -q '^driver: netdevsim$' || break
+	done
 	ip link set "$name" name hw0 netns appliance
 	ip -n appliance link set hw0 up
+}
+
+# Also one that was not compiled for it.
+netdevsim_takes_bpf() {
+	echo Y >/sys/kernel/debug/netdevsim/netdevsim7/ports/0/bpf_tc_non_bound_accept
 }
 
 @test "offload: hw-tc-offload is on, and a filter of each kind is in hardware" {
@@ -741,24 +761,27 @@ needs_netdevsim() {
 	rig_in appliance tc qdisc add dev hw0 clsact 2>/dev/null || true
 	for kind in 'flower skip_sw' 'matchall skip_sw' 'u32 match u32 0 0 skip_sw'; do
 		# shellcheck disable=SC2086 # words
-		rig_in appliance tc filter add dev hw0 egress pref 9 protocol ip $kind action drop
+		rig_in appliance tc filter add dev hw0 ingress pref 9 protocol ip $kind action drop
 		check 1
 		only offload
-		found offload fail hw0 "^the device has taken over a ${kind%% *} filter of egress [(]in_hw, pref 9[)]" '^ethtool -K hw0 hw-tc-offload off$'
-		rig_in appliance tc filter delete dev hw0 egress pref 9
+		found offload fail hw0 "^the device has taken over a ${kind%% *} filter of ingress [(]in_hw, pref 9[)]" '^take it away .tc filter show dev hw0 ingress., then ethtool -K hw0 hw-tc-offload off$'
+		rig_in appliance tc filter delete dev hw0 ingress pref 9
 		check
 		found offload warn hw0 '^hw-tc-offload is on'
 	done
 	# One that is told to stay out of it.
-	rig_in appliance tc filter add dev hw0 egress pref 9 protocol ip flower skip_hw action drop
+	rig_in appliance tc filter add dev hw0 ingress pref 9 protocol ip flower skip_hw action drop
 	check
 	found offload warn hw0 '^hw-tc-offload is on'
-	rig_in appliance tc filter delete dev hw0 egress pref 9
+	rig_in appliance tc filter delete dev hw0 ingress pref 9
+	netdevsim_takes_bpf
 	rig_in appliance "$RIG_TOOLS/neighbour" clsact hw0 ingress "$PINS/them" 9
 	check 1
 	only offload
 	found offload fail hw0 '^the device has taken over a bpf filter of ingress [(]in_hw, pref 9[)]'
-	# The advice helps.
+	# The advice helps, in this order.
+	run rig_in appliance ethtool -K hw0 hw-tc-offload off
+	[[ $status != 0 ]]
 	rig_in appliance tc filter delete dev hw0 ingress pref 9
 	rig_in appliance ethtool -K hw0 hw-tc-offload off
 	check
@@ -767,6 +790,7 @@ needs_netdevsim() {
 
 @test "offload: the filter of bwctl itself is none that somebody's packets go by" {
 	needs_netdevsim
+	netdevsim_takes_bpf
 	rig_in appliance ethtool -K hw0 hw-tc-offload on
 	rig_bwctl load --hook clsact hw0
 	rig_bwctl set --save 50mbit mode police
