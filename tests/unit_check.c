@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * user/check.c on machines that are made up: what nobody can bring about on one that is
- * to be had (filters and flows in hardware, a kernel from between), and each decision at its edge.
+ * to be had (a kernel from between, CPUs in each other's way), and each decision at its edge.
  * One that is as it should be is all ok; a test changes one thing about it.
  */
 #include <setjmp.h>

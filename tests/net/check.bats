@@ -5,6 +5,7 @@
 # has to be found, with what to do about it, and nothing else with it; where all is
 # as it should be, it says so. What this machine must not have done to it (the
 # kernel's settings are everybody's) is shown to bwctl in a mount namespace only.
+# What only hardware has is had in a virtual machine (tests/vm/run: netdevsim, and network devices of QEMU).
 # What nobody can bring about here is in tests/unit_check.c. Runs itself under bats
 # in mount and network namespaces of its own.
 # shellcheck shell=bats disable=SC2030,SC2031
