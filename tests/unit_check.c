@@ -502,8 +502,9 @@ static void test_offload(void **state)
 	assert_only("offload", "warn", "eth0", "hw-tc-offload is on",
 		    "ethtool -K eth0 hw-tc-offload off");
 	filter->in_hardware = true;
-	assert_only("offload", "fail", "eth0", "taken over a flower filter of ingress",
-		    "take it away (tc filter show dev eth0 ingress), then ethtool -K eth0 hw-tc-offload off");
+	assert_only(
+		"offload", "fail", "eth0", "taken over a flower filter of ingress",
+		"take it away (tc filter show dev eth0 ingress), then ethtool -K eth0 hw-tc-offload off");
 	device->feature[DEVICE_HW_TC] = false;
 	assert_only("offload", "fail", "eth0", "pref 49152", "tc filter show dev eth0");
 	/* That of bwctl is in the kernel too. */

@@ -786,9 +786,8 @@ static void check_contended(const struct matter *matter)
 		}
 		say(matter, FINDING_WARN, CHECK_CONTENDED, side,
 		    advise(text, "%s: ethtool -l IFACE, ethtool -L IFACE combined N%s",
-			   direction == BWCTL_INGRESS ?
-				   "let fewer CPUs take packets in at once" :
-				   "let fewer CPUs send at once",
+			   direction == BWCTL_INGRESS ? "let fewer CPUs take packets in at once" :
+							"let fewer CPUs send at once",
 			   survey->machine.is_realtime ? ", or boot a kernel without PREEMPT_RT" :
 							 ""),
 		    "%s of %s packets were refused because CPUs were in each other's way%s",
@@ -1182,8 +1181,7 @@ static void check_xdp(const struct matter *matter, const struct device *device, 
 		return;
 	*ret_is_fine = false;
 	say(matter, FINDING_WARN, CHECK_XDP, about,
-	    advise(text,
-		   "if it is not meant to: ip link set dev %s %s off, or end who attached it",
+	    advise(text, "if it is not meant to: ip link set dev %s %s off, or end who attached it",
 		   IFACE(device->name), words[device->xdp]),
 	    "XDP program %u (%s) comes before the meter: what it drops, answers or redirects is not counted",
 	    device->xdp_program, kinds[device->xdp]);

@@ -427,9 +427,8 @@ static void read_features(int fd, struct device *device)
 					&features->features[i / 32];
 
 				device->feature[feature] = block->active >> (i % 32) & 1;
-				device->is_fixed[feature] =
-					!(block->available >> (i % 32) & 1) ||
-					block->never_changed >> (i % 32) & 1;
+				device->is_fixed[feature] = !(block->available >> (i % 32) & 1) ||
+							    block->never_changed >> (i % 32) & 1;
 			}
 	}
 out:
