@@ -37,7 +37,8 @@ static _Noreturn void usage(void)
 {
 	fputs("usage: neighbour tcx IFACE ingress|egress PIN [first] [pass]\n"
 	      "       neighbour clsact IFACE ingress|egress PIN PRIORITY\n"
-	      "       neighbour xdp IFACE PIN\n"
+	      "       neighbour xdp IFACE PIN [driver]\n"
+	      "       neighbour xdp IFACE hardware\n"
 	      "       neighbour replace LINK\n"
 	      "       neighbour count PIN\n"
 	      "       neighbour tcx-list IFACE\n"
@@ -160,11 +161,30 @@ static void attach_clsact(const char *name, bool egress, const char *pin, const 
 		errx(EXIT_FAILURE, "cannot attach: %s", strerror(-error));
 }
 
-static void attach_xdp(const char *name, const char *pin)
+static void attach_xdp(const char *name, const char *pin, unsigned int mode)
 {
 	int program_fd = load_counting(BPF_PROG_TYPE_XDP, make_counter(pin), XDP_PASS);
 
-	link_and_pin(program_fd, find_interface(name), BPF_XDP, XDP_FLAGS_SKB_MODE, pin);
+	link_and_pin(program_fd, find_interface(name), BPF_XDP, mode, pin);
+}
+
+/* Such a program is the device's; it counts nothing, and "ip link set IFACE xdpoffload off" ends it. */
+static void attach_xdp_hardware(const char *name)
+{
+	const struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	unsigned int ifindex = find_interface(name);
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_ifindex = ifindex);
+	int error, fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "neighbour", "Dual BSD/GPL", instructions,
+				      sizeof(instructions) / sizeof(instructions[0]), &options);
+
+	if (fd < 0)
+		err(EXIT_FAILURE, "cannot load the program");
+	error = bpf_xdp_attach((int)ifindex, fd, XDP_FLAGS_HW_MODE, NULL);
+	if (error)
+		errx(EXIT_FAILURE, "cannot attach: %s", strerror(-error));
 }
 
 /* A link stays where it is and has another program then. */
@@ -277,8 +297,12 @@ int main(int argc, char *argv[])
 		attach_tcx(argv[2], is_egress(argv[3]), argv[4], argv + 5);
 	else if (!strcmp(command, "clsact") && argc == 6)
 		attach_clsact(argv[2], is_egress(argv[3]), argv[4], argv[5]);
+	else if (!strcmp(command, "xdp") && argc == 4 && !strcmp(argv[3], "hardware"))
+		attach_xdp_hardware(argv[2]);
 	else if (!strcmp(command, "xdp") && argc == 4)
-		attach_xdp(argv[2], argv[3]);
+		attach_xdp(argv[2], argv[3], XDP_FLAGS_SKB_MODE);
+	else if (!strcmp(command, "xdp") && argc == 5 && !strcmp(argv[4], "driver"))
+		attach_xdp(argv[2], argv[3], XDP_FLAGS_DRV_MODE);
 	else if (!strcmp(command, "replace") && argc == 3)
 		replace(argv[2]);
 	else if (!strcmp(command, "count") && argc == 3)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * user/check.c on machines that are made up: what nobody can bring about on one that is
- * to be had (filters and flows in hardware, a kernel from between), and each decision at its edge.
+ * to be had (a kernel from between, CPUs in each other's way), and each decision at its edge.
  * One that is as it should be is all ok; a test changes one thing about it.
  */
 #include <setjmp.h>
@@ -400,6 +400,58 @@ static void test_queue(void **state)
 	assert_found("queue", "warn", "egress", "cake", "tc qdisc delete");
 }
 
+static void test_contended(void **state)
+{
+	struct counters *counters = &made->report.counters[BWCTL_INGRESS];
+	struct report *earlier = calloc(1, sizeof(*earlier));
+
+	(void)state;
+	assert_non_null(earlier);
+	assert_int_equal(look(), FINDING_OK);
+	assert_found("contended", "ok", "ingress", "no packet", NULL);
+	counters->total.passed.packets = 80001;
+	counters->total.dropped.packets = 19999;
+	counters->now.contended.packets = 9;
+	assert_int_equal(look(), FINDING_OK);
+	assert_found("contended", "ok", "ingress", "9 of 100 000 packets", NULL);
+	assert_found("contended", "ok", "egress", "no packet", NULL);
+	counters->now.contended.packets = 10;
+	assert_only("contended", "warn", "ingress",
+		    "10 of 100 000 packets were refused because CPUs were in each other's way",
+		    "ethtool -L IFACE combined N");
+	assert_found("contended", "warn", "ingress", "way", "fewer CPUs take packets in");
+	counters->total.passed.packets = 80002;
+	assert_int_equal(look(), FINDING_OK);
+	assert_found("contended", "ok", "ingress", "too few to matter", NULL);
+	/* Few of all, and many of those of now. */
+	counters->total.passed.packets = 5000000;
+	counters->now.contended.packets = 110;
+	made->survey.earlier = earlier;
+	*earlier = made->report;
+	assert_int_equal(look(), FINDING_OK);
+	earlier->counters[BWCTL_INGRESS].now.contended.packets = 100;
+	earlier->counters[BWCTL_INGRESS].total.passed.packets = 4900000;
+	assert_only("contended", "warn", "ingress", "110 of 5 019 999", "ethtool -l IFACE");
+	assert_found("contended", "warn", "ingress", "way, 10 of them while this looked", "IFACE");
+	earlier->counters[BWCTL_INGRESS].now.contended.packets = 101;
+	assert_int_equal(look(), FINDING_OK);
+	/* Another limiter, meanwhile. */
+	earlier->counters[BWCTL_INGRESS].total.passed.packets = 6000000;
+	earlier->counters[BWCTL_INGRESS].now.contended.packets = 0;
+	assert_int_equal(look(), FINDING_OK);
+	made->survey.machine.is_realtime = true;
+	counters->now.contended.packets = 5000;
+	look();
+	assert_found("contended", "warn", "ingress", "5 000 of", "without PREEMPT_RT");
+	/* The other direction has its own. */
+	made->survey.machine.is_realtime = false;
+	counters->now.contended.packets = 0;
+	made->report.counters[BWCTL_EGRESS].now.contended.packets = 10;
+	assert_only("contended", "warn", "egress", "10 of 0 packets", "fewer CPUs send");
+	made->survey.earlier = NULL;
+	free(earlier);
+}
+
 static void test_lro(void **state)
 {
 	struct device *device = &made->devices[1];
@@ -409,6 +461,9 @@ static void test_lro(void **state)
 	(void)state;
 	device->feature[DEVICE_LRO] = true;
 	assert_only("lro", "warn", "eth0", "LRO merges", "ethtool -K eth0 lro off");
+	device->is_fixed[DEVICE_LRO] = true;
+	assert_only("lro", "warn", "eth0", "LRO merges", "have its hypervisor offer it without");
+	device->is_fixed[DEVICE_LRO] = false;
 	/* A bond has it for its ports. */
 	strcpy(device->kind, "bond");
 	assert_int_equal(look(), FINDING_OK);
@@ -428,6 +483,8 @@ static void test_lro(void **state)
 	assert_int_equal(policy_build(policy, true, why), 0);
 	assert_true(policy_segments(policy, BWCTL_INGRESS) > 0);
 	assert_only("lro", "warn", "eth0", "rx-gro-hw", "ethtool -K eth0 rx-gro-hw off");
+	device->is_fixed[DEVICE_GRO_HW] = true;
+	assert_only("lro", "warn", "eth0", "rx-gro-hw", "have its hypervisor offer it without");
 }
 
 static void test_offload(void **state)
@@ -445,10 +502,14 @@ static void test_offload(void **state)
 	assert_only("offload", "warn", "eth0", "hw-tc-offload is on",
 		    "ethtool -K eth0 hw-tc-offload off");
 	filter->in_hardware = true;
-	assert_only("offload", "fail", "eth0", "taken over a flower filter of ingress",
-		    "ethtool -K eth0 hw-tc-offload off");
+	assert_only(
+		"offload", "fail", "eth0", "taken over a flower filter of ingress",
+		"take it away (tc filter show dev eth0 ingress), then ethtool -K eth0 hw-tc-offload off");
 	device->feature[DEVICE_HW_TC] = false;
 	assert_only("offload", "fail", "eth0", "pref 49152", "tc filter show dev eth0");
+	/* That of bwctl is in the kernel too. */
+	filter->handle = HOOKS_CLSACT_HANDLE;
+	assert_int_equal(look(), FINDING_OK);
 }
 
 static void test_flowtable(void **state)
@@ -466,12 +527,14 @@ static void test_flowtable(void **state)
 static void test_xdp(void **state)
 {
 	static const char *const names[] = {NULL, "in the driver", "generic", "in the hardware"};
+	static const char *const advice[] = {NULL, "eth0 xdpdrv off", "eth0 xdpgeneric off",
+					     "eth0 xdpoffload off"};
 
 	(void)state;
 	for (int kind = DEVICE_XDP_NATIVE; kind <= DEVICE_XDP_HARDWARE; kind++) {
 		made->devices[1].xdp = kind;
 		made->devices[1].xdp_program = 33;
-		assert_only("xdp", "warn", "eth0", names[kind], "xdp off");
+		assert_only("xdp", "warn", "eth0", names[kind], advice[kind]);
 	}
 }
 
@@ -677,6 +740,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_first, make, unmake),
 		cmocka_unit_test_setup_teardown(test_names, make, unmake),
 		cmocka_unit_test_setup_teardown(test_queue, make, unmake),
+		cmocka_unit_test_setup_teardown(test_contended, make, unmake),
 		cmocka_unit_test_setup_teardown(test_lro, make, unmake),
 		cmocka_unit_test_setup_teardown(test_offload, make, unmake),
 		cmocka_unit_test_setup_teardown(test_flowtable, make, unmake),

@@ -31,6 +31,7 @@ enum check {
 	CHECK_FIRST,
 	CHECK_LIMIT,
 	CHECK_QUEUE,
+	CHECK_CONTENDED,
 	CHECK_EXEMPT,
 	CHECK_RESERVE,
 	CHECK_FLOWS,
@@ -64,6 +65,7 @@ static const char *const names[CHECKS] = {
 	[CHECK_FIRST] = "first",
 	[CHECK_LIMIT] = "limit",
 	[CHECK_QUEUE] = "queue",
+	[CHECK_CONTENDED] = "contended",
 	[CHECK_EXEMPT] = "exempt",
 	[CHECK_RESERVE] = "reserve",
 	[CHECK_FLOWS] = "flows",
@@ -243,7 +245,7 @@ static void check_realtime(const struct matter *matter)
 {
 	if (matter->survey->machine.is_realtime)
 		say(matter, FINDING_WARN, CHECK_REALTIME, NULL,
-		    "see that \"contended\" in bwctl show --json stays small, or boot a kernel without PREEMPT_RT",
+		    "see that contended below stays ok, or boot a kernel without PREEMPT_RT",
 		    "this is a PREEMPT_RT kernel: CPUs do not lease, every packet goes to the one clock");
 	else
 		fine(matter, CHECK_REALTIME, NULL,
@@ -721,6 +723,78 @@ static void check_queue(const struct matter *matter)
 	}
 }
 
+/* One in so many is felt: TCP takes each loss for a sign to slow down. */
+#define CONTENDED_PART	10000
+#define CONTENDED_LEAST 10
+
+/* What CPUs that were in each other's way refused, of all. */
+struct contention {
+	uint64_t refused, all;
+};
+
+static struct contention contention(const struct report *report, enum bwctl_direction direction)
+{
+	const struct counters *counters = &report->counters[direction];
+
+	return (struct contention){
+		.refused = counters->now.contended.packets,
+		.all = counters->total.passed.packets + counters->total.dropped.packets,
+	};
+}
+
+static bool is_felt(const struct contention *contention)
+{
+	return contention->refused >= CONTENDED_LEAST &&
+	       contention->refused * CONTENDED_PART >= contention->all;
+}
+
+/* Since the limiter was made, and while this looks: what is long over is no matter, nor is what is rare. */
+static void check_contended(const struct matter *matter)
+{
+	const struct survey *survey = matter->survey;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		const char *side = policy_direction_name(direction);
+		struct contention ever = contention(survey->report, direction), now = {0};
+		char refused[UNITS_TEXT], all[UNITS_TEXT], text[LOG_TEXT], more[LOG_TEXT] = "";
+
+		if (survey->earlier)
+			now = contention(survey->earlier, direction);
+		/* Another one was loaded meanwhile. */
+		if (!survey->earlier || now.refused > ever.refused || now.all > ever.all)
+			now = ever;
+		now.refused = ever.refused - now.refused;
+		now.all = ever.all - now.all;
+		units_format_count(ever.refused, refused);
+		units_format_count(ever.all, all);
+		if (!ever.refused) {
+			fine(matter, CHECK_CONTENDED, side,
+			     "no packet was refused because CPUs were in each other's way");
+			continue;
+		}
+		if (!is_felt(&ever) && !is_felt(&now)) {
+			fine(matter, CHECK_CONTENDED, side,
+			     "%s of %s packets were refused because CPUs were in each other's way: too few to matter",
+			     refused, all);
+			continue;
+		}
+		if (now.refused) {
+			char newly[UNITS_TEXT];
+
+			snprintf(more, sizeof(more), ", %s of them while this looked",
+				 units_format_count(now.refused, newly));
+		}
+		say(matter, FINDING_WARN, CHECK_CONTENDED, side,
+		    advise(text, "%s: ethtool -l IFACE, ethtool -L IFACE combined N%s",
+			   direction == BWCTL_INGRESS ? "let fewer CPUs take packets in at once" :
+							"let fewer CPUs send at once",
+			   survey->machine.is_realtime ? ", or boot a kernel without PREEMPT_RT" :
+							 ""),
+		    "%s of %s packets were refused because CPUs were in each other's way%s",
+		    refused, all, more);
+	}
+}
+
 static void check_exempt(const struct matter *matter)
 {
 	const struct report *report = matter->survey->report;
@@ -1141,15 +1215,20 @@ static void check_xdp(const struct matter *matter, const struct device *device, 
 		[DEVICE_XDP_GENERIC] = "generic",
 		[DEVICE_XDP_HARDWARE] = "in the hardware",
 	};
+	/* Plain "xdp off" leaves those that are not of the kind that the device would take. */
+	static const char *const words[] = {
+		[DEVICE_XDP_NATIVE] = "xdpdrv",
+		[DEVICE_XDP_GENERIC] = "xdpgeneric",
+		[DEVICE_XDP_HARDWARE] = "xdpoffload",
+	};
 	char text[LOG_TEXT];
 
 	if (device->xdp == DEVICE_XDP_NONE)
 		return;
 	*ret_is_fine = false;
 	say(matter, FINDING_WARN, CHECK_XDP, about,
-	    advise(text,
-		   "if it is not meant to: ip link set dev %s xdp off, or end who attached it",
-		   IFACE(device->name)),
+	    advise(text, "if it is not meant to: ip link set dev %s %s off, or end who attached it",
+		   IFACE(device->name), words[device->xdp]),
 	    "XDP program %u (%s) comes before the meter: what it drops, answers or redirects is not counted",
 	    device->xdp_program, kinds[device->xdp]);
 }
@@ -1157,6 +1236,9 @@ static void check_xdp(const struct matter *matter, const struct device *device, 
 static void check_lro(const struct matter *matter, const struct device *device, const char *about,
 		      bool *ret_is_fine)
 {
+	/* As virtio-net is where its hypervisor does not let it choose. */
+	static const char fixed[] =
+		"the device does not let it be turned off (ethtool -k): have its hypervisor offer it without (guest_tso4, guest_tso6), or live with it";
 	const struct bwctl_policy *policy = &matter->survey->report->policy;
 	char text[LOG_TEXT];
 
@@ -1164,12 +1246,16 @@ static void check_lro(const struct matter *matter, const struct device *device, 
 	if (device->feature[DEVICE_LRO] && !is_bond(device)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
-		    advise(text, "ethtool -K %s lro off", IFACE(device->name)),
+		    device->is_fixed[DEVICE_LRO] ?
+			    fixed :
+			    advise(text, "ethtool -K %s lro off", IFACE(device->name)),
 		    "LRO merges what comes in before it is metered: how many frames it was is guessed");
 	} else if (device->feature[DEVICE_GRO_HW] && policy_segments(policy, BWCTL_INGRESS)) {
 		*ret_is_fine = false;
 		say(matter, FINDING_WARN, CHECK_LRO, about,
-		    advise(text, "ethtool -K %s rx-gro-hw off", IFACE(device->name)),
+		    device->is_fixed[DEVICE_GRO_HW] ?
+			    fixed :
+			    advise(text, "ethtool -K %s rx-gro-hw off", IFACE(device->name)),
 		    "the device merges what comes in (rx-gro-hw) into more than the limit lets pass at once");
 	}
 }
@@ -1179,18 +1265,20 @@ static void check_offload(const struct matter *matter, const struct device *devi
 {
 	char text[LOG_TEXT];
 
-	if (device->feature[DEVICE_HW_TC])
-		advise(text, "ethtool -K %s hw-tc-offload off", IFACE(device->name));
-	else
-		advise(text, "tc filter show dev %s ingress; take away what is in_hw",
-		       IFACE(device->name));
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 		for (size_t i = 0; i < device->filter_count[direction]; i++) {
 			const struct device_filter *filter = &device->filters[direction][i];
 
-			if (!filter->in_hardware)
+			/* Ours is run by the kernel all the same, and its handle is nobody else's. */
+			if (!filter->in_hardware || filter->handle == HOOKS_CLSACT_HANDLE)
 				continue;
 			*ret_is_fine = false;
+			/* With a filter that is there drivers do not let go of the whole. */
+			advise(text, "take it away (tc filter show dev %s %s)%s%s%s",
+			       IFACE(device->name), policy_direction_name(direction),
+			       device->feature[DEVICE_HW_TC] ? ", then ethtool -K " : "",
+			       device->feature[DEVICE_HW_TC] ? IFACE(device->name) : "",
+			       device->feature[DEVICE_HW_TC] ? " hw-tc-offload off" : "");
 			say(matter, FINDING_FAIL, CHECK_OFFLOAD, about, text,
 			    "the device has taken over a %s filter of %s (%s, pref %u): its packets may not be limited",
 			    filter->kind, policy_direction_name(direction), "in_hw",
@@ -1199,7 +1287,8 @@ static void check_offload(const struct matter *matter, const struct device *devi
 	if (!*ret_is_fine || !device->feature[DEVICE_HW_TC])
 		return;
 	*ret_is_fine = false;
-	say(matter, FINDING_WARN, CHECK_OFFLOAD, about, text,
+	say(matter, FINDING_WARN, CHECK_OFFLOAD, about,
+	    advise(text, "ethtool -K %s hw-tc-offload off", IFACE(device->name)),
 	    "hw-tc-offload is on: filters that the device takes over keep packets from the meter");
 }
 
@@ -1372,6 +1461,7 @@ void check_survey(const struct survey *survey, struct findings *findings)
 		}
 		check_limit(&matter);
 		check_queue(&matter);
+		check_contended(&matter);
 		check_exempt(&matter);
 		check_reserve(&matter);
 		check_flows(&matter);

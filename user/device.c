@@ -422,9 +422,14 @@ static void read_features(int fd, struct device *device)
 		const char *name = (const char *)strings->data + (size_t)i * ETH_GSTRING_LEN;
 
 		for (int feature = 0; feature < DEVICE_FEATURES; feature++)
-			if (!strncmp(name, names[feature], ETH_GSTRING_LEN))
-				device->feature[feature] =
-					features->features[i / 32].active >> (i % 32) & 1;
+			if (!strncmp(name, names[feature], ETH_GSTRING_LEN)) {
+				const struct ethtool_get_features_block *block =
+					&features->features[i / 32];
+
+				device->feature[feature] = block->active >> (i % 32) & 1;
+				device->is_fixed[feature] = !(block->available >> (i % 32) & 1) ||
+							    block->never_changed >> (i % 32) & 1;
+			}
 	}
 out:
 	free(strings);

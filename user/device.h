@@ -43,7 +43,7 @@ struct device_filter {
 struct device {
 	uint32_t ifindex;
 	char name[BWCTL_NAME], kind[DEVICE_KIND]; /* kind empty: not of a kind, such as a NIC */
-	uint32_t below;	 /* the one that it stands on, as a VLAN or a tunnel bound to it does; 0: none here */
+	uint32_t below; /* the one that it stands on, as a VLAN or a tunnel bound to it does; 0: none here */
 	uint32_t master; /* the bond, bridge or the like that it is a part of; 0: none */
 	bool is_loopback, is_up, has_carrier;
 	bool has_address;      /* one that reaches farther than the link */
@@ -51,7 +51,8 @@ struct device {
 	enum device_xdp xdp;
 	uint32_t xdp_program;
 	bool feature[DEVICE_FEATURES];
-	uint64_t speed_bits_s; /* 0: unknown */
+	bool is_fixed[DEVICE_FEATURES]; /* nobody can change it */
+	uint64_t speed_bits_s;		/* 0: unknown */
 	struct device_filter filters[BWCTL_DIRECTIONS]
 				    [DEVICE_FILTERS]; /* in the order in which they run */
 	size_t filter_count[BWCTL_DIRECTIONS];

@@ -189,6 +189,15 @@ static enum survey_unit look_at_unit(void)
 	return unit;
 }
 
+/* What has come by since then is what comes by now. */
+static void look_before(struct survey *survey)
+{
+	char ignored[LOG_TEXT];
+
+	if (report_read(survey->pin_dir, LIMITER_LOOK, &survey->earlier, ignored))
+		survey->earlier = NULL;
+}
+
 int survey_take(const char *pin_dir, const char *config, struct survey **ret_survey)
 {
 	struct survey *survey = calloc(1, sizeof(*survey));
@@ -198,6 +207,7 @@ int survey_take(const char *pin_dir, const char *config, struct survey **ret_sur
 		return -ENOMEM;
 	survey->pin_dir = pin_dir;
 	survey->config = config;
+	look_before(survey);
 	/* First what takes long: what is loaded and what devices there are belong together. */
 	look_at_kernel(survey);
 	look_at_limiter(survey);
@@ -218,6 +228,7 @@ void survey_free(struct survey *survey)
 {
 	if (!survey)
 		return;
+	report_free(survey->earlier);
 	report_free(survey->report);
 	free(survey->hooks);
 	free(survey->devices);

@@ -46,7 +46,8 @@ struct survey {
 	mode_t pin_mode;
 	uid_t pin_owner;
 
-	struct report *report; /* NULL: it cannot be read, and why */
+	struct report *earlier; /* a second before or so; NULL: it could not be read then */
+	struct report *report;	/* NULL: it cannot be read, and why */
 	int report_err;
 	char report_why[LOG_TEXT];
 	bool only_looks; /* it was read without the lock: nobody is said to be alive */

@@ -5,6 +5,7 @@
 # has to be found, with what to do about it, and nothing else with it; where all is
 # as it should be, it says so. What this machine must not have done to it (the
 # kernel's settings are everybody's) is shown to bwctl in a mount namespace only.
+# What only hardware has is had in a virtual machine (tests/vm/run: netdevsim, and network devices of QEMU).
 # What nobody can bring about here is in tests/unit_check.c. Runs itself under bats
 # in mount and network namespaces of its own.
 # shellcheck shell=bats disable=SC2030,SC2031
@@ -46,6 +47,10 @@ teardown() {
 	rm -rf "$CONF" "$UNIT" /etc/systemd/system/multi-user.target.wants/bwctl.service
 	for link in up br bond vlan mac spare; do
 		ip -n appliance link delete dev "${link}0" 2>/dev/null || true
+	done
+	[[ ! -e /sys/bus/netdevsim/devices/netdevsim7 ]] || echo 7 >/sys/bus/netdevsim/del_device
+	for link in lro0 gro0; do
+		ip -n appliance link set "$link" netns 1 2>/dev/null || true
 	done
 	for link in clsact ingress root; do
 		rig_in appliance tc qdisc delete dev eth0 "$link" 2>/dev/null || true
@@ -668,7 +673,7 @@ rig_bwctl_end_sleep() {
 	loaded
 	rig_in appliance "$RIG_TOOLS/neighbour" xdp eth0 "$PINS/them"
 	check
-	found xdp warn eth0 'XDP program [0-9]+ [(]generic[)] comes before the meter' 'ip link set dev eth0 xdp off'
+	found xdp warn eth0 'XDP program [0-9]+ [(]generic[)] comes before the meter' 'ip link set dev eth0 xdpgeneric off'
 	[[ $HAS_FQ ]] || only xdp
 	rig_bwctl unload
 	rm "$CONF"
@@ -678,20 +683,44 @@ rig_bwctl_end_sleep() {
 	rig_bwctl set 50mbit mode police
 	rig_bwctl save
 	check
-	found xdp warn 'eth0 below mac0' 'XDP program' 'ip link set dev eth0 xdp off'
+	found xdp warn 'eth0 below mac0' 'XDP program' 'ip link set dev eth0 xdpgeneric off'
+}
+
+@test "xdp: a program in the driver, which keeps nothing from waiting" {
+	loaded
+	rig_in appliance "$RIG_TOOLS/neighbour" xdp eth0 "$PINS/them" driver
+	check
+	found xdp warn eth0 'XDP program [0-9]+ [(]in the driver[)] comes before the meter' 'ip link set dev eth0 xdpdrv off'
+	only xdp
+	# It sees what comes in, and that is metered all the same.
+	rig_in far ping -q -c 3 -i 0.2 "$RIG_APPLIANCE4" >/dev/null
+	(($("$RIG_TOOLS/neighbour" count "$PINS/them") >= 3))
+	(($(rig_bwctl show --json | jq '.ingress.classes.icmp.passed.packets') >= 3))
+	rm "$PINS"/them-*
+	check
+	only
+}
+
+# take_device DRIVER NAME [fixed]: one of the machine's own devices, for this test; teardown gives it back.
+# Of virtio_net one that lets its offloads be changed, or that does not.
+take_device() {
+	local name look='^rx-gro-hw: o[nf]*$'
+	[[ ${3:-} != fixed ]] || look='^rx-gro-hw: on \[fixed\]$'
+	[[ $1 == virtio_net ]] || look=.
+	[[ -n ${BWCTL_VM_JOB:-} ]] || skip 'not in a virtual machine of ours, whose devices may be taken'
+	modprobe -q "$1" || skip "this kernel has no driver $1"
+	for name in $(nsenter --net=/proc/1/ns/net -- ip -j link | jq -r '.[].ifname'); do
+		! nsenter --net=/proc/1/ns/net -- ethtool -i "$name" 2>/dev/null | grep -q "^driver: $1\$" ||
+			! nsenter --net=/proc/1/ns/net -- ethtool -k "$name" | grep -q "$look" || break
+		name=''
+	done
+	[[ $name ]] || skip "no device of driver $1 (tests/vm/run --device)"
+	nsenter --net=/proc/1/ns/net -- ip link set "$name" name "$2" netns "/run/netns/appliance"
+	ip -n appliance link set "$2" up
 }
 
 @test "lro: a device that merges as it likes" {
-	local name
-	[[ -n ${BWCTL_VM_JOB:-} ]] || skip 'not in a virtual machine of ours, whose devices may be taken'
-	modprobe -q vmxnet3 || skip 'no device that has LRO (tests/vm/run --device vmxnet3)'
-	for name in $(nsenter --net=/proc/1/ns/net -- ip -j link | jq -r '.[].ifname'); do
-		! nsenter --net=/proc/1/ns/net -- ethtool -i "$name" 2>/dev/null | grep -q '^driver: vmxnet3$' || break
-		name=''
-	done
-	[[ $name ]] || skip 'no device that has LRO (tests/vm/run --device vmxnet3)'
-	nsenter --net=/proc/1/ns/net -- ip link set "$name" name lro0 netns "/run/netns/appliance"
-	ip -n appliance link set lro0 up
+	take_device vmxnet3 lro0
 	rig_in appliance ethtool -K lro0 lro on
 	rig_bwctl load lro0
 	rig_bwctl set --save 50mbit
@@ -701,10 +730,133 @@ rig_bwctl_end_sleep() {
 	rig_in appliance ethtool -K lro0 lro off
 	check
 	found lro ok lro0 'charged as the frames'
-	# That of a bond is only handed down.
-	rig_bwctl unload
-	nsenter --net=/run/netns/appliance -- ip link set lro0 down
-	nsenter --net=/run/netns/appliance -- ip link set lro0 netns 1
+}
+
+@test "lro: a device that merges what can be told apart again" {
+	take_device virtio_net gro0
+	rig_in appliance ethtool -K gro0 rx-gro-hw on
+	rig_bwctl load gro0
+	rig_bwctl set --save 50mbit
+	check
+	found lro warn gro0 'merges what comes in [(]rx-gro-hw[)]' '^ethtool -K gro0 rx-gro-hw off$'
+	only lro
+	rig_in appliance ethtool -K gro0 rx-gro-hw off
+	check
+	found lro ok gro0 'charged as the frames'
+}
+
+@test "lro: a device that merges, and does not let anybody change that" {
+	take_device virtio_net gro0 fixed
+	rig_bwctl load gro0
+	rig_bwctl set --save 50mbit
+	check
+	found lro warn gro0 'merges what comes in [(]rx-gro-hw[)]' 'does not let it be turned off'
+	only lro
+}
+
+# needs_netdevsim: a device of it, hw0, which takes over what it is asked to.
+needs_netdevsim() {
+	local name
+	[[ -e /sys/bus/netdevsim/new_device ]] || skip 'no netdevsim (tests/vm/run --module netdevsim)'
+	echo "7 1" >/sys/bus/netdevsim/new_device
+	# In this network namespace, which is not that of /sys.
+	for name in $(ip -j link | jq -r '.[].ifname'); do
+		! ethtool -i "$name" 2>/dev/null | grep -q '^driver: netdevsim$' || break
+	done
+	ip link set "$name" name hw0 netns appliance
+	ip -n appliance link set hw0 up
+}
+
+# Also one that was not compiled for it.
+netdevsim_takes_bpf() {
+	echo Y >/sys/kernel/debug/netdevsim/netdevsim7/ports/0/bpf_tc_non_bound_accept
+}
+
+@test "offload: hw-tc-offload is on, and a filter of each kind is in hardware" {
+	local kind
+	needs_netdevsim
+	rig_bwctl load hw0
+	rig_bwctl set --save 50mbit mode police
+	check
+	only
+	rig_in appliance ethtool -K hw0 hw-tc-offload on
+	check
+	only offload
+	found offload warn hw0 '^hw-tc-offload is on' '^ethtool -K hw0 hw-tc-offload off$'
+	rig_in appliance tc qdisc add dev hw0 clsact 2>/dev/null || true
+	for kind in 'flower skip_sw' 'matchall skip_sw' 'u32 match u32 0 0 skip_sw'; do
+		# shellcheck disable=SC2086 # words
+		rig_in appliance tc filter add dev hw0 ingress pref 9 protocol ip $kind action drop
+		check 1
+		only offload
+		found offload fail hw0 "^the device has taken over a ${kind%% *} filter of ingress [(]in_hw, pref 9[)]" '^take it away .tc filter show dev hw0 ingress., then ethtool -K hw0 hw-tc-offload off$'
+		rig_in appliance tc filter delete dev hw0 ingress pref 9
+		check
+		found offload warn hw0 '^hw-tc-offload is on'
+	done
+	# One that is told to stay out of it.
+	rig_in appliance tc filter add dev hw0 ingress pref 9 protocol ip flower skip_hw action drop
+	check
+	found offload warn hw0 '^hw-tc-offload is on'
+	rig_in appliance tc filter delete dev hw0 ingress pref 9
+	netdevsim_takes_bpf
+	rig_in appliance "$RIG_TOOLS/neighbour" clsact hw0 ingress "$PINS/them" 9
+	check 1
+	only offload
+	found offload fail hw0 '^the device has taken over a bpf filter of ingress [(]in_hw, pref 9[)]'
+	# The advice helps, in this order.
+	run rig_in appliance ethtool -K hw0 hw-tc-offload off
+	[[ $status != 0 ]]
+	rig_in appliance ethtool -K hw0 hw-tc-offload on
+	rig_in appliance tc filter delete dev hw0 ingress pref 9
+	rig_in appliance ethtool -K hw0 hw-tc-offload off
+	check
+	only
+}
+
+@test "offload: the filter of bwctl itself is none that somebody's packets go by" {
+	needs_netdevsim
+	netdevsim_takes_bpf
+	rig_in appliance ethtool -K hw0 hw-tc-offload on
+	rig_bwctl load --hook clsact hw0
+	rig_bwctl set --save 50mbit mode police
+	rig_in appliance tc filter show dev hw0 ingress | grep -q -w in_hw
+	check
+	only offload
+	found offload warn hw0 '^hw-tc-offload is on'
+}
+
+@test "xdp: a program in the hardware" {
+	needs_netdevsim
+	rig_bwctl load hw0
+	rig_bwctl set --save 50mbit mode police
+	rig_in appliance "$RIG_TOOLS/neighbour" xdp hw0 hardware
+	check
+	only xdp
+	found xdp warn hw0 'XDP program [0-9]+ [(]in the hardware[)] comes before the meter' 'ip link set dev hw0 xdpoffload off'
+	rig_in appliance ip link set dev hw0 xdpoffload off
+	check
+	only
+}
+
+@test "flowtable: of nftables in hardware" {
+	needs_netdevsim
+	# On what stands on it: netdevsim lends itself to one only, the filters on it or a flowtable.
+	needs_link mac0 link hw0 type macvlan
+	ip -n appliance link set mac0 up
+	rig_bwctl load mac0
+	rig_bwctl set --save 50mbit mode police
+	# Devices that have no hardware for it are refused one.
+	rig_in appliance nft 'add table inet check; add flowtable inet check no { hook ingress priority 0; devices = { eth0 }; flags offload; }' 2>"$RIG_DIR/nft" && return 1
+	grep -q 'not supported' "$RIG_DIR/nft"
+	rig_in appliance nft 'add table inet check; add flowtable inet check ways { hook ingress priority 0; devices = { hw0 }; flags offload; }'
+	check 1
+	only flowtable
+	found flowtable fail 'hw0 below mac0' "^the hardware forwards the flows of flowtable 'ways': they are not limited" 'flags offload'
+	rig_in appliance nft 'delete table inet check; add table inet check; add flowtable inet check ways { hook ingress priority 0; devices = { hw0 }; }'
+	check
+	only
+	found flowtable ok 'hw0 below mac0' "is software"
 }
 
 @test "flowtable: of nftables in software is no way round the meter" {
