@@ -18,7 +18,8 @@
 #define RECEIVE_BYTES (4 << 20) /* of answers that come while nobody looks */
 #define SEND_TRIES    4
 #define READ_AT_ONCE  512
-#define READ_TURNS    32 /* of READ_AT_ONCE: all that RECEIVE_BYTES have room for, and no end of a flood */
+#define READ_TURNS \
+	32 /* of READ_AT_ONCE: all that RECEIVE_BYTES have room for, and no end of a flood */
 
 /* The header is the same in both versions, RFC 792 and RFC 4443 4.1. */
 struct echo {
