@@ -125,9 +125,9 @@ of_class() {
 	rig_bwctl set 8mbit mode pace flow probe class api protocol udp remote 9001
 	start_exporter
 	# ssh goes out, ui comes in.
-	rig_flow out far inside to "$RIG_FAR4" port 22 seconds 4
+	rig_flow out far inside to "$RIG_FAR4" port 22 seconds 5 parallel 4
 	rig_flow_wait out 90
-	rig_flow in inside far to "$RIG_INSIDE4" port 443 seconds 4
+	rig_flow in inside far to "$RIG_INSIDE4" port 443 seconds 5 parallel 4
 	rig_flow_wait in 90
 	sleep 1
 	rig_bwctl show --json >"$RIG_DIR/show.json"
