@@ -18,6 +18,8 @@
 #define RECEIVE_BYTES (4 << 20) /* of answers that come while nobody looks */
 #define SEND_TRIES    4
 #define READ_AT_ONCE  512
+#define READ_TURNS \
+	32 /* of READ_AT_ONCE: all that RECEIVE_BYTES have room for, and no end of a flood */
 
 /* The header is the same in both versions, RFC 792 and RFC 4443 4.1. */
 struct echo {
@@ -138,7 +140,8 @@ static bool read_error(struct port *port)
 	return true;
 }
 
-static void read_all(struct port *port)
+/* False if there may be more. */
+static bool read_some(struct port *port)
 {
 	int left = READ_AT_ONCE;
 
@@ -146,13 +149,14 @@ static void read_all(struct port *port)
 		left--;
 	while (left > 0 && read_one(port))
 		left--;
+	return left > 0;
 }
 
 static void on_event(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
 	(void)events;
-	read_all((struct port *)io);
+	read_some((struct port *)io);
 }
 
 static void open_port(struct reach_ping *ping, struct port *port, int family)
@@ -222,6 +226,14 @@ void reach_ping_close(struct reach_ping *ping)
 bool reach_ping_can(const struct reach_ping *ping, int family)
 {
 	return port_of(ping, family)->io.fd >= 0;
+}
+
+void reach_ping_read(struct reach_ping *ping, int family)
+{
+	struct port *port = port_of(ping, family);
+
+	for (int i = 0; i < READ_TURNS && !read_some(port); i++)
+		;
 }
 
 int reach_ping_send(struct reach_ping *ping, uint32_t number, uint8_t try,

@@ -40,6 +40,9 @@ bool reach_ping_can(const struct reach_ping *ping, int family);
 int reach_ping_send(struct reach_ping *ping, uint32_t number, uint8_t try,
 		    const union reach_address *address);
 
+/* Looks for answers now, before the loop comes to it: those that are there are told. */
+void reach_ping_read(struct reach_ping *ping, int family);
+
 /* Of Internet headers, RFC 1071. */
 uint16_t reach_ping_checksum(const void *data, size_t length);
 

@@ -13,6 +13,7 @@
 #include <linux/errqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@
 #define LINGER_BYTES	 65536 /* that it may say before */
 #define RETRY_S		 .05   /* when there is no port */
 #define PAUSE_S		 .02   /* when there is no room */
+#define TURN_NS		 (SECOND_NS / 100) /* that hosts are begun for before answers are looked at */
 #define PROGRESS_FIRST_S 1.
 #define PROGRESS_S	 .2
 #define ECHO_TRIES	 8 /* the first again after a second, then after two, four ... */
@@ -322,22 +324,38 @@ static void linger(struct connection *connection)
 	shut(connection);
 }
 
+static void conclude_answer(struct connection *connection)
+{
+	socklen_t length = sizeof(int);
+	int err = 0;
+
+	getsockopt(connection->io.fd, SOL_SOCKET, SO_ERROR, &err, &length);
+	conclude(connection, judge(connection->io.fd, err));
+}
+
 static void on_connection(struct ev_loop *events, ev_io *io, int what)
 {
 	struct connection *connection = io->data;
 	struct visit *visit = connection->visit;
-	socklen_t length = sizeof(int);
-	int err = 0;
 
 	(void)events;
 	(void)what;
-	if (connection->stage == STAGE_LINGER) {
+	if (connection->stage == STAGE_LINGER)
 		linger(connection);
-	} else {
-		getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &err, &length);
-		conclude(connection, judge(io->fd, err));
-	}
+	else
+		conclude_answer(connection);
 	leave(visit);
+}
+
+/*
+ * Whether there is an answer that the loop has not come to. It calls timers first, and where this process
+ * was kept from running, both wait.
+ */
+static bool is_answered(const struct connection *connection)
+{
+	struct pollfd poll_fd = {.fd = connection->io.fd, .events = POLLOUT};
+
+	return poll(&poll_fd, 1, 0) > 0;
 }
 
 /* Whether ports are what is missing, or an address of this machine for that way. */
@@ -400,6 +418,8 @@ static void on_connection_time(struct ev_loop *events, ev_timer *timer, int what
 	(void)what;
 	if (connection->stage == STAGE_RETRY)
 		connect_now(connection);
+	else if (connection->stage == STAGE_CONNECT && is_answered(connection))
+		conclude_answer(connection);
 	else if (connection->stage == STAGE_CONNECT)
 		conclude(connection, REACH_FILTERED);
 	else
@@ -464,9 +484,15 @@ static int send_echo(struct visit *visit)
 static void on_echo_time(struct ev_loop *events, ev_timer *timer, int what)
 {
 	struct visit *visit = timer->data;
+	struct loop *loop = visit->loop;
+	struct visit **at = &loop->visits[visit->host - loop->run->hosts];
 
 	(void)events;
 	(void)what;
+	/* The answer may wait, as that of a connection may; then this host may be over. */
+	reach_ping_read(loop->ping, visit->host->address.any.sa_family);
+	if (!*at || visit->echo->result != REACH_PENDING)
+		return;
 	send_echo(visit);
 	leave(visit);
 }
@@ -773,9 +799,13 @@ static bool begin_when_due(struct loop *loop, struct reach_host *host)
 	return true;
 }
 
-/* Begins what may be begun now, and sees to it that it is called when more may be. */
+/*
+ * Begins what may be begun now, and sees to it that it is called when more may be. On a machine that is
+ * slower than the pace that is always so: after a while the answers have their turn.
+ */
 static void pump(struct loop *loop)
 {
+	uint64_t until_ns = now_ns() + TURN_NS;
 	struct reach_host *host;
 	bool again;
 
@@ -786,6 +816,10 @@ static void pump(struct loop *loop)
 			return;
 		}
 		pump_names(loop);
+		if (now_ns() >= until_ns) {
+			pump_later(loop, 0.);
+			return;
+		}
 	}
 }
 

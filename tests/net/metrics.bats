@@ -109,6 +109,88 @@ counters_of_metrics() {
 	diff "$RIG_DIR/show" "$RIG_DIR/metrics"
 }
 
+# of_class CLASS PATH FILE: of egress, in what show printed.
+of_class() {
+	jq -r --arg class "$1" ".egress.classes[\$class]$2" "$3"
+}
+
+queue_bytes() {
+	tc -n appliance -s -j qdisc show dev eth0 | jq 'map(.backlog) | add'
+}
+
+# The bytes that wait, by the clock, between those in the queue before and after, to a fifth: where the commands were
+# held up it is worth another look.
+queue_agrees() {
+	local before after
+	before=$(queue_bytes)
+	rig_bwctl show --json >"$RIG_DIR/moment"
+	after=$(queue_bytes)
+	echo "$before, $after" >"$RIG_DIR/queue"
+	jq '.egress.backlog_seconds * .egress.rate_bits_per_second / 8 | round' "$RIG_DIR/moment" >"$RIG_DIR/clock"
+	jq -n -e --argjson clock "$(<"$RIG_DIR/clock")" --argjson queue "[$before, $after]" '($queue | min) > 20000 and
+		$clock > ($queue | min) * 0.8 and $clock < ($queue | max) * 1.2' >/dev/null
+}
+
+@test "packets that wait, and that are marked: metrics, exporter, show and the queue say the same" {
+	local namespace direction prefix class waited marked before between after
+	rig_has_fq || skip 'this kernel has no fq: no packet waits'
+	shared_pins
+	for namespace in far inside; do
+		rig_in "$namespace" sysctl -q -w net.ipv4.tcp_ecn=1
+	done
+	rig_bwctl load eth0
+	rig_bwctl set 8mbit mode pace flow probe class api protocol udp remote 9001
+	start_exporter
+	# ssh goes out, ui comes in.
+	rig_flow out far inside to "$RIG_FAR4" port 22 seconds 5 parallel 4
+	rig_flow_wait out 90
+	rig_flow in inside far to "$RIG_INSIDE4" port 443 seconds 5 parallel 4
+	rig_flow_wait in 90
+	sleep 1
+	rig_bwctl show --json >"$RIG_DIR/show.json"
+	counters_of_show >"$RIG_DIR/show"
+	counters_of_metrics >"$RIG_DIR/metrics"
+	sed -i '/ control /d' "$RIG_DIR/metrics"
+	diff "$RIG_DIR/show" "$RIG_DIR/metrics"
+	rig_bwctl metrics >"$RIG_DIR/text"
+	for direction in egress ingress; do
+		prefix=transmit class=ssh
+		[[ $direction == egress ]] || prefix=receive class=ui
+		waited=$(sample "bwctl_${prefix}_paced_packets_total{class=\"$class\",interface=\"eth0\"}" <"$RIG_DIR/text")
+		marked=$(sample "bwctl_${prefix}_marked_packets_total{class=\"$class\",interface=\"eth0\"}" <"$RIG_DIR/text")
+		echo "# $direction: of $class $waited waited, $marked were marked" >&3
+		((waited > 100 && marked > 0 && marked <= waited))
+		jq -e --argjson count "$(sample "bwctl_${prefix}_delay_seconds_count" <"$RIG_DIR/text")" \
+			--argjson sum "$(sample "bwctl_${prefix}_delay_seconds_sum" <"$RIG_DIR/text")" ".$direction |
+			.mode == \"pace\" and .paced.packets == \$count and (.delay_seconds_sum - \$sum | fabs) < 1e-6 and
+			\$sum / \$count > 0.001 and \$sum / \$count < .horizon_seconds" "$RIG_DIR/show.json"
+	done
+	# Two classes wait. What the exporter says lies between show before and after it.
+	rig_sink other far 9000
+	rig_sink probe far 9001
+	rig_flood other inside "$RIG_FAR4" 9000 8mbit 60
+	rig_flood probe inside "$RIG_FAR4" 9001 8mbit 60
+	sleep 2
+	rig_bwctl show --json >"$RIG_DIR/before"
+	sleep 1.2
+	get "$URL/api/v1/show" >"$RIG_DIR/between"
+	sleep 1.2
+	rig_bwctl show --json >"$RIG_DIR/after"
+	jq -e '.egress.mode == "pace" and .egress.mode_reason == null' "$RIG_DIR/between"
+	for class in api other; do
+		before=$(of_class "$class" .paced.packets "$RIG_DIR/before")
+		between=$(of_class "$class" .paced.packets "$RIG_DIR/between")
+		after=$(of_class "$class" .paced.packets "$RIG_DIR/after")
+		echo "# $class: $before, $between, $after packets have waited" >&3
+		((before > 0 && before < between && between < after))
+		jq -s -c -e --arg class "$class" 'map(.egress.classes[$class]) as $of |
+			($of[2].delay_seconds_sum - $of[0].delay_seconds_sum) / ($of[2].paced.packets - $of[0].paced.packets) |
+			., . > 0.02 and . < 0.1' "$RIG_DIR/before" "$RIG_DIR/between" "$RIG_DIR/after"
+	done
+	rig_wait 30 queue_agrees || rig_fail "by the clock $(<"$RIG_DIR/clock"), in the queue $(<"$RIG_DIR/queue") bytes"
+	echo "# by the clock $(<"$RIG_DIR/clock"), in the queue $(<"$RIG_DIR/queue") bytes" >&3
+}
+
 @test "drops are put down to the limit that refused" {
 	local class all
 	rig_bwctl load eth0

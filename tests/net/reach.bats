@@ -105,6 +105,16 @@ reach() {
 	cat "$RIG_DIR/reach.errors" >&2
 }
 
+# reach_slowly CALL MICROSECONDS WORD...: likewise, and each CALL takes that long.
+reach_slowly() {
+	local call=$1 us=$2
+	shift 2
+	code=0
+	rig_in appliance strace -qq -o "$RIG_DIR/trace" -e trace="$call" -e inject="$call:delay_exit=$us" "$BWCTL" check --json "$@" \
+		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/reach.errors" || code=$?
+	cat "$RIG_DIR/reach.errors" >&2
+}
+
 # result HOST PORT: of the echo without one
 result() {
 	jq -r --arg host "$1" --argjson port "${2:-null}" \
@@ -213,6 +223,19 @@ results() {
 	reach --timeout 300ms "$RIG_FAR4:22"
 	expect 'not in time' filtered "$(result "$RIG_FAR4:22" 22)"
 	jq -e '.summary.seconds > 0.29 and .summary.seconds < 1' "$RIG_DIR/reach.json"
+}
+
+@test "a process that is kept from running for longer than the timeout: what answered meanwhile is open" {
+	command -v strace >/dev/null || skip 'strace is not installed'
+	start_device
+	reach_slowly epoll_wait 1200000 --timeout 1s --reach "$RIG_FAR4" "[$RIG_FAR6]:22" "$RIG_FAR4:9"
+	expect 'by IPv4' 'open open open open' "$(results "$RIG_FAR4")"
+	expect 'by IPv6' 'open open' "$(result "[$RIG_FAR6]:22" 22) $(result "[$RIG_FAR6]:22")"
+	expect 'refused' refused "$(result "$RIG_FAR4:9" 9)"
+	# And what nobody answers is not.
+	nft_far 'add rule inet reach in tcp dport 22 drop; add rule inet reach in icmp type echo-request drop'
+	reach_slowly epoll_wait 1200000 --timeout 1s --reach "$RIG_FAR4"
+	expect 'without an answer' 'filtered open open filtered' "$(results "$RIG_FAR4")"
 }
 
 @test "names: no server, a server that does not know it, and a name by DNS" {
@@ -493,6 +516,48 @@ make_many() {
 	"$RIG_TOOLS/conform" --limit 20mbit --window "$window" "$RIG_DIR/out.pcap"
 	# Half of it is left for others.
 	"$RIG_TOOLS/conform" --limit 11mbit --window 1 "$RIG_DIR/out.pcap"
+}
+
+@test "a thousand hosts while a flood makes what is sent there wait: all open, and the wire under the ceiling" {
+	local code=0 window flood
+	rig_has_fq || skip 'this kernel has no fq: no packet waits'
+	make_many 1001
+	sed -i 1d "$RIG_DIR/hosts"
+	rig_bwctl load eth0 >/dev/null
+	rig_bwctl set 20mbit mode pace >/dev/null
+	window=$(rig_bwctl show --json | jq .egress.window_seconds)
+	rig_sink sink far 9999
+	rig_capture out far eth0
+	rig_flood flood appliance "$RIG_FAR4" 9999 40mbit 300
+	flood=$RIG_PID
+	rig_bwctl check --json --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || code=$?
+	rig_bwctl show --json >"$RIG_DIR/show.json"
+	rig_stop "$flood"
+	rig_sink_stop sink
+	rig_capture_stop out
+	cat "$RIG_DIR/errors"
+	jq -c .summary "$RIG_DIR/reach.json"
+	jq -c '.egress.classes | map_values(select(.passed.packets > 0) | {passed, dropped, paced, delay_seconds_sum, delay_seconds_max})' \
+		"$RIG_DIR/show.json"
+	expect 'exit code' 0 "$code"
+	jq -e '.summary | .hosts == 1000 and .ok == 1000' "$RIG_DIR/reach.json"
+	# Three or four packets each; many of them waited, and none for longer than packets may.
+	jq -e '.egress | .mode == "pace" and .horizon_seconds as $horizon | .classes | [.ssh, .telnet, .api |
+		.passed.packets >= 3000 and .paced.packets > 400 and .delay_seconds_sum / .paced.packets > 0.001 and
+		.delay_seconds_max <= $horizon] | all' "$RIG_DIR/show.json"
+	"$RIG_TOOLS/conform" --limit 20mbit --window "$window" "$RIG_DIR/out.pcap"
+}
+
+@test "a machine that is slower than the pace: answers are looked at all the while, not after the last host" {
+	command -v strace >/dev/null || skip 'strace is not installed'
+	make_many 101
+	sed -i 1d "$RIG_DIR/hosts"
+	# 30 ms a host at least, so three seconds; without a limit one is due each millisecond.
+	reach_slowly connect 10000 --timeout 1s --inventory "$RIG_DIR/hosts"
+	jq -c .summary "$RIG_DIR/reach.json"
+	jq -e '.summary | .ok == 100 and .seconds > 3' "$RIG_DIR/reach.json"
+	jq '[.hosts[].probes[].seconds] | max' "$RIG_DIR/reach.json"
+	jq -e '([.hosts[].probes[].seconds] | max) < .summary.seconds / 3' "$RIG_DIR/reach.json"
 }
 
 @test "few descriptors, or none: it takes longer, and no result is a wrong one" {

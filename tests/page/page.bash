@@ -19,7 +19,7 @@ page_exporter() {
 # page_request METHOD PATH [BODY]: of WebDriver; prints the value of its answer. BODY may be @FILE.
 page_request() {
 	local answer
-	answer=$(rig_in appliance curl --silent --show-error --max-time 60 -X "$1" "$PAGE_DRIVER$2" \
+	answer=$(rig_in appliance curl --silent --show-error --max-time 300 -X "$1" "$PAGE_DRIVER$2" \
 		-H 'Content-Type: application/json' ${3:+--data-binary "$3"}) || return
 	if jq -e '.value | type == "object" and has("error")' <<<"$answer" >/dev/null; then
 		rig_fail "browser: $(jq -r '.value.message' <<<"$answer" | head -n 5)"
@@ -33,7 +33,7 @@ page_browser() {
 	mkdir -p "$RIG_DIR/home"
 	HOME=$RIG_DIR/home rig_start appliance chromedriver --port=9515 --log-path="$RIG_DIR/driver" \
 		>"$RIG_DIR/driver.out" 2>&1
-	rig_wait 20 rig_listens appliance tcp 9515 ||
+	rig_wait 60 rig_listens appliance tcp 9515 ||
 		rig_fail "no chromedriver: $(<"$RIG_DIR/driver.out")" || return
 	PAGE_SESSION=$(page_request POST /session "$(jq -n --argjson prefs "${1:-{\}}" \
 		--arg profile "$RIG_DIR/profile" '{capabilities: {alwaysMatch: {

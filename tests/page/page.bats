@@ -132,6 +132,90 @@ nothing_odd() {
 	nothing_odd
 }
 
+# Keeps what the exporter answers the page, in "said".
+KEEP='window.said = []; const ask = window.fetch;
+	window.fetch = async (...words) => {
+		const answer = await ask(...words);
+		said.push(await answer.clone().json());
+		return answer;
+	}'
+
+# In words, of both directions, and no delay where nothing came by.
+says_pace() {
+	page_is 'text("#egress").includes("pace: what is over waits up to 95 ms, then is dropped") && !text("main").includes("police")'
+	page_is 'text("#interfaces tbody").match(/tcx, pace/g).length === 2'
+	page_is '!/[0-9]/.test(text("#egress [data-class=ssh] td:nth-child(4)"))'
+}
+
+# What the page was told last, and what it shows as mean delay.
+mean_delays() {
+	page_eval 'return {said: said.slice(-3), shown: Object.fromEntries(["api", "other"].map((each) =>
+		[each, text(`#egress [data-class=${each}] td:nth-child(4)`)]))}' >"$RIG_DIR/page.json"
+}
+
+# It is that of the last two answers; or, while the newest is being drawn, of the two before.
+mean_delays_agree() {
+	local class
+	for class in api other; do
+		jq -e --arg class "$class" '
+			(.shown[$class] | split(" ") | (.[0] | tonumber) / (if .[1] == "ms" then 1000 else 1 end)) as $shown |
+			[.said[].egress.classes[$class]] | [.[-2:], .[-3:-1]] | map(select(length == 2) |
+				(.[1].delay_seconds_sum - .[0].delay_seconds_sum) / (.[1].paced.packets - .[0].paced.packets)) |
+			any(. / $shown | . > 0.99 and . < 1.01)' "$RIG_DIR/page.json" || return
+	done
+}
+
+@test "recorded while two classes waited: it says that they are paced, and the mean delay of each" {
+	page_browser
+	# Each answer once, and none after the last. paced.json is what the exporter said under pacing, a second apart.
+	page_cdp Page.addScriptToEvaluateOnNewDocument "$(jq '{source: "const answers = \(tojson); window.said = [];
+		window.fetch = async () => {
+			if (said.length === answers.length)
+				return new Promise(() => {});
+			said.push(answers[said.length]);
+			return new Response(JSON.stringify(said.at(-1)), {headers: {\"Bwctl-Read-At\": String(Date.now() / 1000)}});
+		}"}' "$BATS_TEST_DIRNAME/paced.json")" >/dev/null
+	page_open
+	page_await 60 "said.length === $(jq length "$BATS_TEST_DIRNAME/paced.json")"
+	sleep 1
+	says_pace
+	mean_delays
+	jq -c .shown "$RIG_DIR/page.json" | sed 's/^/# mean delay: /' >&3
+	jq '.said |= .[-2:]' "$RIG_DIR/page.json" >"$RIG_DIR/last" && mv "$RIG_DIR/last" "$RIG_DIR/page.json"
+	mean_delays_agree
+	[[ $(page_log browser) == '[]' ]]
+}
+
+@test "while packets wait it says that they are paced, and their mean delay by class, as show and the queue have it" {
+	local class
+	rig_has_fq || skip 'this kernel has no fq: no packet waits'
+	set_limits 8mbit mode pace flow probe class api protocol udp remote 9001
+	page_browser
+	page_open
+	page_eval "$KEEP" >/dev/null
+	rig_sink other far 9000
+	rig_sink probe far 9001
+	rig_flood other inside "$RIG_FAR4" 9000 8mbit 1000
+	rig_flood probe inside "$RIG_FAR4" 9001 8mbit 1000
+	page_await 120 'said.length >= 6 && ["api", "other"].every((each) => / m?s$/.test(text(`#egress [data-class=${each}] td:nth-child(4)`)))'
+	says_pace
+	rig_bwctl show --json >"$RIG_DIR/before"
+	sleep 3
+	mean_delays
+	sleep 1
+	rig_bwctl show --json >"$RIG_DIR/after"
+	mean_delays_agree
+	jq -c '.shown' "$RIG_DIR/page.json" | sed 's/^/# mean delay: /' >&3
+	for class in api other; do
+		# What it was told lies between what show said before and afterwards.
+		jq -s -e --arg class "$class" '[.[0], .[1].said[-1], .[2]] | map(.egress.classes[$class]) |
+			[map(.paced.packets), map(.delay_seconds_sum), map(.passed.bytes)] | all(.[0] > 0 and .[0] < .[1] and .[1] < .[2])' \
+			"$RIG_DIR/before" "$RIG_DIR/page.json" "$RIG_DIR/after"
+	done
+	jq -e '.said[-1].egress.mode == "pace"' "$RIG_DIR/page.json"
+	nothing_odd
+}
+
 @test "it says when no limit is set, what is exempt, what runs hold, and what is not attached any more" {
 	local run
 	page_browser
