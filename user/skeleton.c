@@ -10,11 +10,8 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -23,9 +20,7 @@
 #include "watch.skel.h"
 #include "why.h"
 
-#define WARNINGS  65536
-#define ROOM	  ((size_t)18 << 20) /* what libbpf needs at a time, and a half */
-#define HUGE_PAGE ((size_t)2 << 20)
+#define WARNINGS 65536
 
 /*
  * libbpf's messages. Warnings are kept, because a program that the verifier
@@ -56,25 +51,6 @@ static int libbpf_message(enum libbpf_print_level level, const char *format, va_
 void skeleton_hear(void)
 {
 	libbpf_set_print(libbpf_message);
-}
-
-/*
- * For each skeleton that wants it, libbpf reads the kernel's own BTF, some 6 MB, and
- * copies it. To be given so much memory page by page takes longer than to look through
- * it: the heap gets it in huge pages, where there are any, and keeps it for the next.
- */
-static void make_room(void)
-{
-	char *room, *start;
-
-	mallopt(M_MMAP_THRESHOLD, (int)(ROOM + HUGE_PAGE));
-	mallopt(M_TRIM_THRESHOLD, 2 * (int)ROOM);
-	room = malloc(ROOM);
-	if (!room)
-		return;
-	start = room + HUGE_PAGE - (uintptr_t)room % HUGE_PAGE;
-	madvise(start, (size_t)(room + ROOM - start) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-	free(room);
 }
 
 static void forget_warnings(void)
@@ -221,7 +197,6 @@ int skeleton_load_shared(const struct pins *pins, bool leads, bool tcx, char why
 	bool can_hold;
 	int err;
 
-	make_room();
 	forget_warnings();
 	err = open_skeleton(pins, &skeleton, why);
 	if (err)
@@ -348,7 +323,6 @@ int skeleton_try(bool leads, struct skeleton_trial *ret_trial, char why[LOG_TEXT
 
 	*ret_trial = (struct skeleton_trial){.lead_fd = -1};
 	skeleton_hear();
-	make_room();
 	forget_warnings();
 	skeleton = bwctl_bpf__open();
 	if (!skeleton)
