@@ -311,8 +311,8 @@ rig_wait() {
 
 # rig_says FILE TEXT: whether it is in there by now.
 rig_says() {
-	local lines
-	mapfile -t lines <"$1" && [[ ${lines[*]} == *"$2"* ]]
+	local said
+	mapfile -t said <"$1" && [[ ${said[*]} == *"$2"* ]]
 }
 
 # rig_listens NAMESPACE tcp|udp PORT [ADDRESS]
