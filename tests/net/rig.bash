@@ -311,8 +311,8 @@ rig_wait() {
 
 # rig_says FILE TEXT: whether it is in there by now.
 rig_says() {
-	local said
-	mapfile -t said <"$1" && [[ ${said[*]} == *"$2"* ]]
+	local rig_lines
+	mapfile -t rig_lines <"$1" && [[ ${rig_lines[*]} == *"$2"* ]]
 }
 
 # rig_listens NAMESPACE tcp|udp PORT [ADDRESS]
