@@ -18,6 +18,7 @@
 #include "meant.h"
 #include "netns.h"
 #include "policy_file.h"
+#include "room.h"
 
 /* Options that are not for every command. */
 enum {
@@ -672,6 +673,7 @@ int main(int argc, char *argv[])
 		print_usage(stderr);
 		return EXIT_MISUSE;
 	} else {
+		room_make();
 		code = run(&options, count, words);
 	}
 	/* A full disk or a closed pipe: what we said did not arrive. */

@@ -73,14 +73,14 @@ policy() {
 	((RANDOM % 4)) || printf '\n[flow telnet]\nremove = yes\n'
 }
 
-# What show prints is looked at later: one object a line, and one policy file a paragraph.
+# What show prints is looked at later: objects, and policy files with a form feed behind each.
 look() {
 	while [[ ! -e $RIG_DIR/enough ]]; do
-		rig_bwctl show --json | jq -c . >>"$RIG_DIR/looks" || return
-		rig_bwctl show --config >"$RIG_DIR/config" || return
-		jq -c -R -s . <"$RIG_DIR/config" >>"$RIG_DIR/configs" || return
-		rig_bwctl flows --json | jq -c . >>"$RIG_DIR/flows" || return
-		sleep 0.05
+		rig_bwctl show --json >>"$RIG_DIR/looks" || return
+		rig_bwctl show --config >>"$RIG_DIR/configs" || return
+		printf '\f' >>"$RIG_DIR/configs" || return
+		rig_bwctl flows --json >>"$RIG_DIR/flows" || return
+		rig_pause
 	done
 }
 
@@ -105,8 +105,8 @@ of_one_policy() {
 			[match("\\[flow f([0-9]+)\\]\\nclass = g([0-9]+)\\n"; "g").captures[].string] as $flow |
 			($own | length) == 1 and $flow == [$own[0], $own[0]] and
 			contains("remote = \($own[0] | tonumber + 10000)\n");
-		reduce inputs as $look (0; if $look | whole then . + 1 else error($look) end)
-	' "$RIG_DIR/configs"
+		reduce (inputs | split("\f")[:-1][]) as $look (0; if $look | whole then . + 1 else error($look) end)
+	' -R -s "$RIG_DIR/configs"
 	jq -n -r '
 		def whole: [.flows[] | select(.name // "" | test("^f[0-9]+$")) | .name[1:], .class[1:]] | unique | length == 1;
 		reduce inputs as $look (0; if $look | whole then . + 1 else error($look | tojson) end)

@@ -81,66 +81,7 @@ policy() {
 # something which outlives it, and there kills it (exit code 137), or leaves it stopped and prints
 # its pid. If it has no such step, its own exit code.
 at_step() {
-	perl -e '
-		use strict;
-		require "sys/syscall.ph";
-		my ($act, $n, @command) = @ARGV;
-		my ($SETOPTIONS, $SYSCALL, $DETACH, $GET_SYSCALL_INFO) = (0x4200, 24, 17, 0x420e);
-		my ($TRACESYSGOOD, $EXITKILL) = (1, 0x100000);
-		# Map update and delete, pin, freeze, link create, update and detach.
-		my %bpf = map { $_ => 1 } (2, 3, 6, 22, 28, 29, 34);
-		my %always = map { &$_() => 1 } grep { defined(&$_) } map { \&{"main::SYS_$_"} }
-			qw(mkdir mkdirat rmdir unlink unlinkat mount sendto sendmsg);
-
-		sub ptrace { # request, pid, address, data
-			syscall(&SYS_ptrace, $_[0], $_[1], $_[2], $_[3]) == -1 and die "ptrace: $!";
-		}
-		# The status itself: Perl has no word for a process that has stopped.
-		sub wait_for {
-			my $status = pack("i", 0);
-			syscall(&SYS_wait4, $_[0], $status, 0, 0) == -1 and die "wait: $!";
-			return unpack("i", $status);
-		}
-		# Of the four rtnetlink messages about a thing, the third asks for it.
-		sub asks_only { # pid, address of the message
-			open(my $memory, "<", "/proc/$_[0]/mem") or die "mem: $!";
-			sysseek($memory, $_[1] + 4, 0) && sysread($memory, my $type, 2) == 2 or die "mem: $!";
-			return (unpack("S", $type) & 3) == 2;
-		}
-		my $pid = fork // die "fork: $!";
-		if (!$pid) {
-			ptrace(0, 0, 0, 0);
-			kill "STOP", $$;
-			exec @command or die "exec: $!";
-		}
-		wait_for($pid);
-		ptrace($SETOPTIONS, $pid, 0, $TRACESYSGOOD | $EXITKILL);
-		my $signal = 0;
-		while (1) {
-			ptrace($SYSCALL, $pid, 0, $signal);
-			my $status = wait_for($pid);
-			exit($status >> 8) if ($status & 0x7f) == 0;
-			exit(128 + ($status & 0x7f)) if ($status & 0xff) != 0x7f;
-			my $stopped = $status >> 8;
-			$signal = $stopped == 5 || $stopped == 0x85 || $stopped == 19 ? 0 : $stopped;
-			next if $stopped != 0x85;
-			my $info = "\0" x 128;
-			ptrace($GET_SYSCALL_INFO, $pid, length($info), $info);
-			my ($op, $number, @arguments) = unpack("C x23 Q Q2", $info);
-			next if $op != 1;
-			next unless $always{$number} || $number == &SYS_bpf && $bpf{$arguments[0]};
-			next if $number == &SYS_sendto && asks_only($pid, $arguments[1]);
-			next if $n-- > 0;
-			if ($act eq "kill") {
-				kill "KILL", $pid;
-				wait_for($pid);
-				exit 137;
-			}
-			ptrace($SETOPTIONS, $pid, 0, 0);
-			ptrace($DETACH, $pid, 0, 19);
-			print "$pid\n";
-			exit 0;
-		}' "$@"
+	"$RIG_TOOLS/step" "$@"
 }
 
 # at_every_step PREPARE CHECK COMMAND...: prepares, kills bwctl -n appliance COMMAND at one step,

@@ -23,6 +23,7 @@ RIG_FAR4=192.0.2.1 RIG_FAR6=2001:db8::1
 RIG_APPLIANCE4=192.0.2.2 RIG_APPLIANCE6=2001:db8::2
 RIG_GATEWAY4=198.51.100.1 RIG_GATEWAY6=2001:db8:1::1 # the appliance, as seen from inside
 RIG_INSIDE4=198.51.100.2 RIG_INSIDE6=2001:db8:1::2
+RIG_NEVER=/etc/rig-never # a pipe that nobody writes into
 readonly RIG_FAR4 RIG_FAR6 RIG_APPLIANCE4 RIG_APPLIANCE6
 readonly RIG_GATEWAY4 RIG_GATEWAY6 RIG_INSIDE4 RIG_INSIDE6
 
@@ -58,9 +59,10 @@ rig_isolated_exec() {
 		cp -a /etc/. /mnt
 		rm -f /mnt/bwctl.conf
 		mount --move /mnt /etc
+		mkfifo "$0"
 		ip link set lo up
 		RIG_ISOLATED=$(readlink /proc/self/ns/mnt) exec "$@"
-	' rig "$@"
+	' "$RIG_NEVER" "$@"
 }
 
 # rig_in NAMESPACE COMMAND...: "ip netns exec" would hide bpffs behind a fresh /sys.
@@ -76,44 +78,58 @@ rig_bwctl() {
 
 # Sets up namespaces, links and addresses. RIG_DIR is where captures and results go.
 rig_make() {
-	local namespace
+	local namespace forwarding
 	rig_isolated || rig_fail 'not isolated: call rig_isolate first, or run under rig.bash' || return
 	RIG_DIR=$(mktemp -d "${TMPDIR:-/tmp}/bwctl-rig.XXXXXX") || return
 	export RIG_DIR
 	: >"$RIG_DIR/pids"
 
+	# Few processes: this is done for most tests.
+	ip -batch - <<-END || return
+		netns add far
+		netns add appliance
+		netns add inside
+	END
 	for namespace in far appliance inside; do
-		ip netns add "$namespace" || return
+		forwarding=()
+		[[ $namespace != appliance ]] || forwarding=(net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1)
 		rig_in "$namespace" sysctl -q -w \
 			net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 			net.ipv6.conf.default.router_solicitations=0 \
 			net.ipv6.conf.default.accept_ra=0 \
-			net.ipv4.tcp_no_metrics_save=1 || return
-		ip -n "$namespace" link set lo up || return
+			net.ipv4.tcp_no_metrics_save=1 "${forwarding[@]}" || return
 	done
-	ip link add eth0 mtu 1500 netns far type veth \
-		peer name eth0 mtu 1500 netns appliance || return
-	ip link add inside0 mtu 1500 netns appliance type veth \
-		peer name eth0 mtu 1500 netns inside || return
-	rig_address far eth0 "$RIG_FAR4/24" "$RIG_FAR6/64" || return
-	rig_address appliance eth0 "$RIG_APPLIANCE4/24" "$RIG_APPLIANCE6/64" || return
-	rig_address appliance inside0 "$RIG_GATEWAY4/24" "$RIG_GATEWAY6/64" || return
-	rig_address inside eth0 "$RIG_INSIDE4/24" "$RIG_INSIDE6/64" || return
-
-	rig_in appliance sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 || return
-	ip -n far route add default via "$RIG_APPLIANCE4" || return
-	ip -n far -6 route add default via "$RIG_APPLIANCE6" || return
-	ip -n inside route add default via "$RIG_GATEWAY4" || return
-	ip -n inside -6 route add default via "$RIG_GATEWAY6" || return
+	ip -batch - <<-END || return
+		link add eth0 mtu 1500 netns far type veth peer name eth0 mtu 1500 netns appliance
+		link add inside0 mtu 1500 netns appliance type veth peer name eth0 mtu 1500 netns inside
+	END
+	ip -n far -batch - <<-END || return
+		link set lo up
+		address add $RIG_FAR4/24 dev eth0
+		address add $RIG_FAR6/64 dev eth0 nodad
+		link set eth0 up
+		route add default via $RIG_APPLIANCE4
+		route add ::/0 via $RIG_APPLIANCE6
+	END
+	ip -n appliance -batch - <<-END || return
+		link set lo up
+		address add $RIG_APPLIANCE4/24 dev eth0
+		address add $RIG_APPLIANCE6/64 dev eth0 nodad
+		link set eth0 up
+		address add $RIG_GATEWAY4/24 dev inside0
+		address add $RIG_GATEWAY6/64 dev inside0 nodad
+		link set inside0 up
+	END
+	ip -n inside -batch - <<-END || return
+		link set lo up
+		address add $RIG_INSIDE4/24 dev eth0
+		address add $RIG_INSIDE6/64 dev eth0 nodad
+		link set eth0 up
+		route add default via $RIG_GATEWAY4
+		route add ::/0 via $RIG_GATEWAY6
+	END
 	rig_offloads off || return
 	rig_reachable
-}
-
-# rig_address NAMESPACE INTERFACE ADDRESS4 ADDRESS6
-rig_address() {
-	ip -n "$1" address add "$3" dev "$2" &&
-		ip -n "$1" address add "$4" dev "$2" nodad &&
-		ip -n "$1" link set "$2" up
 }
 
 # Both ways work, and neighbours are known, before anything is measured.
@@ -131,8 +147,8 @@ rig_destroy() {
 	[[ -n ${RIG_DIR:-} ]] || return 0
 	rig_stop_all
 	for namespace in far appliance inside; do
-		[[ ! -e /run/netns/$namespace ]] || ip netns delete "$namespace"
-	done
+		[[ ! -e /run/netns/$namespace ]] || echo "netns delete $namespace"
+	done | ip -force -batch -
 	rm -rf "$RIG_DIR"
 	unset RIG_DIR
 }
@@ -237,7 +253,16 @@ rig_start() {
 
 # rig_alive PID: still the process that was started here, not another that got its number.
 rig_alive() {
-	[[ $(readlink "/proc/$1/ns/mnt" 2>/dev/null) == "$RIG_ISOLATED" ]]
+	[[ /proc/$1/ns/mnt -ef /proc/self/ns/mnt ]]
+}
+
+# Waits for 50 ms. Not by a process for each time: a busy machine has better things to do.
+rig_pause() {
+	if [[ -p $RIG_NEVER ]]; then
+		read -r -t 0.05 <>"$RIG_NEVER" || true
+	else
+		sleep 0.05
+	fi
 }
 
 # rig_wait_gone SECONDS PID: waits for the end of a process, child of this shell or not.
@@ -245,21 +270,27 @@ rig_wait_gone() {
 	local tries=$(($1 * 20))
 	while rig_alive "$2"; do
 		((tries-- > 0)) || return
-		sleep 0.05
+		rig_pause
 	done
 	wait "$2" 2>/dev/null || true
 }
 
 # rig_stop PID...: SIGTERM, SIGKILL to one that has not gone after 3 seconds.
 rig_stop() {
-	local pid
+	local pid each pids
 	for pid; do
 		! rig_alive "$pid" || kill -TERM "$pid" 2>/dev/null || true
 	done
 	for pid; do
 		rig_wait_gone 3 "$pid" || kill -KILL "$pid" 2>/dev/null || true
-		sed -i "/^$pid\$/d" "$RIG_DIR/pids"
 	done
+	mapfile -t pids <"$RIG_DIR/pids"
+	for pid; do
+		for each in "${!pids[@]}"; do
+			[[ ${pids[each]} != "$pid" ]] || unset "pids[each]"
+		done
+	done
+	printf '%s' "${pids[@]/%/$'\n'}" >"$RIG_DIR/pids"
 }
 
 rig_stop_all() {
@@ -274,8 +305,14 @@ rig_wait() {
 	shift
 	until "$@"; do
 		((tries-- > 0)) || return
-		sleep 0.05
+		rig_pause
 	done
+}
+
+# rig_says FILE TEXT: whether it is in there by now.
+rig_says() {
+	local rig_lines
+	mapfile -t rig_lines <"$1" && [[ ${rig_lines[*]} == *"$2"* ]]
 }
 
 # rig_listens NAMESPACE tcp|udp PORT [ADDRESS]
@@ -296,7 +333,7 @@ rig_capture() {
 		--immediate-mode --time-stamp-precision=nano -w "$RIG_DIR/$name.pcap" "$@" \
 		2>"$RIG_DIR/$name.tcpdump"
 	echo "$RIG_PID" >"$RIG_DIR/$name.pid"
-	rig_wait 5 grep -qs 'listening on' "$RIG_DIR/$name.tcpdump" ||
+	rig_wait 5 rig_says "$RIG_DIR/$name.tcpdump" 'listening on' ||
 		rig_fail "capture '$name' does not start: $(<"$RIG_DIR/$name.tcpdump")"
 }
 
