@@ -168,8 +168,8 @@ queue_agrees() {
 	# Two classes wait. What the exporter says lies between show before and after it.
 	rig_sink other far 9000
 	rig_sink probe far 9001
-	rig_flood other inside "$RIG_FAR4" 9000 8mbit 60
-	rig_flood probe inside "$RIG_FAR4" 9001 8mbit 60
+	rig_flood other inside "$RIG_FAR4" 9000 12mbit 400
+	rig_flood probe inside "$RIG_FAR4" 9001 12mbit 400
 	sleep 2
 	rig_bwctl show --json >"$RIG_DIR/before"
 	sleep 1.2
@@ -187,7 +187,7 @@ queue_agrees() {
 			($of[2].delay_seconds_sum - $of[0].delay_seconds_sum) / ($of[2].paced.packets - $of[0].paced.packets) |
 			., . > 0.02 and . < 0.1' "$RIG_DIR/before" "$RIG_DIR/between" "$RIG_DIR/after"
 	done
-	rig_wait 30 queue_agrees || rig_fail "by the clock $(<"$RIG_DIR/clock"), in the queue $(<"$RIG_DIR/queue") bytes"
+	rig_wait 1 queue_agrees || rig_fail "by the clock $(<"$RIG_DIR/clock"), in the queue $(<"$RIG_DIR/queue") bytes"
 	echo "# by the clock $(<"$RIG_DIR/clock"), in the queue $(<"$RIG_DIR/queue") bytes" >&3
 }
 
