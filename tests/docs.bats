@@ -424,6 +424,7 @@ installed() {
 @test "every way from a document to another leads somewhere, also where examples have a directory of their own" {
 	local documents=$BATS_TEST_TMPDIR/usr/usr/share/doc/bwctl
 	# One that leads nowhere is found.
+	# shellcheck disable=SC2016 # no commands: text
 	printf '%s\n' '[a](b.md), `c.md` and ![d](http://e/f)' 'cp dist/prometheus/none.yml /etc/prometheus/' >"$BATS_TEST_TMPDIR/text.md"
 	run "$ROOT/tests/links" "$BATS_TEST_TMPDIR/text.md"
 	[[ $status == 1 && ${lines[*]##*: } == 'b.md c.md dist/prometheus/none.yml' ]]

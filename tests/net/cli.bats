@@ -567,7 +567,7 @@ on_terminal() {
 }
 
 @test "show on a terminal of 80 columns: no line is longer, no figure and no word is missing" {
-	local words='50mbit overhead 24' n figure mode
+	local words='50mbit overhead 24' n mode
 	command -v script >/dev/null || skip 'script is not installed'
 	ip netns add red
 	ip link add enp175s0f1np12 type veth peer name cli2 netns red
