@@ -43,6 +43,8 @@ teardown() {
 clean() {
 	find "$PINS" -depth -mindepth 1 ! -name '*.debug' -delete
 	tc -n appliance qdisc delete dev eth0 clsact 2>/dev/null || true
+	# The fq of a command that was not killed, where the kernel has one.
+	tc -n appliance qdisc delete dev eth0 root 2>/dev/null || true
 }
 
 # Says what differs, so that a failing test explains itself.
