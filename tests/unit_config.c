@@ -158,7 +158,7 @@ static const struct {
 	{"eth9 50mbit", "'eth9': " WANTED},
 	{"none", "'none': did you mean 'unlimited'?"},
 	{"ssh 5mbit", "'ssh': did you mean 'class ssh'?"},
-	{"mode=police", "'mode=police': a space is between a word and its value, no ="},
+	{"mode=police", "'mode=police': write a space, not =, between a word and its value"},
 	{"rate=50M", "'rate=50M': a rate stands alone: write 50M"},
 	{"ingres 50mbit", "'ingres': did you mean 'ingress'?"},
 	{"Ingress 50mbit", "'Ingress': did you mean 'ingress'?"},

@@ -35,7 +35,9 @@ int command_open_file(const char *path, enum command_need need, struct command_f
 	int err;
 
 	*ret_file = (struct command_file){.path = path};
-	err = store_read(path, &ret_file->text, &length, why);
+	err = need == COMMAND_OLD ? store_refuse_other(path, why) : 0;
+	if (!err)
+		err = store_read(path, &ret_file->text, &length, why);
 	if (err == -ENOENT && need != COMMAND_WHOLE)
 		return EXIT_DONE;
 	if (err) {

@@ -16,6 +16,7 @@
 #include "enforce.h"
 #include "limiter.h"
 #include "policy.h"
+#include "room.h"
 #include "runs.h"
 #include "terminal.h"
 #include "why.h"
@@ -212,6 +213,7 @@ static int run_command(const struct options *options, const struct runs_words *w
 	err = begin(options, words, &run, why);
 	if (err)
 		return command_failed(err, why);
+	room_give_back();
 	code = child_command(&run.before, options->command, why);
 	if (*why)
 		log_error("%s", why);

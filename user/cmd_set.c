@@ -299,20 +299,29 @@ out:
 	return code;
 }
 
-/* The name of an interface, where none is taken. */
-static void hint_misplaced_interface(int count, char *const words[])
+/* Says what is wrong, and of the name of an interface where none is taken that it is one. */
+static int refuse_words(int count, char *const words[], const char *why)
 {
-	char name[REPORT_NAME];
+	char name[REPORT_NAME], guess[REPORT_NAME + 32];
 
 	for (int i = 0; i < count; i++)
 		if (if_nametoindex(words[i]) &&
 		    (!i || (strcmp(words[i - 1], "interface") && strcmp(words[i - 1], "class") &&
 			    strcmp(words[i - 1], "flow")))) {
+			report_name(words[i], name);
+			/* What word it looks like is of no interest then. */
+			snprintf(guess, sizeof(guess), "'%s': did you mean", name);
+			if (!strncmp(why, guess, strlen(guess)))
+				log_error("'%s' is an interface: expected none here", name);
+			else
+				command_failed(-EINVAL, why);
 			log_hint(
 				"the limit is one for all interfaces that are loaded: bwctl load %s, then bwctl set without it",
-				report_name(words[i], name));
-			return;
+				name);
+			return EXIT_MISUSE;
 		}
+	command_failed(-EINVAL, why);
+	return EXIT_MISUSE;
 }
 
 int cmd_set(const struct options *options, int count, char *words[])
@@ -320,11 +329,8 @@ int cmd_set(const struct options *options, int count, char *words[])
 	struct config_change change;
 	char why[LOG_TEXT];
 
-	if (config_parse_set(count, words, &change, why)) {
-		command_failed(-EINVAL, why);
-		hint_misplaced_interface(count, words);
-		return EXIT_MISUSE;
-	}
+	if (config_parse_set(count, words, &change, why))
+		return refuse_words(count, words, why);
 	if (options->save && !*options->config) {
 		log_error("set: --save without a policy file");
 		return EXIT_MISUSE;

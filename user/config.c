@@ -954,9 +954,10 @@ static const char *meaning(enum config_section section, const char *word, char t
 
 	if (!*word || strchr(word, ' ') || strlen(word) > WORDS_QUOTE)
 		return NULL;
-	snprintf(spaced, sizeof(spaced), " %s ", word);
-	for (size_t i = 0; i < COUNT(meanings); i++)
-		if (meanings[i].sections & 1U << section && strstr(meanings[i].words, spaced))
+	/* Of an assignment, the word before the =. */
+	snprintf(spaced, sizeof(spaced), " %.*s ", (int)strcspn(word, "="), word);
+	for (size_t i = 0; i < COUNT(meanings) && strcmp(spaced, "  "); i++)
+		if (meanings[i].sections & 1U << section && strcasestr(meanings[i].words, spaced))
 			return meanings[i].meant;
 	for (uint32_t class = 0; class < BWCTL_BUILTIN_CLASSES && section == CONFIG_LIMIT; class ++)
 		if (!strcmp(word, policy_class_name(NULL, class))) {
@@ -1020,9 +1021,9 @@ static int refuse_word(const struct words *words, const char *word, char why[LOG
 	words_quote(word, quoted);
 	if (is_assignment(words->section, word))
 		return why_refuse(why, -EINVAL,
-				  "%s'%s': a space is between a word and its value, no =",
+				  "%s'%s': write a space, not =, between a word and its value",
 				  words->subject, quoted);
-	if (!strncmp(word, "rate=", 5) && words->section != CONFIG_FLOW)
+	if (!strncasecmp(word, "rate=", 5) && word[5] && words->section != CONFIG_FLOW)
 		return why_refuse(why, -EINVAL, "%s'%s': a rate stands alone: write %s",
 				  words->subject, quoted, words_quote(word + 5, expected));
 	if (words->section != CONFIG_LIMIT && find_word(CONFIG_LIMIT, word))

@@ -199,6 +199,7 @@ static int build_table(struct limiter *limiter, struct bwctl_policy *policy, cha
 	static char slots[BWCTL_SLOTS][BWCTL_NAME];
 	int err;
 
+	limiter_note_names(limiter);
 	limiter_slots(limiter, slots);
 	err = flow_table_build(&policy->asked, slots, BWCTL_SLOTS, &policy->table);
 	return err ? why_fail(why, err, "cannot build the flow table") : 0;

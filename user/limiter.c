@@ -1019,6 +1019,25 @@ static const struct prepared *find_prepared(const struct limiter *limiter,
 	return NULL;
 }
 
+void limiter_note_names(struct limiter *limiter)
+{
+	struct bwctl_interface_key key, *previous = NULL;
+	struct bwctl_interface record;
+	char name[IF_NAMESIZE];
+
+	while (!bpf_map_get_next_key(limiter->map_fd[MAP_INTERFACES], previous, &key)) {
+		previous = &key;
+		if (key.netns_inode != limiter->netns_inode ||
+		    bpf_map_lookup_elem(limiter->map_fd[MAP_INTERFACES], &key, &record) ||
+		    !record.name[0] || !if_indextoname(key.ifindex, name) ||
+		    !strcmp(record.name, name))
+			continue;
+		snprintf(record.name, sizeof(record.name), "%s", name);
+		/* If that fails, an older name is all that is wrong. */
+		bpf_map_update_elem(limiter->map_fd[MAP_INTERFACES], &key, &record, BPF_EXIST);
+	}
+}
+
 void limiter_slots(struct limiter *limiter, char ret_names[BWCTL_SLOTS][BWCTL_NAME])
 {
 	struct bwctl_interface_key key, *previous = NULL;

@@ -149,9 +149,15 @@ int limiter_fit(struct limiter *limiter, const struct bwctl_interface_key *key,
 int limiter_prepare(struct limiter *limiter, const char *name, char why[LOG_TEXT]);
 
 /*
+ * Writes down what the interfaces of this network namespace are called now, if they were renamed:
+ * who looks from another one has only that.
+ */
+void limiter_note_names(struct limiter *limiter);
+
+/*
  * The names of the interfaces that are loaded, or prepared, each at its number
  * (bwctl_interface.slot), empty where there is none. Those of other network
- * namespaces have the names that they were loaded by.
+ * namespaces have the names that were written down last.
  */
 void limiter_slots(struct limiter *limiter, char ret_names[BWCTL_SLOTS][BWCTL_NAME]);
 

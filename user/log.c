@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "words.h"
+
 static const char *name = "bwctl";
 static int verbosity;
 
@@ -26,6 +28,8 @@ static void log_line(const char *prefix, const char *format, va_list arguments)
 
 	/* In one piece, so that the lines of several commands do not mix. */
 	vsnprintf(text, sizeof(text), format, arguments);
+	/* Names of files and interfaces, and what was typed, are in it. */
+	words_tame(text);
 	fprintf(stderr, "%s: %s\n", prefix, text);
 }
 

@@ -12,6 +12,8 @@
 #include "log.h"
 #include "words.h"
 
+#define DIGITS "0123456789"
+
 /* Commands of other programs, and what does that here. */
 static const struct {
 	const char *words;
@@ -33,7 +35,7 @@ static const struct {
 	 "bwctl set RATE, or ingress RATE egress RATE"},
 	{"class priority reserve", "bwctl set class NAME RATE (bwctl help set)"},
 	{"flow port", "bwctl set flow NAME ... (bwctl help set)"},
-	{"mode burst window horizon overhead", "bwctl set says it (bwctl help set)"},
+	{"mode burst window horizon overhead", "a word of bwctl set (bwctl help set)"},
 	{"unlimited none", "bwctl set unlimited"},
 };
 
@@ -50,9 +52,12 @@ static bool is_among(const char *words, const char *word)
 
 bool meant_rate(const char *word)
 {
-	const char *unit = word + strspn(word, "0123456789.,");
+	const char *point = word + strspn(word, DIGITS);
+	const char *unit = *point == '.' || *point == ',' ? point + 1 + strspn(point + 1, DIGITS) :
+							    point;
 
-	return isdigit((unsigned char)*word) && (!*unit || strchr("kKmMgGtTbB", *unit));
+	return isdigit((unsigned char)*word) && (!*unit || strchr("kKmMgGtTbB", *unit)) &&
+	       !unit[strspn(unit, "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")];
 }
 
 void meant_command(const char *word, const char *const names[], size_t count)
@@ -60,6 +65,10 @@ void meant_command(const char *word, const char *const names[], size_t count)
 	char text[LOG_TEXT], quoted[WORDS_QUOTE + 4];
 
 	words_quote(word, quoted);
+	if (if_nametoindex(word)) {
+		log_hint("bwctl load %s attaches to it, bwctl set RATE limits", quoted);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 		if (is_among(meanings[i].words, word)) {
 			log_hint("%s", meanings[i].hint);
@@ -67,8 +76,6 @@ void meant_command(const char *word, const char *const names[], size_t count)
 		}
 	if (words_nearest(names, count, "''", word, text))
 		log_hint("%s", text);
-	else if (if_nametoindex(word))
-		log_hint("bwctl load %s attaches to it, bwctl set RATE limits", quoted);
 	else if (meant_rate(word))
 		log_hint("bwctl set %s", quoted);
 }

@@ -28,3 +28,8 @@ void room_make(void)
 	madvise(start, (size_t)(room + ROOM - start) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 	free(room);
 }
+
+void room_give_back(void)
+{
+	malloc_trim(0);
+}

@@ -8,4 +8,7 @@
 /* Makes large blocks cheap to get, and to get again. To be called first; nothing depends on it. */
 void room_make(void);
 
+/* Gives back what is not in use, before a long wait. */
+void room_give_back(void);
+
 #endif

@@ -51,11 +51,16 @@ static bool is_endless(int fd)
 	struct statfs system;
 	struct stat file;
 
-	if (fstat(fd, &file) || S_ISREG(file.st_mode) || S_ISDIR(file.st_mode))
+	int flags;
+
+	if (fstat(fd, &file))
+		return true;
+	if (S_ISREG(file.st_mode) || S_ISDIR(file.st_mode))
 		return false;
 	if (!S_ISFIFO(file.st_mode) || fstatfs(fd, &system) || system.f_type != PIPEFS_MAGIC)
 		return true;
-	return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0;
+	flags = fcntl(fd, F_GETFL);
+	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0;
 }
 
 /* A descriptor, or -errno: -EINVAL for what is no file. Waits for nobody. */
@@ -74,7 +79,7 @@ static int open_to_read(const char *path)
 
 int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT])
 {
-	bool standard = !strcmp(path, "-");
+	bool standard = !strcmp(path, "-") || !strcmp(path, "/dev/stdin");
 	int fd = standard ? STDIN_FILENO : open_to_read(path);
 	char *text = NULL;
 	int err = 0;
@@ -98,6 +103,16 @@ int store_read(const char *path, char **ret_text, size_t *ret_length, char why[L
 		return why_refuse(why, err, QUOTED " is too large: expected at most %d bytes", path,
 				  STORE_MAX_BYTES);
 	return why_fail(why, err, "cannot read " QUOTED, path);
+}
+
+int store_refuse_other(const char *path, char why[LOG_TEXT])
+{
+	struct stat file;
+
+	if (stat(path, &file) || S_ISREG(file.st_mode) || S_ISDIR(file.st_mode))
+		return 0;
+	return why_refuse(why, -EINVAL, "cannot save to " QUOTED ": it is not a regular file",
+			  path);
 }
 
 /* A file that is being written beside the one whose place it is to take. */

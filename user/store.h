@@ -22,6 +22,12 @@
 int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT]);
 
 /*
+ * Refuses what store_replace() cannot put anything in the place of: -EINVAL for what is there
+ * and is neither a file nor a directory, which store_read() refuses. Reads nothing.
+ */
+int store_refuse_other(const char *path, char why[LOG_TEXT]);
+
+/*
  * Puts text in the place of what the file path holds, or makes the file. Whoever
  * opens it, at any moment, also after a crash, finds what was there or the new
  * text, whole. Owner, group and mode stay; a symbolic link is followed. 0, and it

@@ -222,7 +222,24 @@ as_nobody() {
 	hinted 'hint: bwctl set 50mbit sets a limit'
 	refused 1 "cannot open '50mbit': No such file or directory" apply 50mbit
 	hinted 'hint: bwctl set 50mbit sets a limit'
+	for words in 10.0.0.1 5g-uplink.conf 50mbit.conf; do
+		refused 1 "cannot open '$words': No such file or directory" apply "$words"
+		expect 'no hint' "${stderr%%$'\n'*}" "$stderr"
+	done
+	ip link add lo1 type veth peer name lo2
+	refused 2 "unknown command 'lo1': $commands" lo1
+	hinted 'hint: bwctl load lo1 attaches to it, bwctl set RATE limits'
+	refused 2 "'lo1' is an interface: expected none here" set lo1 5mbit
+	hinted 'hint: the limit is one for all interfaces that are loaded: bwctl load lo1, then bwctl set without it'
+	ip link delete lo1
 	load
+	# Whatever is typed, nothing of it moves a cursor.
+	for words in apply load unload ''; do
+		# shellcheck disable=SC2086 # a word, or none
+		bwctl_says $words $'5m\e[31mRED\e[2J\u009b2J'
+		[[ $status != 0 && $stderr == *RED* && $stderr != *[$'\e\u009b']* ]] ||
+			expect "bwctl $words" 'no escapes' "$(cat -v <<<"$stderr")"
+	done
 	refused 1 "'all' is not loaded" unload all
 	hinted 'hint: bwctl unload alone detaches from all'
 	for words in 'run 5mbit true' 'run true'; do
@@ -255,9 +272,14 @@ as_nobody() {
 		limit 50mbit|'limit': a rate stands alone: 50mbit
 		rate 50mbit|'rate': a rate stands alone: 50mbit
 		rate=50mbit|'rate=50mbit': a rate stands alone: write 50mbit
-		egress=50mbit|'egress=50mbit': a space is between a word and its value, no =
-		class=ssh 5mbit|'class=ssh': a space is between a word and its value, no =
+		egress=50mbit|'egress=50mbit': write a space, not =, between a word and its value
+		class=ssh 5mbit|'class=ssh': write a space, not =, between a word and its value
+		RATE=50mbit|'RATE=50mbit': a rate stands alone: write 50mbit
+		limit=5mbit|'limit=5mbit': a rate stands alone: 50mbit
 		in 5mbit|'in': did you mean 'ingress'?
+		IN 5mbit|'IN': did you mean 'ingress'?
+		in=5mbit|'in=5mbit': did you mean 'ingress'?
+		OFF|'OFF': did you mean 'unlimited'?
 		download 5mbit|'download': did you mean 'ingress'?
 		tx 5mbit|'tx': did you mean 'egress'?
 		upload 5mbit|'upload': did you mean 'egress'?

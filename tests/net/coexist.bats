@@ -513,6 +513,16 @@ reloads() {
 	ip link set new0.1 up
 	"$BWCTL" show --json | jq -e --arg hook "${HOOKS%% *}" '.interfaces == [.interfaces[0]] and
 		(.interfaces[0] | .name == "new0.1" and .ingress.hook == $hook and .egress.hook == $hook)'
+	# Who looks from another namespace knows the name since the last set, and does not undo it.
+	ip netns add looks
+	expect 'name from outside' old0 "$("$BWCTL" -n looks show --json | jq -r '.interfaces[].name')"
+	"$BWCTL" set class lab 40mbit flow there class lab interface new0.1 >/dev/null
+	expect 'name from outside' new0.1 "$("$BWCTL" -n looks show --json | jq -r '.interfaces[].name')"
+	[[ $("$BWCTL" -n looks set 50mbit 2>&1) != *'not loaded'* ]]
+	expect 'flows' '8, none of an interface that is not loaded' "$("$BWCTL" check --json |
+		jq -r '.findings[] | select(.check == "flows").text')"
+	ip netns delete looks
+	"$BWCTL" set flow there remove class lab remove >/dev/null
 	"$BWCTL" load new0.1
 	"$BWCTL" show --json | jq -e '[.interfaces[].name] == ["new0.1"] and
 		.egress.limit_bits_per_second == 50000000'

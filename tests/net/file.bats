@@ -218,7 +218,7 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 }
 
 @test "what is not a file is refused at once by every command that reads one; a pipe of the shell is read" {
-	local odd words
+	local odd words cannot
 	load
 	"$BWCTL" set 50mbit >/dev/null
 	mkfifo "$DIR/fifo"
@@ -232,11 +232,25 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 			status=0
 			# shellcheck disable=SC2086 # words
 			timeout 10 "$BWCTL" $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
-			expect "bwctl $words" "1 bwctl: cannot read '$odd': it is not a regular file" \
+			cannot='cannot read'
+			[[ $words != *save* ]] || cannot='cannot save to'
+			expect "bwctl $words" "1 bwctl: $cannot '$odd': it is not a regular file" \
 				"$status $(<"$BATS_TEST_TMPDIR/said")"
 			[[ $words != *'load cli0' ]] || { load && "$BWCTL" set 50mbit >/dev/null; }
 		done
 		[[ -e $odd ]]
+	done
+	in_force 'rate = 50mbit' 'mode = police'
+
+	# Nor waited for where there is nothing to put in its place, and the limit stays.
+	for words in 'set --save 7mbit' save; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		timeout 10 "$BWCTL" --config <(exec sleep 20) $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
+		[[ $status == 1 && $(<"$BATS_TEST_TMPDIR/said") == \
+			"bwctl: cannot save to '/dev/fd/"*"': it is not a regular file" ]] ||
+			expect "$words" '1 cannot save' "$status $(<"$BATS_TEST_TMPDIR/said")"
+		kill "$!" 2>/dev/null || true
 	done
 	in_force 'rate = 50mbit' 'mode = police'
 
