@@ -39,8 +39,8 @@ static const uint64_t calls[] = {
 static const uint64_t bpf_commands[] = {2, 3, 6, 22, 28, 29, 34};
 
 /*
- * Stops at these calls alone, which is much quicker than at all. It lasts: who is left to
- * go on without being traced could make none of them any more.
+ * Stops at these calls alone, which is much quicker than at all. It lasts, also in what the
+ * command starts: who goes on without being traced could make none of them any more.
  */
 static void stop_at_calls(void)
 {
@@ -53,10 +53,8 @@ static void stop_at_calls(void)
 		filter[1 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
 							     (uint32_t)calls[i],
 							     (uint8_t)(COUNT(calls) - i), 0);
-	filter[COUNT(calls) + 1] =
-		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	filter[COUNT(calls) + 2] =
-		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+	filter[COUNT(calls) + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	filter[COUNT(calls) + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
 		err(MISUSE, "seccomp");
 }
@@ -110,23 +108,37 @@ static int wait_for(pid_t pid)
 {
 	int status;
 
-	if (waitpid(pid, &status, 0) < 0)
-		err(MISUSE, "wait");
+	/* What it started goes on at once; it may have come to its end meanwhile. */
+	for (pid_t who; (who = waitpid(-1, &status, __WALL)) != pid;) {
+		int signal = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
+
+		if (who < 0)
+			err(MISUSE, "wait");
+		if (signal == SIGTRAP || signal == SIGSTOP)
+			signal = 0;
+		if (WIFSTOPPED(status))
+			ptrace(PTRACE_CONT, who, NULL, (void *)(uintptr_t)signal);
+	}
 	return status;
 }
 
 int main(int argc, char *argv[])
 {
 	bool kills = argc > 3 && !strcmp(argv[1], "kill");
+	char *end;
 	long steps;
 	int status, signal = 0;
 	pid_t pid;
 
 	if (argc < 4 || (!kills && strcmp(argv[1], "stop")))
-		errx(MISUSE, "usage: step kill|stop N COMMAND...\n"
-			     "Kills COMMAND before its Nth step, from 0, and exits with 137, or leaves it\n"
-			     "stopped and prints its pid. If there is none, exits as COMMAND does.");
-	steps = strtol(argv[2], NULL, 10);
+		errx(MISUSE,
+		     "usage: step kill|stop N COMMAND...\n"
+		     "Kills COMMAND before its Nth step, from 0, and exits with 137, or leaves it\n"
+		     "stopped and prints its pid. If there is none, exits as COMMAND does.");
+	errno = 0;
+	steps = strtol(argv[2], &end, 10);
+	if (errno || *end || end == argv[2] || steps < 0)
+		errx(MISUSE, "'%s': expected a number of steps", argv[2]);
 	pid = fork();
 	if (pid < 0)
 		err(MISUSE, "fork");
@@ -140,7 +152,8 @@ int main(int argc, char *argv[])
 	}
 	wait_for(pid);
 	trace(PTRACE_SETOPTIONS, pid, 0,
-	      PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP);
+	      PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP |
+		      (kills ? PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE : 0));
 	for (;;) {
 		trace(kills ? PTRACE_CONT : PTRACE_SYSCALL, pid, 0, (uintptr_t)signal);
 		status = wait_for(pid);

@@ -159,7 +159,9 @@ static const struct {
 	{"none", "'none': did you mean 'unlimited'?"},
 	{"ssh 5mbit", "'ssh': did you mean 'class ssh'?"},
 	{"mode=police", "'mode=police': write a space, not =, between a word and its value"},
-	{"rate=50M", "'rate=50M': a rate stands alone: write 50M"},
+	{"rate=50M",
+	 "'rate=50M': a rate stands alone, such as 50mbit: ambiguous '50M': write 50mbit, or 400mbit for "
+	 "50 megabytes per second"},
 	{"ingres 50mbit", "'ingres': did you mean 'ingress'?"},
 	{"Ingress 50mbit", "'Ingress': did you mean 'ingress'?"},
 	{"50mbit both", "'both': " WANTED},

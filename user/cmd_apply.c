@@ -43,8 +43,8 @@ int command_open_file(const char *path, enum command_need need, struct command_f
 	if (err) {
 		/* What a hint could be is not known: it is not the limiter that refuses. */
 		log_error("%s", why);
-		if (err == -ENOENT && meant_rate(path))
-			log_hint("bwctl set %.40s sets a limit", path);
+		if (err == -ENOENT)
+			meant_apply(path);
 		return EXIT_FAILED;
 	}
 	err = policy_file_parse(name, ret_file->text, length, &ret_file->file);
@@ -88,7 +88,7 @@ int cmd_apply(const struct options *options, int count, char *words[])
 	code = command_open_file(path, COMMAND_WHOLE, &file);
 	if (code == EXIT_DONE)
 		code = options->check ? check(&file) :
-					command_change(options, &file.file->change, NULL);
+					command_change(options, &file.file->change, file.file, NULL);
 	command_close_file(&file);
 	return code;
 }

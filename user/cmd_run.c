@@ -32,8 +32,8 @@ void command_print_runs(const struct bwctl_policy *policy, const bool is_alive[B
 
 		if (run->id)
 			terminal_say("run %llu: %s, for \"%s\"%s\n", (unsigned long long)run->id,
-			       runs_format(policy, run, text), run->command,
-			       is_alive[i] ? "" : " (its bwctl is gone: bwctl run --clear)");
+				     runs_format(policy, run, text), run->command,
+				     is_alive[i] ? "" : " (its bwctl is gone: bwctl run --clear)");
 	}
 }
 

@@ -226,14 +226,43 @@ static int say_policy(const struct options *options, const struct bwctl_policy *
 static void warn_of_lost_limits(const struct bwctl_policy *previous,
 				const struct bwctl_policy *policy)
 {
+	bool is_lost[BWCTL_DIRECTIONS];
+
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-		if (policy_limit(previous, direction) && !policy_limit(policy, direction))
-			log_hint("%s had a limit, the file has none: it is taken off",
-				 policy_direction_name(direction));
+		is_lost[direction] = policy_limit(previous, direction) &&
+				     !policy_limit(policy, direction);
+	if (is_lost[BWCTL_INGRESS] && is_lost[BWCTL_EGRESS])
+		log_hint("both directions had a limit, the file has none: it is taken off");
+	else if (is_lost[BWCTL_INGRESS] || is_lost[BWCTL_EGRESS])
+		log_hint("%s had a limit, the file has none: it is taken off",
+			 policy_direction_name(is_lost[BWCTL_INGRESS] ? BWCTL_INGRESS :
+									BWCTL_EGRESS));
+}
+
+/* A limit is of interfaces that are loaded, and a file loads none. */
+static void warn_of_absent(const struct policy_file *file,
+			   const struct limiter_interface *interfaces, size_t count)
+{
+	const char *first = NULL;
+	size_t absent = 0;
+
+	for (size_t i = 0; i < file->interface_count; i++)
+		if (!is_loaded(interfaces, count, file->interfaces[i])) {
+			first = first ? first : file->interfaces[i];
+			absent++;
+		}
+	if (absent == 1)
+		log_hint(
+			"'%s' is named in the file and not loaded, so no limit holds there: bwctl load %s",
+			first, first);
+	else if (absent)
+		log_hint(
+			"'%s' and %zu more are named in the file and not loaded, so no limit holds there: bwctl load --all",
+			first, absent - 1);
 }
 
 int command_change(const struct options *options, const struct config_change *change,
-		   const char *save)
+		   const struct policy_file *of, const char *save)
 {
 	struct bwctl_policy *previous = malloc(sizeof(*previous));
 	struct bwctl_policy *policy = malloc(sizeof(*policy));
@@ -276,6 +305,8 @@ int command_change(const struct options *options, const struct config_change *ch
 	warn_of_detached(interfaces, loaded);
 	if (change->whole)
 		warn_of_lost_limits(previous, policy);
+	if (of)
+		warn_of_absent(of, interfaces, loaded);
 	command_hint_interfaces(&policy->asked, interfaces, loaded);
 	command_hint_runs(limiter, policy);
 	/* Under the lock, so that what is saved last is what is in force. */
@@ -335,5 +366,5 @@ int cmd_set(const struct options *options, int count, char *words[])
 		log_error("set: --save without a policy file");
 		return EXIT_MISUSE;
 	}
-	return command_change(options, &change, options->save ? options->config : NULL);
+	return command_change(options, &change, NULL, options->save ? options->config : NULL);
 }

@@ -71,10 +71,11 @@ int command_failed(int err, const char *why);
 
 /*
  * What set and apply have in common: puts a change in force, says what is in force
- * then, and if save is not NULL writes it to that policy file. The exit code.
+ * then, and if save is not NULL writes it to that policy file; of is the one that the
+ * change comes from, or NULL. The exit code.
  */
 int command_change(const struct options *options, const struct config_change *change,
-		   const char *save);
+		   const struct policy_file *of, const char *save);
 
 /* A policy file that has been read, and what is to be written in its place. */
 struct command_file {

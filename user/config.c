@@ -1023,7 +1023,11 @@ static int refuse_word(const struct words *words, const char *word, char why[LOG
 		return why_refuse(why, -EINVAL,
 				  "%s'%s': write a space, not =, between a word and its value",
 				  words->subject, quoted);
-	if (!strncasecmp(word, "rate=", 5) && word[5] && words->section != CONFIG_FLOW)
+	if (!strncasecmp(word, "rate=", 5) && words->section != CONFIG_FLOW &&
+	    units_parse_rate(word + 5, &rate_bits_s, ignored))
+		return why_refuse(why, -EINVAL, "%s'%s': a rate stands alone, such as 50mbit: %s",
+				  words->subject, quoted, ignored);
+	if (!strncasecmp(word, "rate=", 5) && words->section != CONFIG_FLOW)
 		return why_refuse(why, -EINVAL, "%s'%s': a rate stands alone: write %s",
 				  words->subject, quoted, words_quote(word + 5, expected));
 	if (words->section != CONFIG_LIMIT && find_word(CONFIG_LIMIT, word))

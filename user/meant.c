@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "log.h"
+#include "units.h"
 #include "words.h"
 
 #define DIGITS "0123456789"
@@ -50,7 +51,7 @@ static bool is_among(const char *words, const char *word)
 	return false;
 }
 
-bool meant_rate(const char *word)
+static bool meant_rate(const char *word)
 {
 	const char *point = word + strspn(word, DIGITS);
 	const char *unit = *point == '.' || *point == ',' ? point + 1 + strspn(point + 1, DIGITS) :
@@ -58,6 +59,26 @@ bool meant_rate(const char *word)
 
 	return isdigit((unsigned char)*word) && (!*unit || strchr("kKmMgGtTbB", *unit)) &&
 	       !unit[strspn(unit, "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")];
+}
+
+/* What set would refuse is not put into anybody's mouth. */
+static void hint_rate(const char *word)
+{
+	char why[UNITS_TEXT];
+	uint64_t rate_bits_s;
+
+	if (units_parse_rate(word, &rate_bits_s, why))
+		log_hint("bwctl set RATE sets a limit, such as 50mbit: %s", why);
+	else
+		log_hint("bwctl set %s sets a limit", word);
+}
+
+void meant_apply(const char *word)
+{
+	char quoted[WORDS_QUOTE + 4];
+
+	if (meant_rate(word))
+		hint_rate(words_quote(word, quoted));
 }
 
 void meant_command(const char *word, const char *const names[], size_t count)
@@ -77,7 +98,7 @@ void meant_command(const char *word, const char *const names[], size_t count)
 	if (words_nearest(names, count, "''", word, text))
 		log_hint("%s", text);
 	else if (meant_rate(word))
-		log_hint("bwctl set %s", quoted);
+		hint_rate(quoted);
 }
 
 void meant_interface(const char *word, bool loads)
@@ -89,5 +110,5 @@ void meant_interface(const char *word, bool loads)
 	else if (!strcmp(word, "all"))
 		log_hint("bwctl unload alone detaches from all");
 	else if (meant_rate(word) && loads)
-		log_hint("bwctl set %s sets a limit", words_quote(word, quoted));
+		hint_rate(words_quote(word, quoted));
 }

@@ -15,7 +15,7 @@ void meant_command(const char *word, const char *const names[], size_t count);
 /* Hints at what a word behind load, or behind unload, probably stands for. */
 void meant_interface(const char *word, bool loads);
 
-/* Whether somebody who writes this means a rate, be it one or not quite. */
-bool meant_rate(const char *word);
+/* Hints at what a file that there is not, behind apply, probably stands for. */
+void meant_apply(const char *word);
 
 #endif

@@ -69,7 +69,8 @@ static int open_to_read(const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return errno == ENXIO ? -EINVAL : -errno; /* a socket, or a device without a driver */
+		return errno == ENXIO ? -EINVAL :
+					-errno; /* a socket, or a device without a driver */
 	if (is_endless(fd)) {
 		close(fd);
 		return -EINVAL;
@@ -111,7 +112,7 @@ int store_refuse_other(const char *path, char why[LOG_TEXT])
 
 	if (stat(path, &file) || S_ISREG(file.st_mode) || S_ISDIR(file.st_mode))
 		return 0;
-	return why_refuse(why, -EINVAL, "cannot save to " QUOTED ": it is not a regular file",
+	return why_refuse(why, -EINVAL, "cannot write " QUOTED ": it is not a regular file",
 			  path);
 }
 

@@ -193,7 +193,8 @@ as_nobody() {
 		'version:bwctl --version' 'top:bwctl watch' "SHOW:did you mean 'show'?" \
 		"unlaod:did you mean 'unload'?" 'cli0:bwctl load cli0 attaches to it, bwctl set RATE limits' \
 		'cli0 set 50mbit:bwctl load cli0 attaches to it, bwctl set RATE limits' \
-		'50mbit:bwctl set 50mbit' '50M:bwctl set 50M' \
+		'50mbit:bwctl set 50mbit sets a limit' \
+		"50M:bwctl set RATE sets a limit, such as 50mbit: ambiguous '50M': write 50mbit, or 400mbit for 50 megabytes per second" \
 		'egress 50mbit:bwctl set RATE, or ingress RATE egress RATE' \
 		'class ssh 5mbit:bwctl set class NAME RATE (bwctl help set)'; do
 		words=${row%%:*}

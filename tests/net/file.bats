@@ -167,8 +167,7 @@ bwctl: $FILE:6: unknown section [flows]: did you mean [flow NAME]?" apply
 		'[flow ssh]' 'class = ssh' 'remote = 22,2222'
 	write '[limit]' 'mode = police' '[flow telnet]' 'remove = yes'
 	bwctl_says apply
-	expect 'no limits' "0 hint: ingress had a limit, the file has none: it is taken off
-hint: egress had a limit, the file has none: it is taken off" "$status $stderr"
+	expect 'no limits' "0 hint: both directions had a limit, the file has none: it is taken off" "$status $stderr"
 	[[ $output == *'ingress  unlimited'* ]]
 	done_saying 'ingress  unlimited' apply
 	in_force 'mode = police' '' '[flow telnet]' 'remove = yes'
@@ -218,11 +217,12 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 }
 
 @test "what is not a file is refused at once by every command that reads one; a pipe of the shell is read" {
-	local odd words cannot
+	local odd words cannot kinds
 	load
 	"$BWCTL" set 50mbit >/dev/null
 	mkfifo "$DIR/fifo"
 	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$DIR/socket"
+	kinds=$(stat -c %F "$DIR"/{fifo,socket} /dev/{zero,full})
 	for odd in "$DIR/fifo" "$DIR/socket" /dev/zero /dev/full; do
 		for words in "apply $odd" "apply --check $odd" "--config $odd apply" "--config $odd load cli0" \
 			"--config $odd load --all" "--config $odd load --present" "--config $odd set --save 20mbit" \
@@ -233,13 +233,13 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 			# shellcheck disable=SC2086 # words
 			timeout 10 "$BWCTL" $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
 			cannot='cannot read'
-			[[ $words != *save* ]] || cannot='cannot save to'
+			[[ $words != *save* ]] || cannot='cannot write'
 			expect "bwctl $words" "1 bwctl: $cannot '$odd': it is not a regular file" \
 				"$status $(<"$BATS_TEST_TMPDIR/said")"
 			[[ $words != *'load cli0' ]] || { load && "$BWCTL" set 50mbit >/dev/null; }
 		done
-		[[ -e $odd ]]
 	done
+	expect 'what they are' "$kinds" "$(stat -c %F "$DIR"/{fifo,socket} /dev/{zero,full})"
 	in_force 'rate = 50mbit' 'mode = police'
 
 	# Nor waited for where there is nothing to put in its place, and the limit stays.
@@ -248,8 +248,8 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 		# shellcheck disable=SC2086 # words
 		timeout 10 "$BWCTL" --config <(exec sleep 20) $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
 		[[ $status == 1 && $(<"$BATS_TEST_TMPDIR/said") == \
-			"bwctl: cannot save to '/dev/fd/"*"': it is not a regular file" ]] ||
-			expect "$words" '1 cannot save' "$status $(<"$BATS_TEST_TMPDIR/said")"
+			"bwctl: cannot write '/dev/fd/"*"': it is not a regular file" ]] ||
+			expect "$words" '1 cannot write' "$status $(<"$BATS_TEST_TMPDIR/said")"
 		kill "$!" 2>/dev/null || true
 	done
 	in_force 'rate = 50mbit' 'mode = police'

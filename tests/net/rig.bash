@@ -259,7 +259,7 @@ rig_alive() {
 # Waits for 50 ms. Not by a process for each time: a busy machine has better things to do.
 rig_pause() {
 	if [[ -p $RIG_NEVER ]]; then
-		read -r -t 0.05 <>"$RIG_NEVER" || true
+		read -r -t 0.05 _ <>"$RIG_NEVER" || true
 	else
 		sleep 0.05
 	fi
