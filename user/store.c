@@ -112,8 +112,7 @@ int store_refuse_other(const char *path, char why[LOG_TEXT])
 
 	if (stat(path, &file) || S_ISREG(file.st_mode) || S_ISDIR(file.st_mode))
 		return 0;
-	return why_refuse(why, -EINVAL, "cannot write " QUOTED ": it is not a regular file",
-			  path);
+	return why_refuse(why, -EINVAL, "cannot write " QUOTED ": it is not a regular file", path);
 }
 
 /* A file that is being written beside the one whose place it is to take. */
