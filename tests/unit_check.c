@@ -418,8 +418,23 @@ static void test_contended(void **state)
 	counters->now.contended.packets = 10;
 	assert_only("contended", "warn", "ingress",
 		    "10 of 100 000 packets were refused because CPUs were in each other's way",
-		    "ethtool -L IFACE combined N");
+		    "ethtool -l eth0, ethtool -L eth0 combined N");
 	assert_found("contended", "warn", "ingress", "way", "fewer CPUs take packets in");
+	/* It is over. */
+	made->survey.earlier = earlier;
+	*earlier = made->report;
+	assert_int_equal(look(), FINDING_OK);
+	assert_found("contended", "ok", "ingress",
+		     "10 of 100 000 packets were refused because CPUs were in each other's way since it was loaded, none while this looked",
+		     NULL);
+	earlier->counters[BWCTL_INGRESS].now.contended.packets = 9;
+	assert_only("contended", "warn", "ingress", "way, 1 of them while this looked", "eth0");
+	made->survey.earlier = NULL;
+	/* What is not here has no name here. */
+	made->interfaces[0].exists = false;
+	look();
+	assert_found("contended", "warn", "ingress", "way", "ethtool -L IFACE combined N");
+	made->interfaces[0].exists = true;
 	counters->total.passed.packets = 80002;
 	assert_int_equal(look(), FINDING_OK);
 	assert_found("contended", "ok", "ingress", "too few to matter", NULL);
@@ -431,8 +446,8 @@ static void test_contended(void **state)
 	assert_int_equal(look(), FINDING_OK);
 	earlier->counters[BWCTL_INGRESS].now.contended.packets = 100;
 	earlier->counters[BWCTL_INGRESS].total.passed.packets = 4900000;
-	assert_only("contended", "warn", "ingress", "110 of 5 019 999", "ethtool -l IFACE");
-	assert_found("contended", "warn", "ingress", "way, 10 of them while this looked", "IFACE");
+	assert_only("contended", "warn", "ingress", "110 of 5 019 999", "ethtool -l eth0");
+	assert_found("contended", "warn", "ingress", "way, 10 of them while this looked", "eth0");
 	earlier->counters[BWCTL_INGRESS].now.contended.packets = 101;
 	assert_int_equal(look(), FINDING_OK);
 	/* Another limiter, meanwhile. */
@@ -450,6 +465,89 @@ static void test_contended(void **state)
 	assert_only("contended", "warn", "egress", "10 of 0 packets", "fewer CPUs send");
 	made->survey.earlier = NULL;
 	free(earlier);
+}
+
+static void test_realtime(void **state)
+{
+	(void)state;
+	made->survey.machine.is_realtime = true;
+	assert_only("preempt-rt", "warn", NULL, "do not lease", "see that contended below");
+	memset(&made->report.policy, 0, sizeof(made->report.policy));
+	made->report.interface_count = 0;
+	look();
+	assert_found("preempt-rt", "warn", NULL, "do not lease", "once something is loaded");
+}
+
+/* A flow of a name, and the interface of a number that its row matches now; -1: none. */
+static void add_flow(const char *name, const char *interface, int slot)
+{
+	struct bwctl_policy *policy = &made->report.policy;
+	uint32_t row = policy->asked.flow_count++;
+
+	strcpy(policy->asked.flows[row].name, name);
+	strcpy(policy->asked.flows[row].interface, interface);
+	if (slot >= 0)
+		policy->table.slot[slot].word[row / 64] |= 1ULL << row % 64;
+}
+
+/* The advice is one command for all that go by former names, whatever interface they are of. */
+static void test_renamed(void **state)
+{
+	static const char command[] =
+		"bwctl set flow a interface eth0 flow b interface eth0 flow c interface eth1";
+	struct bwctl_policy *policy = &made->report.policy;
+
+	(void)state;
+	policy->asked.flow_count = 0;
+	memset(policy->table.slot, 0, sizeof(policy->table.slot));
+	name_device(2, "eth1", "");
+	load(1, 2);
+	made->interfaces[1].record.slot = 1;
+	add_flow("a", "old0", 0);
+	assert_only("flows", "warn", "eth0",
+		    "flow a is of 'old0', which is the former name: it matches here still",
+		    "bwctl set flow a interface eth0");
+	add_flow("b", "old0", 0);
+	add_flow("c", "old1", 1);
+	add_flow("d", "eth1", 1);
+	look();
+	assert_int_equal(complaints(), 2);
+	assert_found("flows", "warn", "eth0", "2 flows are of 'old0'", command);
+	assert_found("flows", "warn", "eth1", "flow c is of 'old1'", command);
+	/* Whatever would have them go by the names of now. */
+	add_flow("e", "eth0", -1);
+	look();
+	assert_int_equal(complaints(), 3);
+	assert_found("flows", "warn", "eth0", "flow e is of it", command);
+	for (int i = 0; i < 20; i++)
+		add_flow("many", "old0", 0);
+	look();
+	assert_int_equal(complaints(), 3);
+	assert_found("flows", "warn", "eth0", "22 flows are of 'old0'", "bwctl apply FILE");
+}
+
+/* Which names interfaces of other network namespaces have is known there. */
+static void test_elsewhere(void **state)
+{
+	struct bwctl_policy *policy = &made->report.policy;
+	struct limiter_interface *other = &made->interfaces[1];
+
+	(void)state;
+	policy->asked.flow_count = 0;
+	memset(policy->table.slot, 0, sizeof(policy->table.slot));
+	made->report.interface_count = 2;
+	strcpy(other->name, "old9");
+	other->record.slot = 1;
+	add_flow("a", "wan9", 1);
+	assert_int_equal(look(), FINDING_OK);
+	add_flow("b", "wan8", -1);
+	assert_only("flows", "warn", NULL, "flow b is of 'wan8', which is not loaded",
+		    "bwctl load wan8");
+	/* One that is gone has no packets. */
+	other->here = true;
+	look();
+	assert_found("flows", "warn", NULL, "flow a is of 'wan9', which is not loaded",
+		     "bwctl load wan9");
 }
 
 static void test_lro(void **state)
@@ -507,9 +605,13 @@ static void test_offload(void **state)
 		"take it away (tc filter show dev eth0 ingress), then ethtool -K eth0 hw-tc-offload off");
 	device->feature[DEVICE_HW_TC] = false;
 	assert_only("offload", "fail", "eth0", "pref 49152", "tc filter show dev eth0");
-	/* That of bwctl is in the kernel too. */
+	/* That of bwctl is in the kernel too, and another kind is not its. */
 	filter->handle = HOOKS_CLSACT_HANDLE;
+	assert_only("offload", "fail", "eth0", "pref 49152", "tc filter show dev eth0");
+	strcpy(filter->kind, "bpf");
 	assert_int_equal(look(), FINDING_OK);
+	filter->handle++;
+	assert_only("offload", "fail", "eth0", "a bpf filter", "tc filter show dev eth0");
 }
 
 static void test_flowtable(void **state)
@@ -741,6 +843,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, make, unmake),
 		cmocka_unit_test_setup_teardown(test_queue, make, unmake),
 		cmocka_unit_test_setup_teardown(test_contended, make, unmake),
+		cmocka_unit_test_setup_teardown(test_realtime, make, unmake),
+		cmocka_unit_test_setup_teardown(test_renamed, make, unmake),
+		cmocka_unit_test_setup_teardown(test_elsewhere, make, unmake),
 		cmocka_unit_test_setup_teardown(test_lro, make, unmake),
 		cmocka_unit_test_setup_teardown(test_offload, make, unmake),
 		cmocka_unit_test_setup_teardown(test_flowtable, make, unmake),

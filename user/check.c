@@ -243,9 +243,13 @@ static void check_jit(const struct matter *matter)
 
 static void check_realtime(const struct matter *matter)
 {
-	if (matter->survey->machine.is_realtime)
+	const struct survey *survey = matter->survey;
+
+	if (survey->machine.is_realtime)
 		say(matter, FINDING_WARN, CHECK_REALTIME, NULL,
-		    "see that contended below stays ok, or boot a kernel without PREEMPT_RT",
+		    survey->report && report_is_loaded(survey->report) ?
+			    "see that contended below stays ok, or boot a kernel without PREEMPT_RT" :
+			    "boot a kernel without PREEMPT_RT, or see what contended says once something is loaded",
 		    "this is a PREEMPT_RT kernel: CPUs do not lease, every packet goes to the one clock");
 	else
 		fine(matter, CHECK_REALTIME, NULL,
@@ -748,20 +752,35 @@ static bool is_felt(const struct contention *contention)
 	       contention->refused * CONTENDED_PART >= contention->all;
 }
 
-/* Since the limiter was made, and while this looks: what is long over is no matter, nor is what is rare. */
+/* The first that is loaded here, or no name. */
+static const char *first_name(const struct report *report)
+{
+	for (size_t i = 0; i < report->interface_count; i++)
+		if (report->interfaces[i].exists)
+			return report->interfaces[i].name;
+	return "";
+}
+
+/*
+ * Since the limiter was made, and while this looked. What is rare is no matter; nor is what is over,
+ * which without an earlier reading nobody can tell.
+ */
 static void check_contended(const struct matter *matter)
 {
 	const struct survey *survey = matter->survey;
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
 		const char *side = policy_direction_name(direction);
-		struct contention ever = contention(survey->report, direction), now = {0};
+		struct contention ever = contention(survey->report, direction), now = ever;
 		char refused[UNITS_TEXT], all[UNITS_TEXT], text[LOG_TEXT], more[LOG_TEXT] = "";
+		bool has_earlier = false;
 
-		if (survey->earlier)
+		if (survey->earlier) {
 			now = contention(survey->earlier, direction);
-		/* Another one was loaded meanwhile. */
-		if (!survey->earlier || now.refused > ever.refused || now.all > ever.all)
+			/* Else another one was loaded meanwhile. */
+			has_earlier = now.refused <= ever.refused && now.all <= ever.all;
+		}
+		if (!has_earlier)
 			now = ever;
 		now.refused = ever.refused - now.refused;
 		now.all = ever.all - now.all;
@@ -778,6 +797,12 @@ static void check_contended(const struct matter *matter)
 			     refused, all);
 			continue;
 		}
+		if (has_earlier && !now.refused) {
+			fine(matter, CHECK_CONTENDED, side,
+			     "%s of %s packets were refused because CPUs were in each other's way since it was loaded, none while this looked",
+			     refused, all);
+			continue;
+		}
 		if (now.refused) {
 			char newly[UNITS_TEXT];
 
@@ -785,9 +810,10 @@ static void check_contended(const struct matter *matter)
 				 units_format_count(now.refused, newly));
 		}
 		say(matter, FINDING_WARN, CHECK_CONTENDED, side,
-		    advise(text, "%s: ethtool -l IFACE, ethtool -L IFACE combined N%s",
+		    advise(text, "%s: ethtool -l %s, ethtool -L %s combined N%s",
 			   direction == BWCTL_INGRESS ? "let fewer CPUs take packets in at once" :
 							"let fewer CPUs send at once",
+			   IFACE(first_name(survey->report)), IFACE(first_name(survey->report)),
 			   survey->machine.is_realtime ? ", or boot a kernel without PREEMPT_RT" :
 							 ""),
 		    "%s of %s packets were refused because CPUs were in each other's way%s",
@@ -858,6 +884,14 @@ static bool is_loaded_name(const struct report *report, const char *name)
 	return false;
 }
 
+/* In another network namespace, where its programs go on: loaded there, or moved. */
+static bool is_elsewhere(const struct limiter_interface *interface)
+{
+	return !interface->exists && ((!interface->own && !interface->here) ||
+				      interface->hook[BWCTL_INGRESS] != BWCTL_HOOK_NONE ||
+				      interface->hook[BWCTL_EGRESS] != BWCTL_HOOK_NONE);
+}
+
 /* Whether packets of an interface are looked up in a row: decided by its name when that was last done. */
 static bool matches_on(const struct report *report, uint32_t row,
 		       const struct limiter_interface *interface)
@@ -867,54 +901,132 @@ static bool matches_on(const struct report *report, uint32_t row,
 	return set->word[row / 64] & 1ULL << row % 64;
 }
 
+/* The interface that still matches a flow of its former name, or NULL. */
+static const struct limiter_interface *renamed_from(const struct report *report, uint32_t row)
+{
+	const char *name = report->policy.asked.flows[row].interface;
+
+	for (size_t i = 0; i < report->interface_count && *name; i++) {
+		const struct limiter_interface *interface = &report->interfaces[i];
+
+		if (interface->exists && interface->record.slot < BWCTL_SLOTS &&
+		    strcmp(interface->name, name) && matches_on(report, row, interface))
+			return interface;
+	}
+	return NULL;
+}
+
+/*
+ * Any set or load has all flows go by the names of now: one command for all of them that go by a former
+ * name, or those that it leaves out match nothing.
+ */
+static const char *advise_renamed(const struct report *report, char text[LOG_TEXT])
+{
+	const struct bwctl_asked *asked = &report->policy.asked;
+	size_t length = (size_t)snprintf(text, LOG_TEXT, "bwctl set");
+
+	for (uint32_t row = 0; row < asked->flow_count && length < LOG_TEXT; row++) {
+		const struct limiter_interface *interface = renamed_from(report, row);
+
+		if (interface)
+			length += (size_t)snprintf(text + length, LOG_TEXT - length,
+						   " flow %s interface %s", asked->flows[row].name,
+						   IFACE(interface->name));
+	}
+	return length < LOG_TEXT ?
+		       text :
+		       advise(text,
+			      "bwctl show --config >FILE, put the new names in it, bwctl apply FILE");
+}
+
+/* The flows that go by the former name of an interface: said of the first, for all of them. */
+static void say_renamed(const struct matter *matter, uint32_t row,
+			const struct limiter_interface *interface)
+{
+	const struct report *report = matter->survey->report;
+	const struct bwctl_asked *asked = &report->policy.asked;
+	const struct bwctl_flow *flow = &asked->flows[row];
+	size_t count = 0;
+	char text[LOG_TEXT];
+
+	for (uint32_t other = 0; other < asked->flow_count; other++) {
+		if (strcmp(asked->flows[other].interface, flow->interface) ||
+		    renamed_from(report, other) != interface)
+			continue;
+		if (other < row)
+			return;
+		count++;
+	}
+	advise_renamed(report, text);
+	if (count == 1)
+		say(matter, FINDING_WARN, CHECK_FLOWS, interface->name, text,
+		    "flow %s is of '%s', which is the former name: it matches here still, until the next set or load",
+		    flow->name, flow->interface);
+	else
+		say(matter, FINDING_WARN, CHECK_FLOWS, interface->name, text,
+		    "%zu flows are of '%s', which is the former name: they match here still, until the next set or load",
+		    count, flow->interface);
+}
+
 /* Interfaces that were renamed since. Whether it said something of this row. */
-static bool check_renamed(const struct matter *matter, uint32_t row)
+static bool check_renamed(const struct matter *matter, uint32_t row, bool has_former)
 {
 	const struct report *report = matter->survey->report;
 	const struct bwctl_flow *flow = &report->policy.asked.flows[row];
-	bool is_said = false;
+	const struct limiter_interface *former = renamed_from(report, row);
+	bool is_said = former;
 
+	if (former)
+		say_renamed(matter, row, former);
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct limiter_interface *interface = &report->interfaces[i];
-		bool is_named = !strcmp(interface->name, flow->interface);
 		char text[LOG_TEXT];
 
 		if (!interface->exists || interface->record.slot >= BWCTL_SLOTS ||
-		    matches_on(report, row, interface) == is_named)
+		    strcmp(interface->name, flow->interface) || matches_on(report, row, interface))
 			continue;
 		is_said = true;
-		if (is_named)
-			say(matter, FINDING_WARN, CHECK_FLOWS, interface->name,
-			    advise(text, "bwctl load %s", IFACE(interface->name)),
-			    "flow %s is of it, and it had another name before: nothing matches the flow yet",
-			    flow->name);
-		else
-			say(matter, FINDING_WARN, CHECK_FLOWS, interface->name,
-			    advise(text, "bwctl set flow %s interface %s", flow->name,
-				   IFACE(interface->name)),
-			    "flow %s is of '%s', which is the former name: it matches here still, until the next set or load",
-			    flow->name, flow->interface);
+		say(matter, FINDING_WARN, CHECK_FLOWS, interface->name,
+		    has_former ? advise_renamed(report, text) :
+				 advise(text, "bwctl load %s", IFACE(interface->name)),
+		    "flow %s is of it, and it had another name before: nothing of it matches the flow yet",
+		    flow->name);
 	}
 	return is_said;
+}
+
+/* Whether one of another network namespace matches: its name there may be another than that known here. */
+static bool matches_elsewhere(const struct report *report, uint32_t row)
+{
+	for (size_t i = 0; i < report->interface_count; i++) {
+		const struct limiter_interface *interface = &report->interfaces[i];
+
+		if (is_elsewhere(interface) && interface->record.slot < BWCTL_SLOTS &&
+		    matches_on(report, row, interface))
+			return true;
+	}
+	return false;
 }
 
 static void check_flows(const struct matter *matter)
 {
 	const struct report *report = matter->survey->report;
 	const struct bwctl_asked *asked = &report->policy.asked;
-	bool is_idle = false;
+	bool is_idle = false, has_former = false;
 
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		has_former |= !!renamed_from(report, row);
 	for (uint32_t row = 0; row < asked->flow_count; row++) {
 		const struct bwctl_flow *flow = &asked->flows[row];
 		char text[LOG_TEXT];
 
 		if (!*flow->interface)
 			continue;
-		if (check_renamed(matter, row)) {
+		if (check_renamed(matter, row, has_former)) {
 			is_idle = true;
 			continue;
 		}
-		if (is_loaded_name(report, flow->interface))
+		if (matches_elsewhere(report, row) || is_loaded_name(report, flow->interface))
 			continue;
 		is_idle = true;
 		say(matter, FINDING_WARN, CHECK_FLOWS, NULL,
@@ -1269,8 +1381,7 @@ static void check_offload(const struct matter *matter, const struct device *devi
 		for (size_t i = 0; i < device->filter_count[direction]; i++) {
 			const struct device_filter *filter = &device->filters[direction][i];
 
-			/* Ours is run by the kernel all the same, and its handle is nobody else's. */
-			if (!filter->in_hardware || filter->handle == HOOKS_CLSACT_HANDLE)
+			if (!filter->in_hardware || device_filter_is_own(filter))
 				continue;
 			*ret_is_fine = false;
 			/* With a filter that is there drivers do not let go of the whole. */

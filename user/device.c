@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hooks.h"
 #include "netlink.h"
 #include "why.h"
 
@@ -253,32 +254,38 @@ static bool is_in_hardware(const char *kind, const struct nlattr *options)
 	return false;
 }
 
+bool device_filter_is_own(const struct device_filter *filter)
+{
+	return filter->handle == HOOKS_CLSACT_HANDLE && !strcmp(filter->kind, "bpf");
+}
+
+/* Whether packets of somebody's filter pass by the kernel. */
+static bool is_taken_over(const struct device_filter *filter)
+{
+	return filter->in_hardware && !device_filter_is_own(filter);
+}
+
 /* What keeps filters comes before them, with handle 0 (tcf_chain_dump() in cls_api.c). */
 static int note_filter(const struct nlmsghdr *header, void *data)
 {
 	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
 	struct side *side = data;
-	struct device_filter *filter = &side->device->filters[side->direction][side->count];
-	char kind[DEVICE_KIND];
-	bool in_hardware;
+	struct device_filter *filters = side->device->filters[side->direction];
+	struct device_filter filter = {0};
 
 	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle)
 		return MNL_CB_OK;
-	netlink_copy_text(kind, sizeof(kind), netlink_find(header, offset, TCA_KIND));
-	in_hardware = is_in_hardware(kind, netlink_find(header, offset, TCA_OPTIONS));
+	netlink_copy_text(filter.kind, sizeof(filter.kind),
+			  netlink_find(header, offset, TCA_KIND));
+	filter.priority = TC_H_MAJ(message->tcm_info) >> 16;
+	filter.handle = message->tcm_handle;
+	filter.in_hardware = is_in_hardware(filter.kind, netlink_find(header, offset, TCA_OPTIONS));
 	/* The first ones are those that run before ours; of the others, one in hardware counts. */
-	if (side->count == DEVICE_FILTERS) {
-		filter--;
-		if (!in_hardware || filter->in_hardware)
-			return MNL_CB_OK;
-		side->count--;
-	}
-	strcpy(filter->kind, kind);
-	filter->priority = TC_H_MAJ(message->tcm_info) >> 16;
-	filter->handle = message->tcm_handle;
-	filter->in_hardware = in_hardware;
-	side->count++;
+	if (side->count < DEVICE_FILTERS)
+		filters[side->count++] = filter;
+	else if (is_taken_over(&filter) && !is_taken_over(&filters[DEVICE_FILTERS - 1]))
+		filters[DEVICE_FILTERS - 1] = filter;
 	return MNL_CB_OK;
 }
 

@@ -63,6 +63,9 @@ struct device {
 /* All there are, by index. free() them. 0, or -errno and why. */
 int device_read_all(struct device **ret_devices, size_t *ret_count, char why[LOG_TEXT]);
 
+/* Whether a filter is one of bwctl's own, which the kernel runs whatever the device does with it. */
+bool device_filter_is_own(const struct device_filter *filter);
+
 /* The one with this index, or NULL. */
 const struct device *device_find(const struct device *devices, size_t count, uint32_t ifindex);
 

@@ -10,10 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy_file.h"
 #include "store.h"
 
-static bool is_up_to_date(const struct policy_file *file, const struct bwctl_asked *asked)
+bool saved_says(const struct policy_file *file, const struct bwctl_asked *asked)
 {
 	char why[LOG_TEXT], *next = NULL;
 	size_t length = 0;
@@ -45,7 +44,7 @@ static enum saved_answer look(const char *path, const struct bwctl_policy *polic
 		err = policy_file_parse(path, text, length, &file);
 	if (err == -ENOMEM)
 		answer = SAVED_UNKNOWN;
-	else if (!err && !policy_file_require(file) && is_up_to_date(file, &policy->asked))
+	else if (!err && !policy_file_require(file) && saved_says(file, &policy->asked))
 		answer = SAVED_YES;
 	policy_file_free(file);
 	free(text);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "bwctl.h"
+#include "policy_file.h"
 
 enum saved_answer {
 	SAVED_NO, /* it says something else, or is not in order; a missing one says that all is default */
@@ -24,6 +25,9 @@ struct saved {
 	struct stat file;
 	enum saved_answer answer;
 };
+
+/* Whether saving this would leave the file as it is. */
+bool saved_says(const struct policy_file *file, const struct bwctl_asked *asked);
 
 /* path empty: no file, which nobody can know anything of. saved may be NULL. */
 enum saved_answer saved_ask(struct saved *saved, const char *path,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "limiter.h"
@@ -98,19 +99,11 @@ static void note_broken(struct survey *survey)
 static void look_at_file(struct survey *survey)
 {
 	int cpus = limiter_possible_cpus(), err;
-	struct stat there;
 	size_t length;
 
 	survey->is_saved = SAVED_UNKNOWN;
 	if (!*survey->config)
 		return;
-	/* Nobody need ever write to it. */
-	if (!stat(survey->config, &there) && S_ISFIFO(there.st_mode)) {
-		survey->file = SURVEY_FILE_UNKNOWN;
-		snprintf(survey->file_why, sizeof(survey->file_why),
-			 "cannot read '%.300s': it is a pipe", survey->config);
-		return;
-	}
 	err = store_read(survey->config, &survey->text, &length, survey->file_why);
 	survey->file = err == -ENOENT ? SURVEY_FILE_MISSING :
 		       err	      ? SURVEY_FILE_UNKNOWN :
@@ -127,8 +120,14 @@ static void look_at_file(struct survey *survey)
 		else if (err)
 			survey->file = SURVEY_FILE_UNKNOWN;
 	}
-	if (survey->report && report_is_loaded(survey->report) &&
-	    (survey->file == SURVEY_FILE_GOOD || survey->file == SURVEY_FILE_MISSING))
+	if (!survey->report || !report_is_loaded(survey->report))
+		return;
+	/* What was read, which a pipe does not say twice. */
+	if (survey->file == SURVEY_FILE_GOOD)
+		survey->is_saved = saved_says(survey->named, &survey->report->policy.asked) ?
+					   SAVED_YES :
+					   SAVED_NO;
+	else if (survey->file == SURVEY_FILE_MISSING)
 		survey->is_saved = saved_ask(NULL, survey->config, &survey->report->policy);
 }
 
@@ -190,26 +189,45 @@ static enum survey_unit look_at_unit(void)
 }
 
 /* What has come by since then is what comes by now. */
-static void look_before(struct survey *survey)
+static void look_before(struct survey *survey, struct timespec *ret_when)
 {
 	char ignored[LOG_TEXT];
 
 	if (report_read(survey->pin_dir, LIMITER_LOOK, &survey->earlier, ignored))
 		survey->earlier = NULL;
+	clock_gettime(CLOCK_MONOTONIC, ret_when);
+}
+
+/*
+ * A second shows whether packets are still refused; the look at the kernel, which who is not root
+ * has done in milliseconds, does not. Where none ever was there is nothing to wait for.
+ */
+static void wait_to_see(const struct survey *survey, struct timespec when)
+{
+	bool has_refused = false;
+
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && survey->earlier; direction++)
+		has_refused |= survey->earlier->counters[direction].now.contended.packets;
+	when.tv_sec++;
+	while (has_refused &&
+	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+		;
 }
 
 int survey_take(const char *pin_dir, const char *config, struct survey **ret_survey)
 {
 	struct survey *survey = calloc(1, sizeof(*survey));
+	struct timespec before;
 	int err;
 
 	if (!survey)
 		return -ENOMEM;
 	survey->pin_dir = pin_dir;
 	survey->config = config;
-	look_before(survey);
+	look_before(survey, &before);
 	/* First what takes long: what is loaded and what devices there are belong together. */
 	look_at_kernel(survey);
+	wait_to_see(survey, before);
 	look_at_limiter(survey);
 	err = look_at_hooks(survey);
 	if (err) {

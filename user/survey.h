@@ -46,7 +46,11 @@ struct survey {
 	mode_t pin_mode;
 	uid_t pin_owner;
 
-	struct report *earlier; /* a second before or so; NULL: it could not be read then */
+	/*
+	 * Read at first, NULL if it could not be: a second before report where CPUs that contend had
+	 * refused a packet by then, else just as long before as the look at the kernel takes.
+	 */
+	struct report *earlier;
 	struct report *report;	/* NULL: it cannot be read, and why */
 	int report_err;
 	char report_why[LOG_TEXT];

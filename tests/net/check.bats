@@ -519,22 +519,34 @@ rig_is_locked() {
 
 # Which row a packet belongs to was decided by the names of then.
 @test "flows: of an interface that was renamed" {
+	local advice words
 	ip -n appliance link add old0 type veth peer name old1
 	loaded
 	rig_bwctl load old0 >/dev/null
-	rig_bwctl set --save class lab flow before0 class lab interface old0 flow after0 class lab interface new0 >/dev/null
+	rig_bwctl set --save class lab flow before0 class lab interface old0 flow after0 class lab interface new0 \
+		flow more0 class lab interface old0 >/dev/null
 	check
 	only flows link # old0 is down
 	found flows warn - "^flow after0 is of 'new0', which is not loaded"
 	ip -n appliance link set old0 name new0
 	check
-	found flows warn new0 "^flow before0 is of 'old0', which is the former name: it matches here still" '^bwctl set flow before0 interface new0$'
-	found flows warn new0 '^flow after0 is of it, and it had another name before: nothing matches the flow yet$' '^bwctl load new0$'
+	advice='bwctl set flow before0 interface new0 flow more0 interface new0'
+	found flows warn new0 "^2 flows are of 'old0', which is the former name: they match here still" "^$advice$"
+	found flows warn new0 '^flow after0 is of it, and it had another name before: nothing of it matches the flow yet$' "^$advice$"
+	[[ $(jq '[.findings[] | select(.check == "flows")] | length' <<<"$FOUND") == 2 ]]
+	# What goes by the names of now leaves out those of then.
 	rig_bwctl load new0 >/dev/null
 	check
 	found flows warn - "^flow before0 is of 'old0', which is not loaded"
-	[[ $(jq '[.findings[] | select(.check == "flows")] | length' <<<"$FOUND") == 1 ]]
-	rig_bwctl set flow before0 interface new0 >/dev/null
+	found flows warn - "^flow more0 is of 'old0', which is not loaded"
+	[[ $(jq '[.findings[] | select(.check == "flows")] | length' <<<"$FOUND") == 2 ]]
+	ip -n appliance link set new0 name old0
+	rig_bwctl load old0 >/dev/null
+	ip -n appliance link set old0 name new0
+	check
+	found flows warn new0 '^2 flows are of' "^$advice$"
+	read -r -a words <<<"$advice"
+	rig_bwctl "${words[@]:1}" >/dev/null
 	check
 	found flows ok - 'none of an interface that is not loaded'
 	rig_bwctl unload new0 >/dev/null
@@ -596,7 +608,17 @@ rig_bwctl_end_sleep() {
 	# Nobody writes to it, and nobody waits for it.
 	mkfifo "$CONF"
 	check 0 timeout 30
-	found file warn - "$CONF.: it is a pipe" 'can be read'
+	found file warn - "$CONF.: it is not a regular file" 'can be read'
+	rm "$CONF"
+	ln -s /dev/zero "$CONF"
+	check 0 timeout 30
+	found file warn - "$CONF.: it is not a regular file" 'can be read'
+	rm "$CONF"
+	# A pipe of the shell's says it once.
+	rig_bwctl show --config >"$CONF"
+	# shellcheck disable=SC2016 # not here
+	check 0 timeout 30 bash -c '"$1" --config <(cat "$2") check --json; exit 0' bash "$BWCTL" "$CONF"
+	found file ok - "^'/dev/fd/[0-9]+' says what is in force"
 	rm "$CONF"
 }
 
@@ -824,6 +846,26 @@ netdevsim_takes_bpf() {
 	check
 	only offload
 	found offload warn hw0 '^hw-tc-offload is on'
+}
+
+@test "offload: behind that of bwctl, and more filters than are kept" {
+	local i
+	needs_netdevsim
+	netdevsim_takes_bpf
+	rig_in appliance ethtool -K hw0 hw-tc-offload on
+	rig_in appliance tc qdisc add dev hw0 clsact
+	for i in {1..15}; do
+		rig_in appliance tc filter add dev hw0 ingress pref "$i" protocol ip flower skip_hw action continue
+	done
+	rig_bwctl load --hook clsact hw0
+	rig_bwctl set --save 50mbit mode police
+	rig_in appliance tc filter show dev hw0 ingress | grep -q -w 'pref 16 bpf'
+	check
+	only first offload
+	found offload warn hw0 '^hw-tc-offload is on'
+	rig_in appliance tc filter add dev hw0 ingress pref 99 protocol ip matchall skip_sw action drop
+	check 1
+	found offload fail hw0 '^the device has taken over a matchall filter of ingress [(]in_hw, pref 99[)]'
 }
 
 @test "xdp: a program in the hardware" {
