@@ -424,9 +424,10 @@ static void test_contended(void **state)
 	made->survey.earlier = earlier;
 	*earlier = made->report;
 	assert_int_equal(look(), FINDING_OK);
-	assert_found("contended", "ok", "ingress",
-		     "10 of 100 000 packets were refused because CPUs were in each other's way since it was loaded, none while this looked",
-		     NULL);
+	assert_found(
+		"contended", "ok", "ingress",
+		"10 of 100 000 packets were refused because CPUs were in each other's way since it was loaded, none while this looked",
+		NULL);
 	earlier->counters[BWCTL_INGRESS].now.contended.packets = 9;
 	assert_only("contended", "warn", "ingress", "way, 1 of them while this looked", "eth0");
 	made->survey.earlier = NULL;

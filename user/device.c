@@ -276,8 +276,7 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 
 	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle)
 		return MNL_CB_OK;
-	netlink_copy_text(filter.kind, sizeof(filter.kind),
-			  netlink_find(header, offset, TCA_KIND));
+	netlink_copy_text(filter.kind, sizeof(filter.kind), netlink_find(header, offset, TCA_KIND));
 	filter.priority = TC_H_MAJ(message->tcm_info) >> 16;
 	filter.handle = message->tcm_handle;
 	filter.in_hardware = is_in_hardware(filter.kind, netlink_find(header, offset, TCA_OPTIONS));

@@ -209,8 +209,7 @@ static void wait_to_see(const struct survey *survey, struct timespec when)
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && survey->earlier; direction++)
 		has_refused |= survey->earlier->counters[direction].now.contended.packets;
 	when.tv_sec++;
-	while (has_refused &&
-	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+	while (has_refused && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
 		;
 }
 

@@ -51,7 +51,7 @@ struct survey {
 	 * refused a packet by then, else just as long before as the look at the kernel takes.
 	 */
 	struct report *earlier;
-	struct report *report;	/* NULL: it cannot be read, and why */
+	struct report *report; /* NULL: it cannot be read, and why */
 	int report_err;
 	char report_why[LOG_TEXT];
 	bool only_looks; /* it was read without the lock: nobody is said to be alive */
