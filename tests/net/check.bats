@@ -855,11 +855,11 @@ netdevsim_takes_bpf() {
 	rig_in appliance ethtool -K hw0 hw-tc-offload on
 	rig_in appliance tc qdisc add dev hw0 clsact
 	for i in {1..15}; do
-		rig_in appliance tc filter add dev hw0 ingress pref "$i" protocol ip flower skip_hw action continue
+		rig_in appliance tc filter add dev hw0 ingress pref 1 protocol ip flower skip_hw dst_ip "192.0.2.$i" action continue
 	done
 	rig_bwctl load --hook clsact hw0
 	rig_bwctl set --save 50mbit mode police
-	rig_in appliance tc filter show dev hw0 ingress | grep -q -w 'pref 16 bpf'
+	rig_in appliance tc filter show dev hw0 ingress | grep -q -w 'pref 2 bpf'
 	check
 	only first offload
 	found offload warn hw0 '^hw-tc-offload is on'
