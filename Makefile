@@ -114,9 +114,10 @@ LIBDIR = $(PREFIX)/lib
 UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
 MANUALS := $(wildcard docs/*.8)
 DEB_TREE = build/deb/bwctl-$(VERSION)
-# What Prometheus is given, and node_exporter.
+# What one can read, and what that shows.
 DOCUMENTS := README.md $(wildcard docs/*.md)
 PICTURES := docs/goodput.svg docs/page-light.png docs/watch.svg
+# What Prometheus is given, and node_exporter.
 PROMETHEUS := $(notdir $(wildcard dist/prometheus/*))
 
 # Root: namespaces, BPF, and packages where some are missing.
