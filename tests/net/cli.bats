@@ -207,6 +207,8 @@ as_nobody() {
 
 	refused 2 "show: 'json' is one word too many" show json
 	hinted 'hint: bwctl show --json'
+	refused 2 "check: 'json' is one word too many" check json
+	hinted 'hint: bwctl check --json'
 	refused 2 "show: 'config' is one word too many" show config
 	hinted 'hint: bwctl show --config'
 	refused 2 "show: 'flows' is one word too many" show flows
