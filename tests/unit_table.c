@@ -184,11 +184,11 @@ static void test_reach(void **state)
 
 	(void)state;
 	printed(&table, INT_MAX, text);
-	assert_string_equal(text, "interface             index         \n"
+	assert_string_equal(text, "interface             index\n"
 				  "eth0                  12345678 egress\n"
-				  "(another network namespace) egress  \n");
+				  "(another network namespace) egress\n");
 	printed(&table, 35, text);
-	assert_string_equal(text, "interface             index       \n"
+	assert_string_equal(text, "interface             index\n"
 				  "eth0               12345678 egress\n"
 				  "(another network namespace) egress\n");
 }
@@ -305,7 +305,7 @@ static void test_reach_late(void **state)
 
 	(void)state;
 	printed(&table, 34, text);
-	assert_string_equal(text, "interface             index       \n"
+	assert_string_equal(text, "interface             index\n"
 				  "(another network namespace) egress\n"
 				  "eth0               12345678 egress\n");
 }
@@ -319,25 +319,78 @@ static void say(void)
 		"\nunlimited\n         r is held back, as somebody may have said, to no more than some 100 Mbit/s\n");
 }
 
-static void test_words(void **state)
+/* What a function says on a terminal of 80 columns. */
+static void said(void (*function)(void), char text[TEXT])
 {
 	struct winsize size = {.ws_row = 24, .ws_col = 80};
-	static char text[TEXT];
 	size_t length = 0;
 	int master, slave;
-	FILE *file = tmpfile();
 
-	(void)state;
 	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
 	begin(slave);
 	assert_int_equal(terminal_columns(), 80);
-	say();
+	function();
 	end();
 	close(slave);
 	for (ssize_t got; (got = read(master, text + length, TEXT - 1 - length)) > 0;)
 		length += (size_t)got;
 	text[length] = '\0';
 	close(master);
+}
+
+static void say_hanging(void)
+{
+	terminal_say_hanging(
+		19,
+		"warn  neighbours   eth0: one of them has a lock on what it was told, and nobody else may have it\n");
+	terminal_say_hanging(
+		21,
+		"                   -> bwctl set flow a-long-name interface lan0 flow b interface lan0\n");
+	terminal_say("and %d\n", 1);
+}
+
+static void test_hanging(void **state)
+{
+	static char text[TEXT];
+
+	(void)state;
+	said(say_hanging, text);
+	assert_string_equal(
+		text,
+		"warn  neighbours   eth0: one of them has a lock on what it was told, and nobody\r\n"
+		"                   else may have it\r\n"
+		"                   -> bwctl set flow a-long-name interface lan0 flow b interface\r\n"
+		"                     lan0\r\n"
+		"and 1\r\n");
+}
+
+/* All flows that there may be, with names as long as they may be. */
+static void say_many(void)
+{
+	terminal_say("never seen:");
+	for (int i = 0; i < 256; i++)
+		terminal_say(" a-name-as-long-as-can-be-%06d,", i);
+	terminal_say("\n");
+}
+
+static void test_long_line(void **state)
+{
+	static char text[TEXT];
+
+	(void)state;
+	said(say_many, text);
+	assert_true(longest_line(text) <= 81); /* with a return */
+	assert_int_equal(times(text, "never"), 1);
+	assert_non_null(strstr(text, " a-name-as-long-as-can-be-000255,\r\n"));
+}
+
+static void test_words(void **state)
+{
+	static char text[TEXT];
+	FILE *file = tmpfile();
+
+	(void)state;
+	said(say, text);
 	assert_string_equal(
 		text,
 		"         police: what is over is \033[31mdropped\033[0m; it is not paced: packets cannot wait\r\n"
@@ -387,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_parts),	     cmocka_unit_test(test_reach),
 		cmocka_unit_test(test_long_figures), cmocka_unit_test(test_narrow),
 		cmocka_unit_test(test_reach_late),   cmocka_unit_test(test_words),
+		cmocka_unit_test(test_hanging),	     cmocka_unit_test(test_long_line),
 		cmocka_unit_test(test_no_color),
 	};
 

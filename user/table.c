@@ -112,6 +112,12 @@ static void print_row(const struct table *table, const int widths[TABLE_COLUMNS]
 
 		if (column->part && (i < first || i >= end))
 			continue;
+		/* Nothing is filled up behind what is at the end of a line. */
+		if (column->is_left && i + 1 == end) {
+			if (!*row->cells[i])
+				break;
+			width = 0;
+		}
 		if (over <= widths[i] && i)
 			putchar(' ');
 		if (width < 0)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #define TABLE_COLUMNS 8
-#define TABLE_TEXT    160
+#define TABLE_TEXT    336
 
 struct table_column {
 	const char *title;
