@@ -14,6 +14,10 @@ UDEVDIR ?= $(PREFIX)/lib/udev
 LINKDIR ?= $(PREFIX)/lib/systemd/network
 DESTDIR ?=
 
+# The way from one to the other is told from their names.
+override DOCDIR := $(patsubst %/,%,$(DOCDIR))
+override EXAMPLEDIR := $(patsubst %/,%,$(EXAMPLEDIR))
+
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /usr/local/sbin/bpftool) bpftool)
 PROVE   ?= prove
@@ -114,9 +118,10 @@ LIBDIR = $(PREFIX)/lib
 UNITS := $(notdir $(wildcard dist/systemd/*.service dist/systemd/*.socket))
 MANUALS := $(wildcard docs/*.8)
 DEB_TREE = build/deb/bwctl-$(VERSION)
-# What Prometheus is given, and node_exporter.
+# What one can read, and what that shows.
 DOCUMENTS := README.md $(wildcard docs/*.md)
 PICTURES := docs/goodput.svg docs/page-light.png docs/watch.svg
+# What Prometheus is given, and node_exporter.
 PROMETHEUS := $(notdir $(wildcard dist/prometheus/*))
 
 # Root: namespaces, BPF, and packages where some are missing.
@@ -343,9 +348,10 @@ deb: ## build/bwctl_*.deb and build/bwctl-exporter_*.deb
 # Where a file says /usr/sbin or /usr/lib/bwctl, what was asked for.
 installed = sed 's|/usr/sbin/|$(SBINDIR)/|g; s|/usr/lib/bwctl/|$(LIBDIR)/bwctl/|g' $(1) >$(2) && chmod $(3) $(2)
 
-# And where a document names another, or an example, the way to it from where it is installed.
+# And where a document names another, or an example, the way to it from where it is installed; the manual is one
+# of man then, and what is from the top of the source is from the directory of the documents.
 EXAMPLES = $(if $(filter-out $(DOCDIR),$(EXAMPLEDIR)),$(patsubst $(DOCDIR)/%,%,$(EXAMPLEDIR))/)
-linked = sed -i 's,\([`(]\)docs/\([A-Za-z-]*\.\(md\|png\|svg\)\),\1\2,g; s,`docs/bwctl\.conf`,`$(EXAMPLES)bwctl.conf`,g; s,\([`( ]\)dist/\(grafana\|prometheus\),\1$(EXAMPLES)\2,g' $(1)
+linked = sed -i 's,\([`(]\)docs/\([A-Za-z-]*\.\(md\|png\|svg\)\),\1\2,g; s,`docs/bwctl\.conf`,`$(EXAMPLES)bwctl.conf`,g; s,\([`( ]\)dist/\(grafana\|prometheus\),\1$(EXAMPLES)\2,g; s|`docs/bwctl\.8` (.* once installed `man bwctl`)|`man bwctl`|; s|the top directory of the source|`$(DOCDIR)`|' $(1)
 
 install: all ## into DESTDIR/PREFIX
 	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/bwctl $(BUILD)/bwctl-exporter

@@ -404,6 +404,8 @@ installed() {
 			diff <(sed "s,/usr/sbin/,$prefix/sbin/," "$file") "$documents/${file#"$ROOT/dist/"}"
 		done
 		grep -q "$prefix/sbin/bwctl show --json" "$documents/monitoring.md"
+		grep -q "^Examples .* \`prometheus/\` .* from \`$prefix/share/doc/bwctl\`[.] Run" "$documents/monitoring.md"
+		grep -q "^\`man bwctl\`[.]$" "$documents/README.md"
 		while read -r file; do
 			echo "$file"
 			[[ -x $tree$file ]]
@@ -422,17 +424,24 @@ installed() {
 }
 
 @test "every way from a document to another leads somewhere, also where examples have a directory of their own" {
-	local documents=$BATS_TEST_TMPDIR/usr/usr/share/doc/bwctl
+	local documents=$BATS_TEST_TMPDIR/usr/usr/share/doc/bwctl directories words
 	# One that leads nowhere is found.
 	# shellcheck disable=SC2016 # backticks are those of the text
-	printf '%s\n' '[a](b.md), `c.md` and ![d](http://e/f)' 'cp dist/prometheus/none.yml /etc/prometheus/' >"$BATS_TEST_TMPDIR/text.md"
+	printf '%s\n' '[a](b.md), `c.md` and ![d](http://e/f)' 'cp dist/prometheus/none.yml /etc/prometheus/' \
+		'`docs/e.8` (`mandoc -a docs/f.8`)' >"$BATS_TEST_TMPDIR/text.md"
 	run "$ROOT/tests/links" "$BATS_TEST_TMPDIR/text.md"
-	[[ $status == 1 && ${lines[*]##*: } == 'b.md c.md dist/prometheus/none.yml' ]]
-	installed install /usr EXAMPLEDIR=/usr/share/doc/bwctl/examples
-	[[ $(grep -c 'examples/' "$documents/README.md") -ge 2 ]]
-	"$ROOT/tests/links" "$documents"/*.md
-	installed uninstall /usr EXAMPLEDIR=/usr/share/doc/bwctl/examples
-	[[ -z $(find "$BATS_TEST_TMPDIR/usr" ! -type d) && ! -e $documents ]]
+	[[ $status == 1 && ${lines[*]##*: } == 'b.md c.md dist/prometheus/none.yml docs/e.8 docs/f.8' ]]
+	for directories in EXAMPLEDIR=/usr/share/doc/bwctl/examples{,/} \
+		'EXAMPLEDIR=/usr/share/doc/bwctl/examples/ DOCDIR=/usr/share/doc/bwctl/' \
+		'EXAMPLEDIR=/usr/share/doc/bwctl DOCDIR=/usr/share/doc/bwctl/' EXAMPLEDIR=/usr/share/doc/bwctl/; do
+		echo "$directories"
+		read -r -a words <<<"$directories"
+		installed install /usr "${words[@]}"
+		[[ $directories != *examples* || $(grep -c 'examples/' "$documents/README.md") -ge 2 ]]
+		"$ROOT/tests/links" "$documents"/*.md
+		installed uninstall /usr "${words[@]}"
+		[[ -z $(find "$BATS_TEST_TMPDIR/usr" ! -type d) && ! -e $documents ]]
+	done
 }
 
 @test "the manual is in order (mandoc)" {

@@ -184,13 +184,130 @@ static void test_reach(void **state)
 
 	(void)state;
 	printed(&table, INT_MAX, text);
-	assert_string_equal(text, "interface             index         \n"
+	assert_string_equal(text, "interface             index\n"
 				  "eth0                  12345678 egress\n"
-				  "(another network namespace) egress  \n");
+				  "(another network namespace) egress\n");
 	printed(&table, 35, text);
-	assert_string_equal(text, "interface             index       \n"
+	assert_string_equal(text, "interface             index\n"
 				  "eth0               12345678 egress\n"
 				  "(another network namespace) egress\n");
+}
+
+/* Of an interface, as long as its figures get. */
+static const struct table interfaces = {
+	.columns = {{"interface", 21, true, 0},
+		    {"index", 5, false, 0},
+		    {"", 8, true, 0},
+		    {"", 14, true, 0},
+		    {"passed", 13, false, 1},
+		    {"bytes", 16, false, 1},
+		    {"dropped", 13, false, 2},
+		    {"bytes", 16, false, 2}},
+	.column_count = 8,
+	.row_count = 2,
+};
+
+static void fill_interface(const void *argument, size_t number, struct table_row *ret_row)
+{
+	const char *const *cells = argument;
+
+	strcpy(ret_row->cells[0], number ? "(another network namespace)" : "eth0");
+	strcpy(ret_row->cells[1], number ? "" : "2");
+	strcpy(ret_row->cells[2], number ? "egress" : "ingress");
+	strcpy(ret_row->cells[3], number ? "not attached" : "tcx    police");
+	for (size_t i = 4; i < 8; i++)
+		strcpy(ret_row->cells[i], cells[i - 4]);
+}
+
+static void print_interfaces(int columns, const char *const cells[4], char text[TEXT])
+{
+	struct table table = interfaces;
+
+	table.fill = fill_interface;
+	table.argument = cells;
+	printed(&table, columns, text);
+}
+
+/* What is longer than it is meant to be at the end of the line, where no neighbour gives way. */
+static void test_long_figures(void **state)
+{
+	static const char *const cells[][4] = {
+		{"0", "0", "0", "0"},
+		{"1", "2", "3", "1 000 000 000 000"},
+		{"1 000 000 000", "10 000 000 000 000", "1", "2"},
+		{"9 999 999 999", "1 000 000 000 000 000", "9 999 999 998",
+		 "1 000 000 000 000 001"},
+	};
+	static char text[TEXT];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(cells) / sizeof(cells[0]); k++)
+		/* 49 are in front of each part, 22 are those of the longest figure. */
+		for (int columns = k < 3 ? 68 : 71; columns < 140; columns++) {
+			print_interfaces(columns, cells[k], text);
+			if (longest_line(text) > (size_t)columns)
+				fail_msg("%d columns:\n%s", columns, text);
+			for (size_t i = 0; i < 4; i++)
+				if (times(text, cells[k][i]) < 2)
+					fail_msg("%d columns, no '%s':\n%s", columns, cells[k][i],
+						 text);
+		}
+	print_interfaces(113, cells[1], text);
+	assert_int_equal(times(text, "index"), 1);
+	print_interfaces(114, cells[1], text);
+	assert_int_equal(longest_line(text), 114);
+}
+
+/* A part that is too wide by itself is broken up, and the next one is whole again if it fits. */
+static void test_narrow(void **state)
+{
+	static const char *const cells[4] = {"0", "0", "0", "0"};
+	static char text[TEXT];
+
+	(void)state;
+	print_interfaces(60, cells, text);
+	assert_string_equal(text, "interface             index                       passed\n"
+				  "eth0                      2 ingress tcx    police      0\n"
+				  "(another network namespace) egress  not attached       0\n"
+				  "interface             index                       bytes\n"
+				  "eth0                      2 ingress tcx    police     0\n"
+				  "(another network namespace) egress  not attached      0\n"
+				  "interface             index                       dropped\n"
+				  "eth0                      2 ingress tcx    police       0\n"
+				  "(another network namespace) egress  not attached        0\n"
+				  "interface             index                       bytes\n"
+				  "eth0                      2 ingress tcx    police     0\n"
+				  "(another network namespace) egress  not attached      0\n");
+	for (int columns = 57; columns < 63; columns++) {
+		print_interfaces(columns, cells, text);
+		if (longest_line(text) > (size_t)columns)
+			fail_msg("%d columns:\n%s", columns, text);
+	}
+	print_interfaces(62, cells, text);
+	assert_int_equal(times(text, "index"), 3);
+}
+
+/* An index that grows in a row behind the note gives it more to reach into. */
+static void fill_late(const void *argument, size_t number, struct table_row *ret_row)
+{
+	fill_note(argument, !number, ret_row);
+}
+
+static void test_reach_late(void **state)
+{
+	static const struct table table = {
+		.columns = {{"interface", 21, true, 0}, {"index", 5, false, 0}, {"", 8, true, 1}},
+		.column_count = 3,
+		.row_count = 2,
+		.fill = fill_late,
+	};
+	static char text[TEXT];
+
+	(void)state;
+	printed(&table, 34, text);
+	assert_string_equal(text, "interface             index\n"
+				  "(another network namespace) egress\n"
+				  "eth0               12345678 egress\n");
 }
 
 static void say(void)
@@ -202,25 +319,78 @@ static void say(void)
 		"\nunlimited\n         r is held back, as somebody may have said, to no more than some 100 Mbit/s\n");
 }
 
-static void test_words(void **state)
+/* What a function says on a terminal of 80 columns. */
+static void said(void (*function)(void), char text[TEXT])
 {
 	struct winsize size = {.ws_row = 24, .ws_col = 80};
-	static char text[TEXT];
 	size_t length = 0;
 	int master, slave;
-	FILE *file = tmpfile();
 
-	(void)state;
 	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
 	begin(slave);
 	assert_int_equal(terminal_columns(), 80);
-	say();
+	function();
 	end();
 	close(slave);
 	for (ssize_t got; (got = read(master, text + length, TEXT - 1 - length)) > 0;)
 		length += (size_t)got;
 	text[length] = '\0';
 	close(master);
+}
+
+static void say_hanging(void)
+{
+	terminal_say_hanging(
+		19,
+		"warn  neighbours   eth0: one of them has a lock on what it was told, and nobody else may have it\n");
+	terminal_say_hanging(
+		21,
+		"                   -> bwctl set flow a-long-name interface lan0 flow b interface lan0\n");
+	terminal_say("and %d\n", 1);
+}
+
+static void test_hanging(void **state)
+{
+	static char text[TEXT];
+
+	(void)state;
+	said(say_hanging, text);
+	assert_string_equal(
+		text,
+		"warn  neighbours   eth0: one of them has a lock on what it was told, and nobody\r\n"
+		"                   else may have it\r\n"
+		"                   -> bwctl set flow a-long-name interface lan0 flow b interface\r\n"
+		"                     lan0\r\n"
+		"and 1\r\n");
+}
+
+/* All flows that there may be, with names as long as they may be. */
+static void say_many(void)
+{
+	terminal_say("never seen:");
+	for (int i = 0; i < 256; i++)
+		terminal_say(" a-name-as-long-as-can-be-%06d,", i);
+	terminal_say("\n");
+}
+
+static void test_long_line(void **state)
+{
+	static char text[TEXT];
+
+	(void)state;
+	said(say_many, text);
+	assert_true(longest_line(text) <= 81); /* with a return */
+	assert_int_equal(times(text, "never"), 1);
+	assert_non_null(strstr(text, " a-name-as-long-as-can-be-000255,\r\n"));
+}
+
+static void test_words(void **state)
+{
+	static char text[TEXT];
+	FILE *file = tmpfile();
+
+	(void)state;
+	said(say, text);
 	assert_string_equal(
 		text,
 		"         police: what is over is \033[31mdropped\033[0m; it is not paced: packets cannot wait\r\n"
@@ -266,9 +436,12 @@ static void test_no_color(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_room),  cmocka_unit_test(test_every_width),
-		cmocka_unit_test(test_parts), cmocka_unit_test(test_reach),
-		cmocka_unit_test(test_words), cmocka_unit_test(test_no_color),
+		cmocka_unit_test(test_room),	     cmocka_unit_test(test_every_width),
+		cmocka_unit_test(test_parts),	     cmocka_unit_test(test_reach),
+		cmocka_unit_test(test_long_figures), cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_reach_late),   cmocka_unit_test(test_words),
+		cmocka_unit_test(test_hanging),	     cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_no_color),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

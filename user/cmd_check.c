@@ -17,7 +17,7 @@
 #include "words.h"
 
 #define USAGE \
-	"usage: bwctl check [--json] | --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]"
+	"usage: bwctl check [--reach HOST[:PORT]...] [--inventory FILE] [--timeout TIME] [--json | --csv] | --jumphost [USER@]HOST [--timeout TIME] [--json]"
 
 #define TIMEOUT_MIN_NS	 100000000ULL
 #define TIMEOUT_MAX_NS	 300000000000ULL
@@ -138,7 +138,11 @@ int cmd_check(const struct options *options, int count, char *words[])
 	if (!options->reach && count) {
 		snprintf(why, sizeof(why), "'%s' is one word too many",
 			 words_quote(words[0], quoted));
-		return misuse(why);
+		if (has_hosts || options->jumphost || strcmp(words[0], "json"))
+			return misuse(why);
+		log_error("check: %s", why);
+		log_hint("bwctl check --json");
+		return EXIT_MISUSE;
 	}
 	if (options->inventory && !*options->inventory)
 		return misuse("a file is missing");

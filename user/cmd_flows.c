@@ -11,12 +11,16 @@
 #include "flow_table.h"
 #include "policy.h"
 #include "report.h"
+#include "table.h"
+#include "terminal.h"
 #include "units.h"
 #include "words.h"
 
-/* How wide the columns of names are. */
-struct layout {
-	int name, class;
+/* A row for each direction of each. */
+struct shown_flows {
+	const struct report *report;
+	uint32_t rows[BWCTL_FLOWS];
+	size_t count;
 };
 
 static void widen(int *width, const char *text)
@@ -25,51 +29,58 @@ static void widen(int *width, const char *text)
 		*width = (int)strlen(text);
 }
 
-static struct layout lay_out(const struct report *report)
+static void fill_flow(const void *argument, size_t number, struct table_row *ret_row)
 {
-	const struct bwctl_asked *asked = &report->policy.asked;
-	struct layout layout = {.name = 8, .class = 8};
-
-	for (uint32_t row = 0; row < asked->flow_count; row++)
-		widen(&layout.name, asked->flows[row].name);
-	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
-		widen(&layout.class, policy_class_name(asked, class));
-	return layout;
-}
-
-static void print_row(const struct report *report, const struct layout *layout, uint32_t row,
-		      enum bwctl_direction direction)
-{
+	const struct shown_flows *shown = argument;
+	const struct report *report = shown->report;
 	const struct bwctl_asked *asked = &report->policy.asked;
 	const struct bwctl_flow_table *table = &report->policy.table;
+	uint32_t row = shown->rows[number / BWCTL_DIRECTIONS];
+	enum bwctl_direction direction = number % BWCTL_DIRECTIONS;
 	const struct bwctl_flow_counters *seen =
 		&report->counters[direction].now.flows[table->counter[row]];
 	const struct bwctl_tally *lost = report_observes(report) ? &seen->would_drop :
 								   &seen->dropped;
-	char packets[UNITS_TEXT], bytes[UNITS_TEXT], lost_packets[UNITS_TEXT];
 	char flow[FLOW_TABLE_TEXT];
 	const char *name = report_flow_name(report, row);
 
 	flow_table_format(asked, row, direction, flow);
 	words_tame(flow);
-	printf("%-*s %-*s %-8s %13s %16s %13s  %s\n", layout->name, name ? name : "-",
-	       layout->class, policy_class_name(asked, table->class[row]),
-	       policy_direction_name(direction), units_format_count(seen->passed.packets, packets),
-	       units_format_count(seen->passed.bytes, bytes),
-	       units_format_count(lost->packets, lost_packets), flow);
+	snprintf(ret_row->cells[0], TABLE_TEXT, "%s", name ? name : "-");
+	snprintf(ret_row->cells[1], TABLE_TEXT, "%s", policy_class_name(asked, table->class[row]));
+	snprintf(ret_row->cells[2], TABLE_TEXT, "%s", policy_direction_name(direction));
+	units_format_count(seen->passed.packets, ret_row->cells[3]);
+	units_format_count(seen->passed.bytes, ret_row->cells[4]);
+	units_format_count(lost->packets, ret_row->cells[5]);
+	snprintf(ret_row->cells[6], TABLE_TEXT, " %s", flow);
 }
 
 static void print_table(const struct report *report)
 {
-	struct layout layout = lay_out(report);
-	uint32_t row = report_next_row(report, 0);
+	const struct bwctl_asked *asked = &report->policy.asked;
+	struct shown_flows shown = {.report = report};
+	struct table table = {
+		.columns = {{"flow", 8, true, 0},
+			    {"class", 8, true, 0},
+			    {"", 8, true, 0},
+			    {"passed", 13, false, 1},
+			    {"bytes", 16, false, 1},
+			    {report_observes(report) ? "would drop" : "dropped", 13, false, 1},
+			    {" packets", 0, true, 2}},
+		.column_count = 7,
+		.fill = fill_flow,
+		.argument = &shown,
+	};
 
-	printf("%-*s %-*s %-8s %13s %16s %13s  %s\n", layout.name, "flow", layout.class, "class",
-	       "", "passed", "bytes", report_observes(report) ? "would drop" : "dropped",
-	       "packets");
-	for (; row < BWCTL_FLOWS; row = report_next_row(report, row + 1))
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			print_row(report, &layout, row, direction);
+	for (uint32_t row = 0; row < asked->flow_count; row++)
+		widen(&table.columns[0].width, asked->flows[row].name);
+	for (uint32_t class = 0; class < BWCTL_CLASSES; class ++)
+		widen(&table.columns[1].width, policy_class_name(asked, class));
+	for (uint32_t row = report_next_row(report, 0); row < BWCTL_FLOWS;
+	     row = report_next_row(report, row + 1))
+		shown.rows[shown.count++] = row;
+	table.row_count = shown.count * BWCTL_DIRECTIONS;
+	table_print(&table, terminal_columns());
 }
 
 /* Packets one way and none the other: somebody does not answer, or answers do not arrive. */
@@ -80,11 +91,13 @@ static void print_one_way(const struct report *report)
 		const char *name = report_flow_name(report, row);
 
 		if (seen == REPORT_EGRESS)
-			printf("%s: packets go out and none come in: answers are missing, look at the firewall on the way\n",
-			       name);
+			terminal_say(
+				"%s: packets go out and none come in: answers are missing, look at the firewall on the way\n",
+				name);
 		else if (seen == REPORT_INGRESS)
-			printf("%s: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in\n",
-			       name);
+			terminal_say(
+				"%s: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in\n",
+				name);
 	}
 }
 
@@ -95,11 +108,11 @@ static void print_never(const struct report *report)
 	for (uint32_t row = 0; row < report->policy.asked.flow_count; row++) {
 		if (report_flow_seen(report, row) != REPORT_NEVER)
 			continue;
-		printf("%s%s", comma, report_flow_name(report, row));
+		terminal_say("%s%s", comma, report_flow_name(report, row));
 		comma = ", ";
 	}
 	if (*comma == ',')
-		printf("\n");
+		terminal_say("\n");
 }
 
 int cmd_flows(const struct options *options, int count, char *words[])

@@ -12,6 +12,8 @@
 
 #include "terminal.h"
 
+#define TEXT_COLUMN 19 /* behind the level and the name */
+
 /* Kept as JSON all along: it has names for all there is, and grows. */
 struct findings {
 	json_t *list;
@@ -98,12 +100,15 @@ void findings_print(const struct findings *findings)
 		const char *about = json_string_value(json_object_get(finding, "about"));
 		const char *advice = json_string_value(json_object_get(finding, "advice"));
 
-		printf("%s%-4s%s  %-12s %s%s%s\n", colours ? level_looks[level] : "",
-		       level_names[level], colours ? "\033[0m" : "",
-		       json_string_value(json_object_get(finding, "check")), about ? about : "",
-		       about ? ": " : "", json_string_value(json_object_get(finding, "text")));
+		terminal_say_hanging(TEXT_COLUMN, "%s%-4s%s  %-12s %s%s%s\n",
+				     colours ? level_looks[level] : "", level_names[level],
+				     colours ? "\033[0m" : "",
+				     json_string_value(json_object_get(finding, "check")),
+				     about ? about : "", about ? ": " : "",
+				     json_string_value(json_object_get(finding, "text")));
 		if (advice)
-			printf("      %-12s -> %s\n", "", advice);
+			terminal_say_hanging(TEXT_COLUMN + 3, "%*s-> %s\n", TEXT_COLUMN, "",
+					     advice);
 	}
 	printf("%u ok, %u to look at, %u wrong\n", findings->count[FINDING_OK],
 	       findings->count[FINDING_WARN], findings->count[FINDING_FAIL]);

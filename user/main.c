@@ -74,8 +74,8 @@ static const struct command commands[] = {
 	 "  bwctl unload eth1                from one, the limit stays on the others\n"
 	 "  bwctl unload                     from all\n"},
 	{"set",
-	 "[--save] [RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME] [overhead BYTES]\n"
-	 "                 [mode auto|pace|police|observe] [horizon TIME]\n"
+	 "[--save] [--json] [RATE] [ingress RATE] [egress RATE] [burst TIME|SIZE] [window TIME]\n"
+	 "                 [overhead BYTES] [mode auto|pace|police|observe] [horizon TIME]\n"
 	 "                 [class NAME [RATE] [ingress RATE] [egress RATE] [priority high|normal|low]\n"
 	 "                             [reserve RATE|none] [exempt yes|no] | class NAME remove]...\n"
 	 "                 [flow NAME [class NAME] [protocol PROTOCOL] [local PORTS] [remote PORTS]\n"
@@ -122,7 +122,8 @@ static const struct command commands[] = {
 	 "    interface that they come or go by, or any\n"
 	 "    before    the flow that it is to come right before\n"
 	 "\n"
-	 "--save writes it to the policy file as well, as save does.\n"
+	 "--save writes it to the policy file as well, as save does. With --json what is in force is\n"
+	 "printed as show --json does.\n"
 	 "\n"
 	 "  bwctl set 50mbit                          both directions\n"
 	 "  bwctl set egress 20mbit                   one, the other stays\n"
@@ -135,7 +136,7 @@ static const struct command commands[] = {
 	 "  bwctl set class lab 5mbit priority low flow jump class lab protocol tcp remote 2222\n"
 	 "  bwctl set flow ssh remote 22,2222         a listed one, changed\n"
 	 "  bwctl set flow telnet remove\n"},
-	{"apply", "[--check] [FILE]", "put the policy of a file in force", cmd_apply, 0, 1,
+	{"apply", "[--check | --json] [FILE]", "put the policy of a file in force", cmd_apply, 0, 1,
 	 TAKES_JSON | TAKES_CHECK,
 	 "Puts in force what the file says, " POLICY_FILE " if not told, - for standard input;\n"
 	 "all of it, or nothing if anything is wrong with it. What the file does not mention\n"
@@ -147,7 +148,8 @@ static const struct command commands[] = {
 	 "and interface, or, of a listed flow, remove = yes. Listed flows that are not written are\n"
 	 "as they are listed.\n"
 	 "\n"
-	 "--check says what is wrong with a file, and if it fits. Nothing needs to be loaded.\n"
+	 "--check says what is wrong with a file, and if it fits. Nothing needs to be loaded. With\n"
+	 "--json what is in force is printed as show --json does.\n"
 	 "\n"
 	 "  bwctl show --config | bwctl apply -       changes nothing\n"
 	 "  bwctl show --config | bwctl apply --check -\n"},
@@ -213,7 +215,8 @@ static const struct command commands[] = {
 	 "  bwctl watch --interval 200ms --class ssh | head -n 1\n"
 	 "  bwctl watch --json | head -n 1\n"},
 	{"check",
-	 "| --reach HOST[:PORT]... | --inventory FILE | --jumphost [USER@]HOST [--timeout TIME] [--csv]",
+	 "[--reach HOST[:PORT]...] [--inventory FILE] [--timeout TIME] [--json | --csv] |\n"
+	 "                   --jumphost [USER@]HOST [--timeout TIME] [--json]",
 	 "what is not as it should be, and what to do", cmd_check, 0, -1, TAKES_JSON | TAKES_PROBES,
 	 "Looks at this machine: whether the kernel has what it takes, whether what is loaded is\n"
 	 "attached, first and whole, and what passes beside it, twice, or in another way than the\n"
@@ -237,7 +240,7 @@ static const struct command commands[] = {
 	 "which Python there is.\n"
 	 "\n"
 	 "--timeout is for each try (4s) and for the jump host (15s). --csv is for --reach and\n"
-	 "--inventory. The exit status is 1 if anything failed.\n"
+	 "--inventory, --json for all. The exit status is 1 if anything failed.\n"
 	 "\n"
 	 "  bwctl check\n"
 	 "  bwctl check --json\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Tables that fit where they are shown: as wide as they are meant to be if there is room,
- * else as wide as what is in them, else in parts, one below the other. Does not know
- * what the figures are.
+ * else as wide as what is in them, else in parts, one below the other, and a part that is
+ * too wide by itself in columns. Does not know what the figures are.
  */
 #ifndef TABLE_H
 #define TABLE_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #define TABLE_COLUMNS 8
-#define TABLE_TEXT    160
+#define TABLE_TEXT    336
 
 struct table_column {
 	const char *title;

@@ -13,10 +13,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "log.h"
-
 #define COLUMNS_MIN 40 /* with fewer there is no use in breaking lines */
 #define HANGING	    2
+#define LINE	    16384 /* the names of all flows there may be */
 
 bool terminal_may_have_colours(void)
 {
@@ -68,10 +67,9 @@ static size_t fitting(const char *text, size_t indent, int columns)
 	return n;
 }
 
-static void say_line(const char *text, int columns)
+static void say_line(const char *text, int columns, int further)
 {
 	size_t indent = strspn(text, " "), length = fitting(text, indent, columns);
-	int further = (int)indent + HANGING;
 
 	printf("%.*s\n", (int)length, text);
 	for (text += length; *text; text += length) {
@@ -81,21 +79,38 @@ static void say_line(const char *text, int columns)
 	}
 }
 
-void terminal_say(const char *format, ...)
+/* A further column of 0: a little further in than the line. */
+static void say(int further, const char *format, va_list arguments)
 {
-	static char line[4 * LOG_TEXT];
+	static char line[LINE];
 	static size_t length;
-	va_list arguments;
 	char *rest = line, *end;
 
-	va_start(arguments, format);
 	vsnprintf(line + length, sizeof(line) - length, format, arguments);
-	va_end(arguments);
 	while ((end = strchr(rest, '\n'))) {
 		*end = '\0';
-		say_line(rest, terminal_columns());
+		say_line(rest, terminal_columns(),
+			 further ? further : (int)strspn(rest, " ") + HANGING);
 		rest = end + 1;
 	}
 	length = strlen(rest);
 	memmove(line, rest, length + 1);
+}
+
+void terminal_say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(0, format, arguments);
+	va_end(arguments);
+}
+
+void terminal_say_hanging(int column, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(column, format, arguments);
+	va_end(arguments);
 }

@@ -12,7 +12,7 @@
 #define TERMINAL_RED	"\033[31m"
 #define TERMINAL_NORMAL "\033[0m"
 
-/* Not where NO_COLOR is set and is not empty (no-color.org). The rest is for who draws by himself. */
+/* Not where NO_COLOR is set and is not empty (no-color.org). The rest is for who draws on their own. */
 bool terminal_may_have_colours(void);
 
 /* The same, and there is a terminal. */
@@ -29,5 +29,9 @@ int terminal_columns(void);
  * a little further in than the first. Other ways to standard output are for after a newline.
  */
 void terminal_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line, which goes on in that column. */
+void terminal_say_hanging(int column, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -207,6 +207,8 @@ as_nobody() {
 
 	refused 2 "show: 'json' is one word too many" show json
 	hinted 'hint: bwctl show --json'
+	refused 2 "check: 'json' is one word too many" check json
+	hinted 'hint: bwctl check --json'
 	refused 2 "show: 'config' is one word too many" show config
 	hinted 'hint: bwctl show --config'
 	refused 2 "show: 'flows' is one word too many" show flows
@@ -618,6 +620,26 @@ on_terminal() {
 	done
 	on_terminal 80 show --json >"$BATS_TEST_TMPDIR/terminal"
 	"$BWCTL" show --json | diff - "$BATS_TEST_TMPDIR/terminal"
+}
+
+@test "flows and check on a terminal of 80 columns: no line is longer, and no word is missing" {
+	local plain=$BATS_TEST_TMPDIR/plain terminal=$BATS_TEST_TMPDIR/terminal
+	command -v script >/dev/null || skip 'script is not installed'
+	load
+	"$BWCTL" set class lab 5mbit flow jump class lab protocol tcp remote 2222,9000-9100 prefix 10.1.0.0/16 >/dev/null
+	"$BWCTL" flows >"$plain"
+	grep -q -E '^.{81}' "$plain"
+	on_terminal 80 flows >"$terminal"
+	run ! grep -E '^.{81}' "$terminal"
+	expect 'words of flows' "$(tr -s ' ' '\n' <"$plain" | sort -u)" "$(tr -s ' ' '\n' <"$terminal" | sort -u)"
+	expect 'flows on 250 columns' "$(<"$plain")" "$(on_terminal 250 flows)"
+
+	"$BWCTL" --config '' check >"$plain" || true
+	grep -q -E '^.{81}' "$plain"
+	on_terminal 80 --config "''" check >"$terminal" || true
+	run ! grep -E '^.{81}' "$terminal"
+	expect 'words of check' "$(tr -s ' \n' ' ' <"$plain")" "$(tr -s ' \n' ' ' <"$terminal")"
+	expect 'check on 250 columns' "$(<"$plain")" "$(on_terminal 250 --config "''" check || true)"
 }
 
 @test "NO_COLOR is one only if it is not empty" {
