@@ -427,10 +427,10 @@ installed() {
 	local documents=$BATS_TEST_TMPDIR/usr/usr/share/doc/bwctl directories words
 	# One that leads nowhere is found.
 	# shellcheck disable=SC2016 # backticks are those of the text
-	printf '%s\n' '[a](b.md), `c.md` and ![d](http://e/f)' 'cp dist/prometheus/none.yml /etc/prometheus/' \
+	printf '%s\n' '[a](b.md), `c.md` and ![d](http://e/f), [g](b.md#h), [i](#j), [k](text.md#l), [m](text.md "n")' 'cp dist/prometheus/none.yml /etc/prometheus/' \
 		'`docs/e.8` (`mandoc -a docs/f.8`)' >"$BATS_TEST_TMPDIR/text.md"
 	run "$ROOT/tests/links" "$BATS_TEST_TMPDIR/text.md"
-	[[ $status == 1 && ${lines[*]##*: } == 'b.md c.md dist/prometheus/none.yml docs/e.8 docs/f.8' ]]
+	[[ $status == 1 && ${lines[*]##*: } == 'b.md c.md b.md dist/prometheus/none.yml docs/e.8 docs/f.8' ]]
 	for directories in EXAMPLEDIR=/usr/share/doc/bwctl/examples{,/} \
 		'EXAMPLEDIR=/usr/share/doc/bwctl/examples/ DOCDIR=/usr/share/doc/bwctl/' \
 		'EXAMPLEDIR=/usr/share/doc/bwctl DOCDIR=/usr/share/doc/bwctl/' EXAMPLEDIR=/usr/share/doc/bwctl/; do

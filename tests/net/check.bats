@@ -784,7 +784,9 @@ needs_netdevsim() {
 	# In this network namespace, which is not that of /sys.
 	for name in $(ip -j link | jq -r '.[].ifname'); do
 		! ethtool -i "$name" 2>/dev/null | grep -q '^driver: netdevsim$' || break
+		name=''
 	done
+	[[ $name ]]
 	ip link set "$name" name hw0 netns appliance
 	ip -n appliance link set hw0 up
 }
