@@ -173,6 +173,7 @@ needs_link() {
 @test "nothing is changed by it: devices, qdiscs, pins, and no namespace is left" {
 	local look='ip -d link; tc qdisc; tc filter show dev eth0 ingress; find /sys/fs/bpf ! -name "*.debug" | sort; ls /run/netns'
 	loaded
+	rig_wait 5 rig_settled -n appliance
 	rig_in appliance bash -c "$look" >"$RIG_DIR/before"
 	check
 	rig_bwctl show --config >"$RIG_DIR/config"

@@ -85,6 +85,7 @@ seen_by() {
 # All that somebody else could miss, in the namespace that this shell is in.
 look_around() {
 	local name
+	rig_wait 5 rig_settled || rig_fail 'links do not settle'
 	ip -d link | sed 's/_timer *[0-9.]*//g'
 	tc qdisc show
 	for name in /proc/sys/net/ipv4/conf/*; do

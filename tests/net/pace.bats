@@ -776,6 +776,7 @@ ifb_pfifo() {
 
 # looks: all of the appliance's devices and qdiscs
 looks() {
+	rig_wait 5 rig_settled -n appliance || rig_fail "links do not settle"
 	ip -n appliance -d link | sed 's/_timer *[0-9.]*//g'
 	ip -n appliance -j -d link | jq -c '.[] | [.ifindex, .ifname, .address, .txqlen, .gso_max_size,
 		.gso_max_segs, .gro_max_size, .gso_ipv4_max_size, .gro_ipv4_max_size]'

@@ -309,6 +309,12 @@ rig_wait() {
 	done
 }
 
+# rig_settled [OPTION...]: whether the kernel has made up its mind about each veth that is up, which it does
+# a while after that.
+rig_settled() {
+	[[ $(ip "$@" -o link show up type veth) != *LOWER_UP*' state UNKNOWN '* ]]
+}
+
 # rig_says FILE TEXT: whether it is in there by now.
 rig_says() {
 	local rig_lines
