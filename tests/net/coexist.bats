@@ -523,7 +523,8 @@ reloads() {
 	expect 'flows' '8, none of an interface that is not loaded' "$("$BWCTL" check --json |
 		jq -r '.findings[] | select(.check == "flows").text')"
 	ip netns delete looks
-	"$BWCTL" set flow there remove class lab remove >/dev/null
+	"$BWCTL" set flow there remove >/dev/null
+	"$BWCTL" set class lab remove >/dev/null
 	"$BWCTL" load new0.1
 	"$BWCTL" show --json | jq -e '[.interfaces[].name] == ["new0.1"] and
 		.egress.limit_bits_per_second == 50000000'
