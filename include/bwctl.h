@@ -394,7 +394,7 @@ struct bwctl_sizes {
 };
 
 struct bwctl_interface {
-	char name[BWCTL_NAME]; /* when it was loaded */
+	char name[BWCTL_NAME]; /* at the last load or set */
 	__u32 slot; /* its number among those that are loaded, for flows of one interface */
 	__u32 clsact_created;		  /* the clsact qdisc is ours to remove */
 	__u32 priority[BWCTL_DIRECTIONS]; /* of our clsact filter, 0 if there is none */
