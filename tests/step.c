@@ -177,6 +177,9 @@ int main(int argc, char *argv[])
 	}
 	trace(PTRACE_SETOPTIONS, pid, 0, 0);
 	trace(PTRACE_DETACH, pid, 0, SIGSTOP);
+	/* It stops once it runs again: a SIGCONT sent before that would be lost. */
+	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		errx(MISUSE, "%s did not stop", argv[3]);
 	printf("%d\n", pid);
 	return 0;
 }
