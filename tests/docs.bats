@@ -130,7 +130,7 @@ try_exporter() {
 			# shellcheck disable=SC2086 # words, as a shell would have them
 			rig_start appliance $command
 			pid=$RIG_PID
-			rig_wait 10 rig_in appliance curl --silent --fail --output /dev/null \
+			rig_wait 60 rig_in appliance curl --silent --fail --output /dev/null \
 				http://127.0.0.1:9977/healthz || code=1
 		else
 			[[ $(run_there "$command") == *[a-z]* ]] || code=1

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -2375,7 +2376,7 @@ static void test_pace_order(void **state)
 	struct bwctl_policy *policy = publish_pacing(fixture, PACE_LIMIT_BITS_S);
 	struct bwctl_clock clock = {.high_held.until_ns = now_ns() + 300 * MS,
 				    .high_held.generation = policy->generation};
-	__u64 before_ns;
+	__u64 before_ns, after_ns;
 	struct sent sent;
 
 	put_clock(fixture, BWCTL_EGRESS, clock);
@@ -2393,11 +2394,14 @@ static void test_pace_order(void **state)
 
 	/* Shortly after the last was due it may still be there; later it is forgotten. */
 	clock.high_held.generation++;
-	before_ns = now_ns();
-	clock.high_held.until_ns = before_ns - 2 * MS;
-	put_clock(fixture, BWCTL_EGRESS, clock);
-	sent = send_stack(fixture, arp, BWCTL_EGRESS, 0);
-	assert_in_range(sent.context.tstamp, before_ns, now_ns());
+	do {
+		before_ns = now_ns();
+		clock.high_held.until_ns = before_ns - 2 * MS;
+		put_clock(fixture, BWCTL_EGRESS, clock);
+		sent = send_stack(fixture, arp, BWCTL_EGRESS, 0);
+		after_ns = now_ns();
+	} while (after_ns - before_ns > 5 * MS); /* held up: that is no longer shortly */
+	assert_in_range(sent.context.tstamp, before_ns, after_ns);
 	clock.high_held.until_ns = now_ns() - 20 * MS;
 	put_clock(fixture, BWCTL_EGRESS, clock);
 	assert_int_equal(send_stack(fixture, arp, BWCTL_EGRESS, 0).context.tstamp, 0);
@@ -2819,5 +2823,8 @@ int main(void)
 		printf("1..0 # SKIP only root may load BPF programs\n");
 		return 0;
 	}
+	/* The programs go by the real clock: little is to come in between, on a busy machine too. */
+	if (setpriority(PRIO_PROCESS, 0, -20))
+		printf("# others may come in between: %s\n", strerror(errno));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,8 @@ loaded() {
 check() {
 	local due=${1:-0} status=0
 	shift || true
+	# Whether there is a carrier is said a while after it came or went.
+	rig_wait 30 rig_settled -n appliance || rig_fail 'links do not settle'
 	FOUND=$(rig_in appliance "$@" "$BWCTL" check --json) || status=$?
 	[[ $status == "$due" ]] || {
 		printf 'exit status %s, expected %s:\n%s\n' "$status" "$due" "$FOUND"
@@ -178,7 +180,7 @@ needs_link() {
 @test "nothing is changed by it: devices, qdiscs, pins, and no namespace is left" {
 	local look='ip -d link; tc qdisc; tc filter show dev eth0 ingress; find /sys/fs/bpf ! -name "*.debug" | sort; ls /run/netns'
 	loaded
-	rig_wait 5 rig_settled -n appliance
+	rig_wait 30 rig_settled -n appliance
 	rig_in appliance bash -c "$look" >"$RIG_DIR/before"
 	check
 	rig_bwctl show --config >"$RIG_DIR/config"
@@ -189,7 +191,7 @@ needs_link() {
 @test "while another command has the limiter for too long, it is looked at without the lock" {
 	loaded
 	rig_start appliance flock --no-fork "$PINS/bwctl" sleep 60
-	rig_wait 5 rig_is_locked
+	rig_wait 30 rig_is_locked
 	check 0 timeout 45
 	only
 	found limit ok egress '^50 Mbit/s'
@@ -585,12 +587,12 @@ rig_is_locked() {
 @test "runs: one that a killed bwctl left; those that live are in order" {
 	loaded
 	rig_start appliance "$BWCTL" run 10mbit -- sleep 60
-	rig_wait 10 rig_runs 1
+	rig_wait 30 rig_runs 1
 	check
 	only
 	found runs ok - '^1 in force'
 	kill -KILL "$RIG_PID"
-	rig_wait_gone 5 "$RIG_PID"
+	rig_wait_gone 30 "$RIG_PID"
 	check
 	only runs
 	found runs warn - '^run [0-9]+, for "sleep 60", was left.*10 Mbit/s both ways stays' '^bwctl run --clear$'
@@ -947,6 +949,7 @@ netdevsim_takes_bpf() {
 	before=$(rig_bwctl show --json | jq '.ingress.passed.packets')
 	rig_flood here far "$RIG_INSIDE4" 7000 2mbit 2
 	rig_flood_wait here >"$RIG_DIR/flood"
+	sleep 0.5
 	after=$(rig_bwctl show --json | jq '.ingress.passed.packets')
 	rig_sink_stop there >"$RIG_DIR/sink"
 	sent=$(jq .sent_packets "$RIG_DIR/flood")
@@ -992,7 +995,7 @@ netdevsim_takes_bpf() {
 	rig_bwctl load bond0 spare0
 	rig_bwctl set 50mbit mode police
 	rig_bwctl save
-	rig_wait 5 rig_carrier bond0
+	rig_wait 30 rig_carrier bond0
 	check
 	only twice
 	found twice warn bond0 '^it stands on spare0, which is loaded too' '^bwctl unload spare0$'

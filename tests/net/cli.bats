@@ -993,7 +993,7 @@ unloads_all() {
 	load
 	ip netns delete red
 	# The kernel takes its time to take a namespace down.
-	rig_wait 2 unloads_all ||
+	rig_wait 60 unloads_all ||
 		expect 'pins' '' "$(find "$PINS" -mindepth 1 ! -name '*.debug')"
 }
 

@@ -85,7 +85,7 @@ seen_by() {
 # All that somebody else could miss, in the namespace that this shell is in.
 look_around() {
 	local name
-	rig_wait 5 rig_settled || rig_fail 'links do not settle'
+	rig_wait 30 rig_settled || rig_fail 'links do not settle'
 	ip -d link | sed 's/_timer *[0-9.]*//g'
 	tc qdisc show
 	for name in /proc/sys/net/ipv4/conf/*; do
@@ -128,7 +128,7 @@ objects() {
 
 # gone OBJECTS: the kernel frees them a moment after the last user is gone.
 gone() {
-	rig_wait 5 not_there "$1" ||
+	rig_wait 30 not_there "$1" ||
 		expect 'objects that are left' '' "$("$RIG_TOOLS/neighbour" alive <<<"$1")"
 }
 
@@ -301,6 +301,27 @@ held() {
 	(($(seen_by their-xdp) >= 2))
 }
 
+# same_counts DIRECTION FROM NAME...: since FROM, as counts says it, each neighbour has seen every frame
+same_counts() {
+	local direction=$1 first last i
+	read -r -a first <<<"$2"
+	read -r -a last <<<"$(counts "$direction" "${@:3}")"
+	for ((i = 1; i < ${#last[@]}; i++)); do
+		((last[i] - first[i] == last[0] - first[0])) || return
+	done
+}
+
+# all_have_seen COUNT: more than that, of those who came last
+all_have_seen() {
+	local direction name
+	for direction in ingress egress; do
+		for name in "${late[@]}"; do
+			(($(seen_by "late-$direction-$name") > $1)) || return
+		done
+		((2 * $1 < $(frames "$direction") - ${from[$direction]%% *})) || return
+	done
+}
+
 @test "neighbours count every packet throughout, whenever they came" {
 	local direction i name first last names=(1 5) late=(clsact)
 	local -A from
@@ -330,9 +351,12 @@ held() {
 	rig_bwctl load --hook clsact eth0
 	rig_bwctl unload
 	sleep 2
+	rig_wait 60 all_have_seen 500
 	both_ways_stop
 	for direction in ingress egress; do
 		read -r -a first <<<"${from[$direction]}"
+		# What the kernel has taken in it may show a moment later.
+		rig_wait 10 same_counts "$direction" "${first[*]}" "${names[@]}" || true
 		read -r -a last <<<"$(counts "$direction" "${names[@]}")"
 		((last[0] - first[0] > 1000))
 		for i in "${!names[@]}"; do
@@ -348,6 +372,8 @@ held() {
 @test "what is dropped is not shown to neighbours behind, what passes is" {
 	local direction
 	needs_tcx
+	# Nobody is asked for again meanwhile, which not all of them would see.
+	rig_neighbours_stay far appliance
 	their_tcx
 	rig_bwctl load eth0
 	rig_bwctl set 5mbit
@@ -356,6 +382,7 @@ held() {
 	done
 	both_ways 50mbit 0.5
 	both_ways_end
+	sleep 0.5
 	rig_bwctl show --json >"$BATS_TEST_TMPDIR/json"
 	for direction in ingress egress; do
 		jq -e ".$direction.dropped.packets > 100" "$BATS_TEST_TMPDIR/json"
@@ -378,6 +405,7 @@ held() {
 	both_ways 50mbit 0.4
 	sent=$(rig_flood_wait out | jq .sent_packets)
 	both_ways_end
+	sleep 0.5
 	rig_bwctl show --json | jq -e --argjson sent "$sent" \
 		'.egress | .dropped.packets > 100 and .passed.packets + .dropped.packets >= $sent'
 	rig_bwctl show --json | jq -e '.ingress.dropped.packets > 100'
@@ -590,6 +618,8 @@ deleted() {
 	ip link set eth7 netns moved
 	ip -n moved address add 10.7.0.2/24 dev eth7
 	ip -n moved link set eth7 up
+	rig_wait 30 rig_settled
+	rig_wait 30 rig_settled -n moved
 	rig_in moved ping -q -c 2 -i 0.05 -W 2 10.7.0.1
 	"$BWCTL" show --json | jq -e '.interfaces[0].egress.hook == null or
 		.egress.classes.icmp.passed.packets == 2'
@@ -613,7 +643,7 @@ through_tun() {
 		}
 		open(my $tun, "+<", "/dev/net/tun") or die "tun: $!";
 		ioctl($tun, 0x400454ca, pack("a16 s x22", $name, 0x1001)) or die "TUNSETIFF: $!";
-		alarm 9;
+		alarm 60;
 		# Until the kernel has noticed the carrier, it drops what is sent.
 		select(undef, undef, undef, 0.02) while `ip -o link show $name` =~ /qdisc noop/;
 		for my $n (1 .. $count) {

@@ -61,6 +61,7 @@ count_and_compare() {
 	rig_flow_wait admin
 	rig_flood_wait flood-out
 	rig_flood_wait flood-in
+	rig_wait 30 rig_flows_over far inside
 	sleep 0.5
 	rig_capture_stop out in
 	same 'ssh out' "$(captured out 'tcp dst port 22')" "$(passed egress ssh)"
@@ -104,16 +105,6 @@ count_and_compare() {
 	count_and_compare "$RIG_FAR6" "$RIG_INSIDE6"
 }
 
-# neighbours_stay: those that are known are not asked for again, seconds after they were used
-neighbours_stay() {
-	local namespace address interface
-	for namespace in far appliance; do
-		while read -r address interface; do
-			ip -n "$namespace" neigh change "$address" dev "$interface" nud permanent
-		done < <(ip -n "$namespace" -j neigh show | jq -r '.[] | select(.lladdr) | .dst + " " + .dev')
-	done
-}
-
 # flows_passed DIRECTION FLOW: packets of a row of "bwctl flows"
 flows_passed() {
 	rig_bwctl flows --json | jq --arg direction "$1" --arg flow "$2" \
@@ -125,7 +116,7 @@ flows_passed() {
 	rig_offloads off
 	# The links are new: until their multicast reports are out, something would fall in between.
 	sleep 2.5
-	neighbours_stay
+	rig_neighbours_stay far appliance
 	rig_capture out far eth0
 	rig_capture in far eth0 -Q out
 	before=$(rig_bwctl show --json)
@@ -134,7 +125,7 @@ flows_passed() {
 	ip -n appliance neigh flush all nud permanent
 	rig_in far ping -q -n -c 3 -i 0.2 -s 4000 "$RIG_APPLIANCE4"
 	rig_in far ping -q -n -c 3 -i 0.2 -s 4000 "$RIG_APPLIANCE6"
-	neighbours_stay
+	rig_neighbours_stay far appliance
 	rig_capture_stop out in
 	for pair in out:egress in:ingress; do
 		same "total ${pair%:*}" "$(captured "${pair%:*}" '')" \
@@ -156,6 +147,11 @@ difference() {
 	jq -c -n --argjson before "$1" --argjson after "$2" '[$after[0] - $before[0], $after[1] - $before[1]]'
 }
 
+# has_passed DIRECTION CLASS DIFFERENCE BEFORE: a moment after it was sent
+has_passed() {
+	[[ $(difference "$4" "$(passed "$1" "$2")") == "$3" ]]
+}
+
 @test "VLAN and QinQ: the tags count, in the frame and stripped from it" {
 	# Towards the appliance 443 is the local port, ui; out of it, it is the remote one: api.
 	# The receiving kernel strips the first tag into the metadata before the hook.
@@ -166,6 +162,7 @@ difference() {
 		bytes=$((${tags#*:} * 10))
 		rig_in far "$RIG_TOOLS/frame" eth0 "${address//:/} 020000000001 ${tags%:*} $TCP4" 10
 		rig_in appliance "$RIG_TOOLS/frame" eth0 "020000000002 020000000001 ${tags%:*} $TCP4" 10
+		rig_wait 10 has_passed ingress ui "[10,$bytes]" "$ui_in" || true
 		same "tags ${tags%:*} in" "[10,$bytes]" "$(difference "$ui_in" "$(passed ingress ui)")"
 		same "tags ${tags%:*} out" "[10,$bytes]" "$(difference "$api_out" "$(passed egress api)")"
 	done
@@ -208,6 +205,7 @@ interfaces_add_up() {
 	rig_in appliance ping -q -n -c 7 -i 0.1 -s 1000 "$RIG_INSIDE4"
 	rig_in far ping -q -n -c 5 -i 0.1 -s 100 "$RIG_APPLIANCE6"
 	rig_flow_wait ssh
+	rig_wait 30 rig_flows_over far inside
 	sleep 0.5
 	rig_capture_stop out-far in-far out-inside in-inside
 	for pair in eth0:far inside0:inside; do
@@ -310,7 +308,7 @@ ten_out() {
 	rig_bwctl load eth0
 	# So that nothing but what is sent here is counted.
 	rig_in appliance sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=1
-	neighbours_stay
+	rig_neighbours_stay far appliance
 	sleep 0.5
 	before=$(rig_bwctl show --json | jq .egress.passed.packets)
 	rig_bwctl set class lab 20mbit flow web class lab protocol udp remote 9000

@@ -264,7 +264,7 @@ held() {
 		echo "$stopped" >>"$RIG_DIR/pids"
 		kill "-$signal" "$stopped"
 		kill -CONT "$stopped"
-		rig_wait_gone 5 "$stopped"
+		rig_wait_gone 30 "$stopped"
 		[[ ! -e $RIG_DIR/was-run ]] || expect "after $signal" 'nothing run' 'it was'
 		expect "policy after $signal" "$OLD" "$(policy)"
 		expect "runs after $signal" '[]' "$(rig_bwctl show --json | jq -c .runs)"
@@ -373,7 +373,7 @@ held() {
 		echo "$stopped" >>"$RIG_DIR/pids"
 		"$BWCTL" -n appliance show --json >"$RIG_DIR/answer" 2>"$RIG_DIR/error" 3>&- &
 		waiting=$!
-		[[ $signal == KILL ]] || rig_wait 5 grep -q '^hint: waiting' "$RIG_DIR/error"
+		[[ $signal == KILL ]] || rig_wait 30 grep -q '^hint: waiting' "$RIG_DIR/error"
 		sleep 0.1
 		kill -0 "$waiting"
 		expect 'answer while it waits' '' "$(<"$RIG_DIR/answer")"
@@ -381,7 +381,7 @@ held() {
 		kill "-$signal" "$stopped"
 		wait "$waiting"
 		jq -e ".egress.limit_bits_per_second == $expected" "$RIG_DIR/answer"
-		rig_wait_gone 5 "$stopped"
+		rig_wait_gone 30 "$stopped"
 		rig_bwctl set 40mbit >/dev/null
 		gone_after_unload
 	done

@@ -231,7 +231,7 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 			[[ $words != *'load cli0' ]] || "$BWCTL" unload
 			status=0
 			# shellcheck disable=SC2086 # words
-			timeout 10 "$BWCTL" $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
+			timeout 60 "$BWCTL" $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
 			cannot='cannot read'
 			[[ $words != *save* ]] || cannot='cannot write'
 			expect "bwctl $words" "1 bwctl: $cannot '$odd': it is not a regular file" \
@@ -246,7 +246,7 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 	for words in 'set --save 7mbit' save; do
 		status=0
 		# shellcheck disable=SC2086 # words
-		timeout 10 "$BWCTL" --config <(exec sleep 20) $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
+		timeout 60 "$BWCTL" --config <(exec sleep 600) $words >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
 		[[ $status == 1 && $(<"$BATS_TEST_TMPDIR/said") == \
 			"bwctl: cannot write '/dev/fd/"*"': it is not a regular file" ]] ||
 			expect "$words" '1 cannot write' "$status $(<"$BATS_TEST_TMPDIR/said")"
@@ -255,15 +255,15 @@ bwctl: $FILE:26: unknown section [clas x]: did you mean [class x]?" apply
 	in_force 'rate = 50mbit' 'mode = police'
 
 	printf '[limit]\nrate = 20mbit\nmode = police\n' >"$FILE"
-	timeout 10 "$BWCTL" apply <(sleep 0.3; cat "$FILE") >/dev/null
+	timeout 60 "$BWCTL" apply <(sleep 0.3; cat "$FILE") >/dev/null
 	in_force 'rate = 20mbit' 'mode = police'
-	timeout 10 "$BWCTL" apply --check <(cat "$FILE")
-	sed 's/20/30/' "$FILE" | timeout 10 "$BWCTL" apply /dev/stdin >/dev/null
+	timeout 60 "$BWCTL" apply --check <(cat "$FILE")
+	sed 's/20/30/' "$FILE" | timeout 60 "$BWCTL" apply /dev/stdin >/dev/null
 	in_force 'rate = 30mbit' 'mode = police'
-	(sleep 0.3; sed 's/20/40/' "$FILE") | timeout 10 "$BWCTL" apply - >/dev/null
+	(sleep 0.3; sed 's/20/40/' "$FILE") | timeout 60 "$BWCTL" apply - >/dev/null
 	in_force 'rate = 40mbit' 'mode = police'
 	"$BWCTL" unload
-	timeout 10 "$BWCTL" --config <(cat "$FILE") load cli0 >/dev/null
+	timeout 60 "$BWCTL" --config <(cat "$FILE") load cli0 >/dev/null
 	in_force 'rate = 20mbit' 'mode = police'
 }
 

@@ -58,14 +58,24 @@ counted() {
 			select(.direction == $direction and (.name // .class) == $flow).passed.packets] | add // 0)]'
 }
 
+# more_than DIRECTION CLASS FLOW BEFORE: what was counted since
+more_than() {
+	counted "$1" "$2" "$3" | jq -c --argjson before "$4" '[.[0] - $before[0], .[1] - $before[1]]'
+}
+
+# have_come DIRECTION CLASS FLOW BEFORE PACKETS: which may be a moment after they were sent
+have_come() {
+	[[ $(more_than "$1" "$2" "$3" "$4") == "[$5,$5]" ]]
+}
+
 # came DIRECTION CLASS FLOW PACKETS COMMAND...: that both count so many packets more after the command
 came() {
 	local direction=$1 class=$2 flow=$3 packets=$4 before more
 	shift 4
 	before=$(counted "$direction" "$class" "$flow")
 	"$@"
-	more=$(counted "$direction" "$class" "$flow" | jq -c --argjson before "$before" \
-		'[.[0] - $before[0], .[1] - $before[1]]')
+	rig_wait 10 have_come "$direction" "$class" "$flow" "$before" "$packets" || true
+	more=$(more_than "$direction" "$class" "$flow" "$before")
 	expect "class $class and flow $flow, $direction: $*" "[$packets,$packets]" "$more"
 }
 
@@ -111,6 +121,11 @@ ping_from() {
 	came egress lab lab 1 udp inside 150 "$RIG_FAR6" 5000 1
 }
 
+# A whole connection, to its end.
+connected_to_ui() {
+	(($(class_passed ingress ui) >= 5 && $(class_passed egress ui) >= 4))
+}
+
 @test "protocols: one of them, any" {
 	rig_bwctl set class lab class net flow lab class lab protocol udp local 443
 	came ingress lab lab 1 udp far 5000 "$RIG_INSIDE4" 443 1
@@ -118,7 +133,7 @@ ping_from() {
 	rig_answer web inside
 	rig_ask one far "$RIG_INSIDE4" 0.1
 	rig_ask_wait one
-	(($(class_passed ingress ui) >= 5 && $(class_passed egress ui) >= 4))
+	rig_wait 30 connected_to_ui
 	expect 'lab' 1 "$(class_passed ingress lab)"
 	rig_bwctl set flow net class net protocol icmp
 	came ingress net net 4 ping_from far "$RIG_FAR4" "$RIG_INSIDE4" 4
@@ -137,6 +152,7 @@ ping_from() {
 	rig_capture in inside eth0 tcp port 2222
 	rig_flow bulk far inside to "$RIG_FAR6" port 2222 seconds 1
 	rig_flow_wait bulk
+	rig_wait 30 rig_flows_over far inside
 	sleep 0.3
 	rig_capture_stop out in
 	for name in out in; do
@@ -251,7 +267,7 @@ alone() {
 
 # knock PORT: a connection from inside to far that may fail.
 knock() {
-	rig_in inside timeout 1 bash -c "</dev/tcp/$RIG_FAR4/$1" 2>/dev/null || true
+	rig_in inside timeout 3 bash -c "</dev/tcp/$RIG_FAR4/$1" 2>/dev/null || true
 }
 
 @test "a flow that goes one way only is called so, and one that was never seen" {
@@ -263,10 +279,10 @@ knock() {
 	knock 22
 	ip -n far route delete blackhole "$RIG_INSIDE4/32"
 	# Refused is an answer.
-	rig_in appliance timeout 1 bash -c "</dev/tcp/$RIG_FAR4/23" 2>/dev/null || true
+	rig_in appliance timeout 3 bash -c "</dev/tcp/$RIG_FAR4/23" 2>/dev/null || true
 	# Here is nobody who answers, either.
 	ip -n inside route add blackhole "$RIG_FAR4/32"
-	rig_in far timeout 1 bash -c "</dev/tcp/$RIG_INSIDE4/8443" 2>/dev/null || true
+	rig_in far timeout 3 bash -c "</dev/tcp/$RIG_INSIDE4/8443" 2>/dev/null || true
 	said=$(rig_bwctl flows)
 	echo "$said"
 	grep -q -x 'ssh: packets go out and none come in: answers are missing, look at the firewall on the way' <<<"$said"

@@ -82,7 +82,7 @@ start_sshd() {
 		END
 	} >"$RIG_DIR/sshd_config"
 	rig_start far /usr/sbin/sshd -D -e -f "$RIG_DIR/sshd_config" 2>"$RIG_DIR/sshd.log"
-	rig_wait 5 rig_listens far tcp 22
+	rig_wait 30 rig_listens far tcp 22
 }
 
 # python NAME VERSION: one that says so, on standard error if it is that old
@@ -99,7 +99,7 @@ listener() {
 		socket(my $l, PF_INET, SOCK_STREAM, 0); setsockopt($l, SOL_SOCKET, SO_REUSEADDR, 1);
 		bind($l, sockaddr_in(22, INADDR_ANY)) or die; listen($l, 5);
 		while (accept(my $c, $l)) { select($c); $| = 1; '"$1"' push @kept, $c }'
-	rig_wait 5 rig_listens far tcp 22
+	rig_wait 30 rig_listens far tcp 22
 }
 
 # jump [OPTION...] HOST: runs it with --json, and keeps what it said and its exit code.
@@ -246,7 +246,7 @@ fails() {
 	start_sshd
 	printf 'ControlPath %s/master\nForwardAgent yes\n' "$RIG_DIR" >/root/.ssh/config
 	rig_start appliance ssh -N -o ControlMaster=yes "$HOST"
-	rig_wait 5 test -S "$RIG_DIR/master"
+	rig_wait 30 test -S "$RIG_DIR/master"
 	# The connection that is there would not be asked for its key.
 	mv /root/.ssh/known_hosts "$RIG_DIR/known"
 	run -1 rig_in appliance "$BWCTL" check --jumphost "$HOST"
@@ -255,7 +255,7 @@ fails() {
 	rig_stop "$RIG_PID"
 	mv "$RIG_DIR/known" /root/.ssh/known_hosts
 	rig_start appliance ssh-agent -D -a "$RIG_DIR/agent"
-	rig_wait 5 test -S "$RIG_DIR/agent"
+	rig_wait 30 test -S "$RIG_DIR/agent"
 	printf '#!/bin/sh\necho "Python 3.7.1${SSH_AUTH_SOCK:+99}"\n' >"$RIG_DIR/bin/python3.7"
 	expect 'by hand' 'Python 3.7.199' "$(SSH_AUTH_SOCK=$RIG_DIR/agent rig_in appliance ssh -o ControlPath=none "$HOST" python3.7)"
 	SSH_AUTH_SOCK=$RIG_DIR/agent jump "$HOST"
@@ -269,14 +269,14 @@ fails() {
 		rm -f "$RIG_DIR/proxy"
 		# What is started in the background ignores SIGINT, unless it is told otherwise.
 		rig_start appliance env --default-signal=INT,HUP "$BWCTL" check --jumphost "$HOST" >"$RIG_DIR/said"
-		rig_wait 5 test -s "$RIG_DIR/proxy"
+		rig_wait 30 test -s "$RIG_DIR/proxy"
 		pid=$(<"$RIG_DIR/proxy")
 		rig_alive "$pid"
 		kill -"$signal" "$RIG_PID"
 		code=0
 		wait "$RIG_PID" || code=$?
 		expect 'exit code' $((128 + $(kill -l "$signal"))) "$code"
-		rig_wait 2 eval "! rig_alive $pid"
+		rig_wait 30 eval "! rig_alive $pid"
 		expect 'said' '' "$(<"$RIG_DIR/said")"
 	done
 }
@@ -312,7 +312,7 @@ fails() {
 	listener ''
 	jump --timeout 4s "$HOST"
 	fails ssh 'accepts the connection, and does not say anything' 'sshd hangs'
-	((SECONDS - started < 8))
+	((SECONDS - started < 20))
 	rig_stop "$RIG_PID"
 	listener 'print "HTTP/1.0 400 Bad Request\r\n\r\n" x 2000;'
 	jump "$HOST"
@@ -340,18 +340,18 @@ fails() {
 	ln -s /bin/sleep "$RIG_DIR/bin/sleep"
 	start_sshd
 	started=$SECONDS
-	jump --timeout 3s "$HOST"
+	jump --timeout 8s "$HOST"
 	fails login 'logs in, and then nothing is run in time: its shell, or a file that the shell reads, or a Python hangs' 'hangs'
-	((SECONDS - started < 7))
+	((SECONDS - started < 20))
 	login_shell /bin/sh
 	printf '#!/bin/sh\nexec sleep 300\n' >"$RIG_DIR/bin/python3.6"
 	chmod 755 "$RIG_DIR/bin/python3.6"
-	jump --timeout 3s "$HOST"
+	jump --timeout 8s "$HOST"
 	fails login "$(finding login | tail -n 1 | cut -d ' ' -f 2-)" 'hangs'
 	# A banner, and then nothing.
 	rig_stop "$RIG_PID"
 	listener 'print "SSH-2.0-OpenSSH_9.2\r\n";'
-	jump --timeout 2s "$HOST"
+	jump --timeout 8s "$HOST"
 	expect 'exit code' 1 "$code"
 	[[ $(finding ssh) == fail* ]]
 }
@@ -376,7 +376,7 @@ fails() {
 	printf '#!/bin/sh\nwhile :; do echo yes; done\n' >"$RIG_DIR/home/shell"
 	chmod 755 "$RIG_DIR/home/shell"
 	login_shell "$RIG_DIR/home/shell"
-	jump --timeout 2s "$HOST"
+	jump --timeout 8s "$HOST"
 	fails login "$(finding login | tail -n 1 | cut -d ' ' -f 2-)" 'hangs'
 }
 

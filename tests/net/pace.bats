@@ -550,7 +550,7 @@ wire_and_passed() {
 	for flows in 1 8; do
 		rig_capture "in-$flows" inside eth0
 		rig_start inside iperf3 --server --one-off --port 5201 >"$RIG_DIR/server" 2>&1
-		rig_wait 5 rig_listens inside tcp 5201
+		rig_wait 30 rig_listens inside tcp 5201
 		rig_start far iperf3 --client "$RIG_INSIDE4" --port 5201 --time 12 --congestion cubic \
 			--parallel "$flows" --json >"$RIG_DIR/client" 2>&1
 		sleep 5
@@ -560,7 +560,7 @@ wire_and_passed() {
 		read -r wire passed < <(wire_and_passed)
 		took_ms=$(((${EPOCHREALTIME/./} - ${since/./}) / 1000))
 		wire=$((wire - wire_before)) passed=$((passed - passed_before))
-		rig_wait_gone 20 "$RIG_PID"
+		rig_wait_gone 90 "$RIG_PID"
 		rig_capture_stop "in-$flows"
 		echo "# $flows flows: $wire bytes arrived in $took_ms ms, $passed let through," \
 			"$(shown .ingress.dropped.packets) dropped" >&3
@@ -776,7 +776,7 @@ ifb_pfifo() {
 
 # looks: all of the appliance's devices and qdiscs
 looks() {
-	rig_wait 5 rig_settled -n appliance || rig_fail "links do not settle"
+	rig_wait 30 rig_settled -n appliance || rig_fail "links do not settle"
 	ip -n appliance -d link | sed 's/_timer *[0-9.]*//g'
 	ip -n appliance -j -d link | jq -c '.[] | [.ifindex, .ifname, .address, .txqlen, .gso_max_size,
 		.gso_max_segs, .gro_max_size, .gso_ipv4_max_size, .gro_ipv4_max_size]'
@@ -1047,7 +1047,7 @@ goes_on_pacing() {
 	expect 'IFBs of gone' 1 "$(ip -n gone -j link show type ifb | jq length)"
 	ip netns delete gone
 	# The kernel does that when it has time; its end of the pair is the last to go.
-	rig_wait 10 vanished veth7
+	rig_wait 60 vanished veth7
 	goes_on_pacing
 	rig_bwctl set 20mbit
 	goes_on_pacing

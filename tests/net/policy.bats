@@ -93,7 +93,7 @@ work() {
 	pid=$RIG_PID
 	rig_ask "$name" far "$RIG_APPLIANCE4" "$seconds"
 	asked=$(rig_ask_wait "$name" $((seconds + 30)))
-	rig_wait_gone 10 "$pid"
+	rig_wait_gone 60 "$pid"
 	jq -n -c --argjson ask "$asked" --argjson ping "$(ping_figures "$name" $((seconds * 10)))" \
 		'{ask: $ask, ping: $ping}' >"$RIG_DIR/$name.json"
 	note "$name: request and answer $asked"
@@ -135,11 +135,12 @@ saturate() {
 
 # under_load NAME SECONDS: as work, and both directions are full all the while.
 under_load() {
-	local name=$1 seconds=$2 rates reverse client server
+	local name=$1 seconds=$2 rates reverse client server looker
 	saturate
 	full "$seconds" >"$RIG_DIR/rates" 3>&- &
+	looker=$!
 	work "$name" "$seconds"
-	wait $!
+	wait "$looker"
 	rates=$(<"$RIG_DIR/rates")
 	note "$name: ssh out and in, of the limit: $rates"
 	saturated "$rates" || rig_fail "the limit is not reached: $rates"

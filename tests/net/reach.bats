@@ -61,12 +61,12 @@ start_sshd() {
 		Port 22
 	END
 	rig_start far /usr/sbin/sshd -D -e -f "$RIG_DIR/sshd_config" 2>"$RIG_DIR/sshd.log"
-	rig_wait 5 rig_listens far tcp 22
+	rig_wait 30 rig_listens far tcp 22
 }
 
 start_telnetd() {
 	rig_start far busybox telnetd -F -l /bin/true
-	rig_wait 5 rig_listens far tcp 23
+	rig_wait 30 rig_listens far tcp 23
 }
 
 # start_nginx NAMESPACE LISTEN...
@@ -86,7 +86,7 @@ start_nginx() {
 		echo 'return 200; } }'
 	} >"$RIG_DIR/nginx.conf"
 	rig_start "$namespace" nginx -e "$RIG_DIR/nginx/error" -c "$RIG_DIR/nginx.conf"
-	rig_wait 10 rig_listens "$namespace" tcp 443
+	rig_wait 30 rig_listens "$namespace" tcp 443
 }
 
 start_device() {
@@ -130,6 +130,16 @@ results() {
 	echo "$(result "$1" 22) $(result "$1" 23) $(result "$1" 443) $(result "$1")"
 }
 
+# closed COUNT: so many connections, as sshd says in its own time
+closed() {
+	(($(grep -c '^Connection closed by' "$RIG_DIR/sshd.log") >= $1))
+}
+
+# questions: whether there were any, that nobody answers
+questions() {
+	[[ $(rig_in far nft list table inet dns) != *' packets 0 '* ]]
+}
+
 # ---- results ----
 
 @test "a device: sshd, telnetd and nginx are open by IPv4, IPv6, link-local and by names, and the echo is answered" {
@@ -155,7 +165,7 @@ results() {
 	jq -e '.version and .summary.complete and .summary.ok == 6 and .summary.fail == 0 and .summary.dropped_packets == null' \
 		"$RIG_DIR/reach.json"
 	# A connection that was reset would be said to be.
-	sleep 0.5
+	rig_wait 30 closed 6 || true
 	cat "$RIG_DIR/sshd.log"
 	[[ $(grep -c '^Connection closed by' "$RIG_DIR/sshd.log") == 6 ]]
 	run -1 grep -i reset "$RIG_DIR/sshd.log"
@@ -191,7 +201,7 @@ results() {
 		"$(for host in "$RIG_FAR4" "$RIG_FAR4:22" "$RIG_FAR4:7" "$ABSENT"; do of_host "$host" .level; done | xargs)"
 	expect 'a port that is not listed' 'null other' "$(of_host "$RIG_FAR4:7" '.probes[0] | "\(.flow) \(.class)"')"
 	# What is over at once does not wait for the rest, which has 4 seconds.
-	jq -e '.summary.seconds > 3.9 and .summary.seconds < 6' "$RIG_DIR/reach.json"
+	jq -e '.summary.seconds > 3.9 and .summary.seconds < 7.8' "$RIG_DIR/reach.json"
 	jq -e '.summary.flows | map(select(.port == 22))[0] | .hosts == 10 and .open == 3 and .no_route == 6 and .filtered == 1' \
 		"$RIG_DIR/reach.json"
 }
@@ -217,7 +227,7 @@ results() {
 	nft_far 'add rule inet reach in tcp dport 22 limit rate over 1/hour burst 1 packets accept; add rule inet reach in tcp dport 22 drop'
 	reach "$RIG_FAR4:22"
 	expect 'after one second' open "$(result "$RIG_FAR4:22" 22)"
-	of_host "$RIG_FAR4:22" '.probes[0].seconds' | awk '{ exit !($1 > 0.9 && $1 < 2) }'
+	of_host "$RIG_FAR4:22" '.probes[0].seconds' | awk '{ exit !($1 > 0.9 && $1 < 2.9) }'
 	rig_in far nft delete table inet reach
 	nft_far 'add rule inet reach in tcp dport 22 drop'
 	reach --timeout 300ms "$RIG_FAR4:22"
@@ -259,7 +269,7 @@ while (my $from = recv($s, my $q, 512, 0)) {
 }
 END
 	rig_start far perl "$RIG_DIR/dns.pl"
-	rig_wait 5 rig_listens far udp 53
+	rig_wait 30 rig_listens far udp 53
 	reach known.example:22 nohost.example:22
 	expect 'by DNS' "open $RIG_FAR4" "$(of_host known.example:22 '"\(.probes[0].result) \(.address)"')"
 	expect 'not known' 'the name does not resolve: Domain name not found' "$(of_host nohost.example:22 .reason)"
@@ -278,8 +288,10 @@ END
 	rig_bwctl check --json --timeout 300ms --inventory "$RIG_DIR/some" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || true
 	jq -e '.summary | .fail == 200 and .seconds > 2 and .seconds < 6' "$RIG_DIR/reach.json"
 	# Interrupted, with questions on the way.
+	rig_in far nft 'delete table inet dns; add table inet dns; add chain inet dns in { type filter hook input priority 0; }; add rule inet dns in udp dport 53 counter drop'
 	rig_start appliance "$BWCTL" check --json --timeout 1min --inventory "$RIG_DIR/some" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
-	sleep 1.5
+	rig_wait 30 rig_catches "$RIG_PID" INT
+	rig_wait 30 questions
 	kill -INT "$RIG_PID"
 	wait "$RIG_PID" || true
 	expect 'said' 'bwctl: interrupted: 0 of 200 hosts are known, this is not all' "$(<"$RIG_DIR/errors")"
@@ -308,6 +320,19 @@ END
 
 # ---- flows ----
 
+# is_careful, is_quick: a hundred hosts, without rights and with; in one of several tries, since a machine may be busy
+is_careful() {
+	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check -v --json --inventory - <"$RIG_DIR/hosts" \
+		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" &&
+		jq -e '.summary | .ok == 100 and .seconds > 1.9 and .seconds < 3.5' "$RIG_DIR/reach.json"
+}
+
+is_quick() {
+	rig_bwctl check --json --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" &&
+		expect 'hints' '' "$(<"$RIG_DIR/errors")" &&
+		jq -e '.summary | .ok == 100 and .seconds < 1.5' "$RIG_DIR/reach.json"
+}
+
 @test "the flow table that is in force says which flow it is: ports, prefixes, interfaces, and who may not read it" {
 	start_sshd
 	rig_bwctl load eth0 >/dev/null
@@ -330,15 +355,11 @@ END
 	ip -n far route add local 10.1.0.0/24 dev lo
 	ip -n appliance route add 10.1.0.0/24 via "$RIG_FAR4"
 	for host in {1..100}; do echo "10.1.0.$host:22"; done >"$RIG_DIR/hosts"
-	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check -v --json --inventory - <"$RIG_DIR/hosts" \
-		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
-	jq -e '.summary | .ok == 100 and .seconds > 1.9 and .seconds < 3.5' "$RIG_DIR/reach.json"
+	rig_wait 60 is_careful
 	grep '^bwctl: the limiter is not read: ' "$RIG_DIR/errors"
 	# Where it may be read there is no hint, and one that only observes is not a limit.
 	rig_bwctl set 100kbit mode observe >/dev/null
-	rig_bwctl check --json --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
-	expect 'hints' '' "$(<"$RIG_DIR/errors")"
-	jq -e '.summary | .ok == 100 and .seconds < 1.5' "$RIG_DIR/reach.json"
+	rig_wait 60 is_quick
 }
 
 @test "without CAP_NET_RAW: by the socket for echoes, or the echo is unknown, with one hint" {
@@ -477,7 +498,9 @@ says() {
 	start_sshd
 	nft_far 'add rule inet reach in tcp dport 23 drop'
 	rig_start appliance "$BWCTL" check --json --timeout 1min --reach "$RIG_FAR4:22" "$RIG_FAR4:23" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
-	sleep 1.5
+	rig_wait 30 rig_catches "$RIG_PID" INT
+	rig_wait 30 closed 1
+	sleep 0.5
 	kill -INT "$RIG_PID"
 	wait "$RIG_PID" || code=$?
 	expect 'exit code' 1 "$code"
@@ -591,12 +614,13 @@ make_many() {
 		for my $port (40000, 40001) { socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, sockaddr_in($port, INADDR_ANY)) or die; push @all, $s }
 		open(my $f, ">", $ARGV[0]); close($f); sleep 60' "$RIG_DIR/held"
 	holder=$RIG_PID
-	rig_wait 5 test -e "$RIG_DIR/held"
+	rig_wait 30 test -e "$RIG_DIR/held"
 	reach --timeout 500ms "$RIG_FAR4:22"
 	expect 'in time' 'unknown unknown no port of this machine was free' \
 		"$(of_host "$RIG_FAR4:22" '"\(.level) \(.probes[0].result) \(.reason)"')"
 	expect 'exit code' 1 "$code"
 	rig_start appliance "$BWCTL" check --json --timeout 30s --reach "$RIG_FAR4:22" >"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors"
+	rig_wait 30 rig_catches "$RIG_PID" INT
 	sleep 1
 	rig_stop "$holder"
 	wait "$RIG_PID"
@@ -607,12 +631,13 @@ make_many() {
 @test "hosts that are absent on the link, hundreds at once: no route, all of them" {
 	local count
 	ip -n appliance address add 10.9.0.1/21 dev eth0
+	# Of 1024 neighbours that the kernel knows at once there is room for those of others.
 	for count in {1..4}; do
-		printf "10.9.$count.%d:22\n" {0..250}
+		printf "10.9.$count.%d:22\n" {0..230}
 	done >"$RIG_DIR/hosts"
-	rig_bwctl check --json --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" || true
+	rig_bwctl check --json --timeout 20s --inventory "$RIG_DIR/hosts" >"$RIG_DIR/reach.json" || true
 	jq -c '.summary' "$RIG_DIR/reach.json"
-	jq -e '.summary.flows[0] | .hosts == 1004 and .no_route == 1004' "$RIG_DIR/reach.json"
+	jq -e '.summary.flows[0] | .hosts == 924 and .no_route == 924' "$RIG_DIR/reach.json"
 }
 
 @test "packets that the limiter itself dropped meanwhile: a hint says so" {
@@ -623,9 +648,9 @@ make_many() {
 	nft_far 'add rule inet reach in tcp dport 23 drop'
 	# Not UDP alone: what the class of ssh loses counts.
 	rig_bwctl set flow flood class ssh protocol udp >/dev/null
-	rig_flood flood appliance "$RIG_FAR4" 22 20mbit 4
+	rig_flood flood appliance "$RIG_FAR4" 22 20mbit 300
 	reach --timeout 2s "$RIG_FAR4:22" "$RIG_FAR4:23"
-	rig_flood_wait flood
+	rig_stop "$(<"$RIG_DIR/flood.pid")"
 	rig_sink_stop sink
 	grep -E '^hint: bwctl dropped [0-9]+ packets of ssh.* meanwhile' "$RIG_DIR/reach.errors"
 	jq -e '.summary.dropped_packets > 100' "$RIG_DIR/reach.json"

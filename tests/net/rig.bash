@@ -136,9 +136,14 @@ rig_make() {
 rig_reachable() {
 	local address
 	for address in "$RIG_INSIDE4" "$RIG_INSIDE6"; do
-		rig_in far ping -q -n -c 1 -i 0.2 -w 5 "$address" >"$RIG_DIR/ping" 2>&1 ||
+		rig_wait 30 rig_ping "$address" ||
 			rig_fail "no way from far to $address: $(<"$RIG_DIR/ping")" || return
 	done
+}
+
+# One try: it ends early where there seems to be nobody.
+rig_ping() {
+	rig_in far ping -q -n -c 1 -i 0.2 -w 5 "$1" >"$RIG_DIR/ping" 2>&1
 }
 
 # Stops what was started, removes the namespaces and the directory.
@@ -253,7 +258,21 @@ rig_start() {
 
 # rig_alive PID: still the process that was started here, not another that got its number.
 rig_alive() {
-	[[ /proc/$1/ns/mnt -ef /proc/self/ns/mnt ]]
+	local stat
+	[[ ! /proc/$1/ns/mnt -ef /proc/self/ns/mnt ]] || return 0
+	# One that is about to end leaves its namespaces first, and then lets go of its files and locks.
+	[[ ! -e /proc/$1/ns/mnt ]] && { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+}
+
+# rig_catches PID SIGNAL: whether it would have its way with it by now, or waits for it.
+rig_catches() {
+	local name mask number
+	number=$(kill -l "$2")
+	while read -r name mask; do
+		[[ $name == Sig@(Cgt|Blk): ]] || continue
+		((!(16#$mask >> (number - 1) & 1))) || return 0
+	done <"/proc/$1/status"
+	return 1
 }
 
 # Waits for 50 ms. Not by a process for each time: a busy machine has better things to do.
@@ -275,14 +294,16 @@ rig_wait_gone() {
 	wait "$2" 2>/dev/null || true
 }
 
-# rig_stop PID...: SIGTERM, SIGKILL to one that has not gone after 3 seconds.
+# rig_stop PID...: SIGTERM, SIGKILL to one that has not gone after 20 seconds.
 rig_stop() {
 	local pid each pids
 	for pid; do
 		! rig_alive "$pid" || kill -TERM "$pid" 2>/dev/null || true
 	done
 	for pid; do
-		rig_wait_gone 3 "$pid" || kill -KILL "$pid" 2>/dev/null || true
+		rig_wait_gone 20 "$pid" && continue
+		kill -KILL "$pid" 2>/dev/null || true
+		rig_wait_gone 20 "$pid" || true
 	done
 	mapfile -t pids <"$RIG_DIR/pids"
 	for pid; do
@@ -309,10 +330,15 @@ rig_wait() {
 	done
 }
 
-# rig_settled [OPTION...]: whether the kernel has made up its mind about each veth that is up, which it does
-# a while after that.
+# rig_settled [OPTION...]: whether the kernel has made up its mind about each link that is up and has
+# another one at its end or below it, which it does a while after there is a carrier or none any more.
 rig_settled() {
-	[[ $(ip "$@" -o link show up type veth) != *LOWER_UP*' state UNKNOWN '* ]]
+	ip "$@" -d -o link show up | awk '
+		# A bridge without ports never gets beyond UNKNOWN.
+		/\\ +bridge / && / state UNKNOWN / { next }
+		!/\\ +(veth|macvlan|vlan|bond|team|bridge) / { next }
+		/LOWER_UP/ ? !/ state UP / : / state (UP|UNKNOWN) / { wrong = 1 }
+		END { exit wrong }'
 }
 
 # rig_says FILE TEXT: whether it is in there by now.
@@ -339,8 +365,14 @@ rig_capture() {
 		--immediate-mode --time-stamp-precision=nano -w "$RIG_DIR/$name.pcap" "$@" \
 		2>"$RIG_DIR/$name.tcpdump"
 	echo "$RIG_PID" >"$RIG_DIR/$name.pid"
-	rig_wait 5 rig_says "$RIG_DIR/$name.tcpdump" 'listening on' ||
+	rig_wait 30 rig_says "$RIG_DIR/$name.tcpdump" 'listening on' ||
 		rig_fail "capture '$name' does not start: $(<"$RIG_DIR/$name.tcpdump")"
+}
+
+# rig_sleeps PID: until something comes.
+rig_sleeps() {
+	local stat
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]]
 }
 
 # rig_capture_stop NAME...: fails when the kernel had to drop frames: such a capture proves nothing.
@@ -348,6 +380,8 @@ rig_capture_stop() {
 	local name dropped failed=0
 	sleep 0.3
 	for name; do
+		# Told to end, it leaves what it has not written yet.
+		rig_wait 30 rig_sleeps "$(<"$RIG_DIR/$name.pid")" || true
 		rig_stop "$(<"$RIG_DIR/$name.pid")"
 		dropped=$(awk '/ dropped by / { n += $1; seen = 1 } END { if (seen) print n }' \
 			"$RIG_DIR/$name.tcpdump")
@@ -382,26 +416,44 @@ rig_flow() {
 	rig_start "$server" iperf3 --server --one-off --bind "$to" --port "$port" --json \
 		>"$RIG_DIR/$name.server" 2>&1
 	server_pid=$RIG_PID
-	rig_wait 5 rig_listens "$server" tcp "$port" "$to" ||
+	rig_wait 30 rig_listens "$server" tcp "$port" "$to" ||
 		rig_fail "iperf3 does not listen on port $port: $(<"$RIG_DIR/$name.server")" || return
 
 	arguments=(--client "$to" --port "$port" --time "$seconds" --congestion "$congestion"
-		--bitrate "$bitrate" --parallel "$parallel" --connect-timeout 5000 --json)
+		--bitrate "$bitrate" --parallel "$parallel" --connect-timeout 30000 --json)
 	[[ -z $cport ]] || arguments+=(--cport "$cport")
 	[[ $reverse == no ]] || arguments+=(--reverse)
 	rig_start "$client" iperf3 "${arguments[@]}" >"$RIG_DIR/$name.client" 2>&1
 	printf '%s\n' "$reverse $RIG_PID $server_pid" >"$RIG_DIR/$name.flow"
 }
 
-# rig_flow_wait NAME [SECONDS]: until it has ended, 30 seconds if not told. Fails, and says why,
+# rig_flow_wait NAME [SECONDS]: until it has ended, 90 seconds if not told. Fails, and says why,
 # if it failed or has not ended.
 rig_flow_wait() {
 	local reverse client server why
 	read -r reverse client server <"$RIG_DIR/$1.flow"
-	rig_wait_gone "${2:-30}" "$client" && rig_wait_gone 5 "$server" ||
+	rig_wait_gone "${2:-90}" "$client" && rig_wait_gone 30 "$server" ||
 		rig_fail "flow '$1' does not end" || return
 	why=$(jq -r '.error // empty' "$RIG_DIR/$1.client" 2>&1)
 	[[ -z $why ]] || rig_fail "flow '$1': $why"
+}
+
+# rig_flows_over NAMESPACE...: whether TCP has nothing more to send there, to close a connection either.
+rig_flows_over() {
+	local namespace
+	for namespace; do
+		[[ -z $(rig_in "$namespace" ss -H -t -n state connected exclude time-wait exclude fin-wait-2) ]] || return
+	done
+}
+
+# rig_neighbours_stay NAMESPACE...: those that are known are not asked for again, seconds after they were used.
+rig_neighbours_stay() {
+	local namespace address interface
+	for namespace; do
+		while read -r address interface; do
+			ip -n "$namespace" neigh change "$address" dev "$interface" nud permanent
+		done < <(ip -n "$namespace" -j neigh show | jq -r '.[] | select(.lladdr) | .dst + " " + .dev')
+	done
 }
 
 # rig_flow_goodput NAME [SKIP]: prints what the receiver got, payload bits per second, without
@@ -428,7 +480,7 @@ rig_flood() {
 
 # rig_flood_wait NAME [SECONDS]: until it has ended; prints its line of JSON.
 rig_flood_wait() {
-	rig_wait_gone "${2:-30}" "$(<"$RIG_DIR/$1.pid")" || rig_fail "flood '$1' does not end" || return
+	rig_wait_gone "${2:-90}" "$(<"$RIG_DIR/$1.pid")" || rig_fail "flood '$1' does not end" || return
 	jq -c -e 'select(.sent_packets >= 0)' "$RIG_DIR/$1.flood" ||
 		rig_fail "flood '$1': $(<"$RIG_DIR/$1.flood")"
 }
@@ -437,7 +489,7 @@ rig_flood_wait() {
 rig_sink() {
 	rig_start "$2" "$RIG_TOOLS/blast" sink "$3" >"$RIG_DIR/$1.sink" 2>&1
 	echo "$RIG_PID" >"$RIG_DIR/$1.pid"
-	rig_wait 5 rig_listens "$2" udp "$3" || rig_fail "no sink on port $3: $(<"$RIG_DIR/$1.sink")"
+	rig_wait 30 rig_listens "$2" udp "$3" || rig_fail "no sink on port $3: $(<"$RIG_DIR/$1.sink")"
 }
 
 # rig_sink_stop NAME: prints its line of JSON.
@@ -449,7 +501,7 @@ rig_sink_stop() {
 # rig_answer NAME NAMESPACE: answers requests on TCP port 443.
 rig_answer() {
 	rig_start "$2" "$RIG_TOOLS/ask" answer 443 >"$RIG_DIR/$1.answer" 2>&1
-	rig_wait 5 rig_listens "$2" tcp 443 || rig_fail "no answers: $(<"$RIG_DIR/$1.answer")"
+	rig_wait 30 rig_listens "$2" tcp 443 || rig_fail "no answers: $(<"$RIG_DIR/$1.answer")"
 }
 
 # rig_ask NAME NAMESPACE ADDRESS SECONDS: one connection to there, and a request of 1 KB on it ten
@@ -461,7 +513,7 @@ rig_ask() {
 
 # rig_ask_wait NAME [SECONDS]: until it has ended; prints its line of JSON. Fails if the connection broke.
 rig_ask_wait() {
-	rig_wait_gone "${2:-30}" "$(<"$RIG_DIR/$1.pid")" || rig_fail "'$1' does not end" || return
+	rig_wait_gone "${2:-90}" "$(<"$RIG_DIR/$1.pid")" || rig_fail "'$1' does not end" || return
 	[[ ! -s $RIG_DIR/$1.ask-error ]] || rig_fail "'$1': $(<"$RIG_DIR/$1.ask-error")" || return
 	jq -c -e 'select(.sent > 0)' "$RIG_DIR/$1.ask"
 }

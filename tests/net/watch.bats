@@ -86,7 +86,7 @@ begin() {
 		sleep 600
 	EOF
 	terminal "$width" "$height" "exec bash '$RIG_DIR/shell'"
-	rig_wait 20 on_screen '^(ingress|in) ' || expect 'a screen' '' "$(screen)"
+	rig_wait 60 on_screen '^(ingress|in) ' || expect 'a screen' '' "$(screen)"
 }
 
 screen() {
@@ -104,11 +104,21 @@ off_screen() {
 
 # seen REGEX: waits until a line is.
 seen() {
-	rig_wait 20 on_screen "$1" || expect "on the screen: $1" '' "$(screen)"
+	rig_wait 60 on_screen "$1" || expect "on the screen: $1" '' "$(screen)"
 }
 
 press() {
 	tmux_ send-keys "$@"
+}
+
+# resize WIDTH HEIGHT: returns when the terminal is, and who is in it was told.
+resize() {
+	tmux_ resize-window -x "$1" -y "$2"
+	rig_wait 30 has_size "$2 $1" || expect 'size' "$2 $1" "$(stty size -F "$(tmux_ display-message -p '#{pane_tty}')")"
+}
+
+has_size() {
+	[[ $(stty size -F "$(tmux_ display-message -p '#{pane_tty}')") == "$1" ]]
 }
 
 # The time of what is shown.
@@ -125,7 +135,7 @@ moves() {
 
 # ended CODE: waits for the end; the terminal is as it was.
 ended() {
-	rig_wait 20 test -s "$RIG_DIR/code" || expect 'watch' 'its end' "$(screen)"
+	rig_wait 60 test -s "$RIG_DIR/code" || expect 'watch' 'its end' "$(screen)"
 	expect 'exit code' "$1" "$(<"$RIG_DIR/code")"
 	expect 'errors' '' "$(<"$RIG_DIR/errors")"
 	left "$RIG_DIR/after"
@@ -140,7 +150,7 @@ settings() {
 left() {
 	expect 'stty -a' "$(settings "$RIG_DIR/before")" "$(settings "$1")"
 	# Alternate screen, cursor, keypad.
-	rig_wait 5 flags 0,1,0 || expect 'flags of the terminal' 0,1,0 \
+	rig_wait 60 flags 0,1,0 || expect 'flags of the terminal' 0,1,0 \
 		"$(tmux_ display-message -p '#{alternate_on},#{cursor_flag},#{keypad_flag}')"
 }
 
@@ -203,6 +213,14 @@ near() {
 		}'
 }
 
+# has_row CLASS [PATTERN]: five columns, which are like that
+has_row() {
+	local row
+	read -r -a row <<<"$(table "$1")"
+	# shellcheck disable=SC2053 # a pattern
+	((${#row[@]} >= 5)) && [[ ${row[*]} == ${2:-*} ]]
+}
+
 # agrees CLASS DIRECTION: the screen says of a class what the counters do, of the interval that it shows.
 agrees() {
 	local before after row at
@@ -234,7 +252,7 @@ agrees_soon() {
 # ---- what is shown ----
 
 @test "80x24: each class has its rate and its drops, and the limit is that of show" {
-	local name row
+	local name
 	traffic 60mbit
 	begin 80 24
 	agrees_soon other ingress
@@ -246,11 +264,10 @@ agrees_soon() {
 	seen '50 Mbit/s .*▁▁▁'
 	seen '^q quit +p pause'
 	for name in ui admin api ssh telnet icmp other control; do
-		read -r -a row <<<"$(table "$name")"
-		expect "the row of $name" 5 "$((${#row[@]} > 5 ? 5 : ${#row[@]}))"
+		rig_wait 30 has_row "$name" || expect "the row of $name" '' "$(screen)"
 	done
-	[[ $(table ssh) == *' now' ]]
-	[[ $(table telnet) == '0 0 0 0 -' ]]
+	rig_wait 30 has_row ssh '* now'
+	rig_wait 30 has_row telnet '0 0 0 0 -'
 	# What ends stays in the table with the time since.
 	rig_stop "$(<"$RIG_DIR/flood.pid")"
 	seen '^other +0 .* [2-9] s ago'
@@ -279,12 +296,22 @@ agrees_soon() {
 	seen '^ +no limit is set: counting only$'
 	rig_bwctl set egress 30mbit >/dev/null
 	seen '^egress .* of 30 Mbit/s'
-	on_screen '^ingress +[0-9.]+ [kM]bit/s$'
+	seen '^ingress +[0-9.]+ [kM]bit/s$'
 	# A line per class, in both directions.
+	seen '^class +ingress'
 	expect 'columns of classes' 1 "$(screen | grep -c -E '^class +ingress dropped/s +wait +seen +egress dropped/s +wait +seen$')"
 	expect 'rows' 8 "$(screen | grep -c -E '^(ui|admin|api|ssh|telnet|icmp|other|control) ')"
 	press q
 	ended 0
+}
+
+# reason: of the mode of egress, as it is on the screen
+reason() {
+	screen | sed -n '/^egress/,/\[/p' | sed '1d; $d' | tr '\n' ' ' | sed 's/  */ /g; s/^.*[kM]B: //; s/ $//'
+}
+
+says_reason() {
+	[[ $(reason) == "$(rig_bwctl show --json | jq -r .egress.mode_reason)" ]]
 }
 
 @test "a mode that was not asked for is there with its reason, on two lines if need be" {
@@ -294,8 +321,7 @@ agrees_soon() {
 	rig_bwctl set 50mbit mode auto >/dev/null
 	begin 80 24
 	seen '^ +police, window W 2 s, bound B [0-9.]+ [kM]B: .'
-	expect 'the reason' "$(rig_bwctl show --json | jq -r .egress.mode_reason)" \
-		"$(screen | sed -n '/^egress/,/\[/p' | sed '1d; $d' | tr '\n' ' ' | sed 's/  */ /g; s/^.*[kM]B: //; s/ $//')"
+	rig_wait 30 says_reason || expect 'the reason' "$(rig_bwctl show --json | jq -r .egress.mode_reason)" "$(reason)"
 	rig_in appliance tc qdisc delete dev eth0 root
 }
 
@@ -304,13 +330,13 @@ agrees_soon() {
 	rig_bwctl set 20mbit mode pace >/dev/null
 	rig_sink sink far 9000
 	rig_start appliance "$BWCTL" watch --interval 250ms >"$RIG_DIR/lines"
-	rig_wait 20 test -s "$RIG_DIR/lines"
-	rig_flood flood inside "$RIG_FAR4" 9000 40mbit 6
+	rig_wait 60 test -s "$RIG_DIR/lines"
+	rig_flood flood inside "$RIG_FAR4" 9000 40mbit 600
 	begin 80 24
 	seen '^egress +(19|20)[0-9.]* Mbit/s of 20 Mbit/s +at the limit [0-9]+ % of the time +queue [0-9]+ ms'
 	seen '^ +pace, window W 1 s, bound B'
 	seen '^other .* [0-9.]+ ms  '
-	rig_flood_wait flood >/dev/null
+	rig_stop "$(<"$RIG_DIR/flood.pid")"
 	grep -q -E 'egress (19|20)[0-9.]* Mbit/s of 20 Mbit/s, pace, dropped [0-9 .]+/s, wait [0-9.]+ ms' "$RIG_DIR/lines"
 	# In every interval of a quarter of a second: r, and what may leave at once.
 	perl -ne '
@@ -352,11 +378,11 @@ agrees_soon() {
 	rig_bwctl set "${words[@]}" flow mine class own-class-20 protocol udp local 9000 >/dev/null
 	rig_bwctl set flow theirs class own-class-20 protocol udp remote 9000 >/dev/null
 	rig_sink sink far 9000
-	rig_flood flood inside "$RIG_FAR4" 9000 5mbit 60
+	rig_flood flood inside "$RIG_FAR4" 9000 5mbit 600
 	begin 80 24
 	seen '^own-class-20 '
 	seen '^and [0-9]+ more$'
-	tmux_ resize-window -x 100 -y 60
+	resize 100 60
 	seen '^own-class-7 '
 	press q
 	ended 0
@@ -388,14 +414,14 @@ agrees_soon() {
 	press -
 	seen '^ingress 100 -> 50 Mbit/s, egress 30 -> 20 Mbit/s\? y/n$'
 	press y
-	rig_wait 10 has_limits 50 20 || expect 'limits' '[50,20]' "$(limits)"
+	rig_wait 60 has_limits 50 20 || expect 'limits' '[50,20]' "$(limits)"
 	# One that is unlimited stays so.
 	rig_bwctl set ingress unlimited >/dev/null
 	seen '^ingress [^o]*$'
 	press +
 	seen '^egress 20 -> 50 Mbit/s\? y/n$'
 	press y
-	rig_wait 10 has_limits null 50 || expect 'limits' '[null,50]' "$(limits)"
+	rig_wait 60 has_limits null 50 || expect 'limits' '[null,50]' "$(limits)"
 	rig_bwctl set unlimited >/dev/null
 	seen '^egress [^o]*$'
 	press -
@@ -404,6 +430,10 @@ agrees_soon() {
 	expect 'limits' '[null,null]' "$(limits)"
 	press q
 	ended 0
+}
+
+is_locked() {
+	! flock --nonblock /sys/fs/bpf/bwctl true
 }
 
 @test "what bwctl set says against it is on the screen; it may take as long as it likes" {
@@ -417,13 +447,14 @@ agrees_soon() {
 	expect 'limits' '[50,50]' "$(limits)"
 	rig_bwctl set class ui reserve none >/dev/null
 	# Somebody else changes something: to look on needs no lock.
-	rig_start appliance flock --no-fork --exclusive /sys/fs/bpf/bwctl sleep 60
+	rig_start appliance flock --no-fork --exclusive /sys/fs/bpf/bwctl sleep 600
+	rig_wait 30 is_locked
 	press +
 	seen '100 Mbit/s\? y/n$'
 	press y
 	seen '^setting both directions: 50 -> 100 Mbit/s$'
 	at=$(clock)
-	rig_wait 5 moves "$at"
+	rig_wait 60 moves "$at"
 	on_screen '^setting both'
 	rig_stop "$RIG_PID"
 	seen '^set both directions: 50 -> 100 Mbit/s, not saved: bwctl save($|; hint: waiting)'
@@ -438,11 +469,11 @@ agrees_soon() {
 	seen '\| q +quit'
 	press +
 	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
-	run ! on_screen 'q +quit +\|'
+	rig_wait 30 off_screen 'q +quit +\|'
 	# One that does not fit any more is not there.
-	tmux_ resize-window -x 12 -y 2
+	resize 12 2
 	seen '^too small'
-	tmux_ resize-window -x 30 -y 2
+	resize 30 2
 	press y
 	expect 'limits' '[50,50]' "$(limits)"
 	press z +
@@ -450,7 +481,7 @@ agrees_soon() {
 	seen '^Mbit/s\? y/n$'
 	press n
 	seen '^nothing was changed$'
-	tmux_ resize-window -x 30 -y 1
+	resize 30 1
 	press +
 	seen '^too small to ask$'
 	press y
@@ -481,7 +512,7 @@ agrees_soon() {
 	expect 'limits' '[10,10]' "$(limits)"
 	press -
 	seen '^both directions: 10 -> 5 Mbit/s\? y/n$'
-	rig_wait 25 on_screen '^no answer: nothing was changed$'
+	rig_wait 90 on_screen '^no answer: nothing was changed$'
 	press y
 	expect 'limits' '[10,10]' "$(limits)"
 	press q
@@ -515,7 +546,7 @@ has_class_limits() {
 	press -
 	seen '^class ssh: 10 -> 5 Mbit/s\? y/n$'
 	press y
-	rig_wait 10 has_class_limits ssh '[5,5]' || expect 'of ssh' '[5,5]' "$(class_limits ssh)"
+	rig_wait 60 has_class_limits ssh '[5,5]' || expect 'of ssh' '[5,5]' "$(class_limits ssh)"
 	expect 'limits' '[50,50]' "$(limits)"
 	press q
 	ended 0
@@ -523,7 +554,7 @@ has_class_limits() {
 
 @test "a run that holds the limit is named, and that a step changes nothing in force" {
 	begin 100 24
-	rig_start appliance "$BWCTL" run 10mbit -- sleep 60
+	rig_start appliance "$BWCTL" run 10mbit -- sleep 600
 	seen '^ +police, held to 10 Mbit/s by run 1 \(50 asked\), window W'
 	press -
 	seen '^both directions: 50 -> 20 Mbit/s\? y/n; held to 10 Mbit/s by run 1, which stays in force$'
@@ -532,7 +563,7 @@ has_class_limits() {
 	expect 'limits' '[10,10]' "$(limits)"
 	seen 'by run 1 \(20 asked\)'
 	rig_bwctl set 10mbit >/dev/null
-	rig_wait 10 off_screen 'by run 1'
+	rig_wait 60 off_screen 'by run 1'
 	press -
 	seen '^both directions: 10 -> 5 Mbit/s\? y/n$'
 	press n
@@ -554,7 +585,7 @@ has_columns() {
 @test "p: what is shown stands still, and history goes on" {
 	local at before
 	begin 120 30 --interval 200ms
-	rig_wait 10 has_columns 3
+	rig_wait 60 has_columns 3
 	press p
 	seen 'PAUSED'
 	at=$(clock) before=$(columns)
@@ -564,13 +595,13 @@ has_columns() {
 	sleep 2.2
 	expect 'the clock' "$at" "$(clock)"
 	expect 'columns' "$before" "$(columns)"
-	tmux_ resize-window -x 100 -y 28
+	resize 100 28
 	seen 'PAUSED'
 	expect 'the clock' "$at" "$(clock)"
 	press p
-	rig_wait 10 moves "$at"
+	rig_wait 60 moves "$at"
 	# 2.2 seconds are 11 intervals; less of them on a machine that is busy.
-	rig_wait 10 has_columns $((before + 5))
+	rig_wait 60 has_columns $((before + 5))
 	run ! on_screen 'PAUSED'
 	press q
 	ended 0
@@ -581,15 +612,15 @@ has_columns() {
 	press '?'
 	seen '\| q +quit'
 	press x
-	rig_wait 10 off_screen 'q +quit +\|'
+	rig_wait 60 off_screen 'q +quit +\|'
 	press h
 	seen '\| q +quit'
 	press h
-	rig_wait 10 off_screen 'q +quit +\|'
+	rig_wait 60 off_screen 'q +quit +\|'
 	# An arrow begins with ESC and may end with the letter of a key.
 	press Up Down Left Right F1 F4 PPage
 	press -l $'\eOp' z
-	rig_wait 10 moves "$(clock)"
+	rig_wait 60 moves "$(clock)"
 	run ! on_screen PAUSED
 	press q
 	ended 0
@@ -612,8 +643,8 @@ is_whole() {
 	traffic 20mbit
 	begin 80 24 --interval 100ms
 	for size in 80x24 200x50 60x24 40x10 100x30 60x14 45x20 300x80 80x24; do
-		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
-		rig_wait 10 is_whole || expect "at $size" '' "$(screen)"
+		resize "${size%x*}" "${size#*x}"
+		rig_wait 60 is_whole || expect "at $size" '' "$(screen)"
 		# What is cut has a mark, and at 60 columns the words fit.
 		case $size in
 		60*) seen '^ingress .* at limit [0-9]+ %$' ;;
@@ -622,13 +653,13 @@ is_whole() {
 	done
 	# Less than that: the bars alone, or as much of them as there is room for.
 	for size in 39x24 80x9 30x5 20x4; do
-		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
-		rig_wait 10 on_screen '^in +[0-9.]+ [kM]bit/s' || expect "at $size" '' "$(screen)"
-		rig_wait 10 on_screen '^out +' || expect "at $size" '' "$(screen)"
-		run ! on_screen '^class '
+		resize "${size%x*}" "${size#*x}"
+		rig_wait 60 on_screen '^in +[0-9.]+ [kM]bit/s' || expect "at $size" '' "$(screen)"
+		rig_wait 60 on_screen '^out +' || expect "at $size" '' "$(screen)"
+		rig_wait 30 off_screen '^class ' || expect "at $size" 'no class' "$(screen)"
 	done
 	for size in 10x2 3x3 1x1 2x40 150x1; do
-		tmux_ resize-window -x "${size%x*}" -y "${size#*x}"
+		resize "${size%x*}" "${size#*x}"
 		press + Escape '?' x p p
 		sleep 0.3
 		rig_alive "$(<"$RIG_DIR/pid")"
@@ -637,9 +668,9 @@ is_whole() {
 	for ((i = 1; i <= 60; i++)); do
 		tmux_ resize-window -x $((i * 7 % 190 + 1)) -y $((i * 13 % 60 + 1))
 	done
-	tmux_ resize-window -x 80 -y 24
+	resize 80 24
 	press z
-	rig_wait 10 is_whole || expect 'after the storm' '' "$(screen)"
+	rig_wait 60 is_whole || expect 'after the storm' '' "$(screen)"
 	press q
 	ended 0
 }
@@ -703,38 +734,39 @@ type_() {
 	terminal 80 24 "cd '$RIG_DIR'; PS1='$ ' exec bash --norc --noprofile -i"
 	seen '^\$'
 	type_ "stty -a >before; '$BWCTL' -n appliance watch; echo \$? >stopped-code; stty -a >stopped"
-	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
+	rig_wait 60 is_whole || expect 'the screen' '' "$(screen)"
 	press C-z
-	rig_wait 10 test -s "$RIG_DIR/stopped"
+	rig_wait 60 test -s "$RIG_DIR/stopped"
 	expect 'exit code' 148 "$(<"$RIG_DIR/stopped-code")"
 	left "$RIG_DIR/stopped"
 	# In the background it goes on, and touches nothing.
 	type_ 'bg; jobs -p >pid'
-	rig_wait 10 test -s "$RIG_DIR/pid"
+	rig_wait 60 test -s "$RIG_DIR/pid"
 	sleep 1.5
 	rig_alive "$(<"$RIG_DIR/pid")"
 	flags 0,1,0
 	run ! on_screen '^ingress'
 	type_ fg
-	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
+	rig_wait 60 is_whole || expect 'the screen' '' "$(screen)"
 	at=$(clock)
-	rig_wait 10 moves "$at"
+	rig_wait 60 moves "$at"
 	press C-z
-	seen 'Stopped' || expect 'the process' 'to be stopped' \
+	# There is one on the screen of before.
+	rig_wait 60 is_stopped "$(<"$RIG_DIR/pid")" && seen 'Stopped' || expect 'the process' 'to be stopped' \
 		"$(ps -o pid,pgid,tpgid,stat,pending,blocked,args -p "$(<"$RIG_DIR/pid")"; stty -a -F "$(tmux_ display-message -p '#{pane_tty}')")"
 	type_ 'fg; stty -a >after'
-	rig_wait 20 is_whole || expect 'the screen' '' "$(screen)"
+	rig_wait 60 is_whole || expect 'the screen' '' "$(screen)"
 	press -
 	seen 'y/n$'
 	press n q
-	rig_wait 10 test -s "$RIG_DIR/after"
+	rig_wait 60 test -s "$RIG_DIR/after"
 	left "$RIG_DIR/after"
 }
 
 @test "when the terminal goes away it ends, in the background too" {
 	begin 80 24
 	tmux_ kill-server
-	rig_wait_gone 10 "$(<"$RIG_DIR/pid")"
+	rig_wait_gone 60 "$(<"$RIG_DIR/pid")"
 	# A shell that tells its jobs nothing.
 	terminal 80 24 "cd '$RIG_DIR'; PS1='$ ' exec bash --norc --noprofile -i"
 	seen '^\$'
@@ -743,19 +775,24 @@ type_() {
 	press C-z
 	seen 'Stopped'
 	type_ 'jobs -p >pid; bg; disown'
-	rig_wait 10 test -s "$RIG_DIR/pid"
-	rig_wait 10 is_running "$(<"$RIG_DIR/pid")"
+	rig_wait 60 test -s "$RIG_DIR/pid"
+	rig_wait 60 is_running "$(<"$RIG_DIR/pid")"
 	tmux_ kill-server
-	rig_wait_gone 10 "$(<"$RIG_DIR/pid")"
+	rig_wait_gone 60 "$(<"$RIG_DIR/pid")"
 }
 
 is_running() {
 	[[ $(cat "/proc/$1/stat") == *') S '* ]]
 }
 
+is_stopped() {
+	[[ $(cat "/proc/$1/stat") == *') T '* ]]
+}
+
 @test "it sleeps in between" {
 	local before after
 	begin 80 24 --interval 60min
+	rig_wait 30 is_running "$(<"$RIG_DIR/pid")"
 	# utime and stime
 	before=$(awk '{ print $14 + $15 }' "/proc/$(<"$RIG_DIR/pid")/stat")
 	sleep 3
@@ -813,19 +850,22 @@ LINE='^[0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9])? ingress [0-9.]+ [kMG]?bit/s of
 	exec 7<>"$RIG_DIR/pipe"
 	rig_start appliance "$BWCTL" watch >"$RIG_DIR/pipe" 2>"$RIG_DIR/errors" 7<&-
 	for ((i = 0; i < 3; i++)); do
-		read -r -t 10 line <&7
+		read -r -t 60 line <&7
 		grep -E -q -e "$LINE" <<<"$line" || expect 'a line' "$LINE" "$line"
 	done
 	((SECONDS - started >= 2))
-	# Of the flood, that comes in.
-	grep -E -q 'ingress (4|5)[0-9.]+ Mbit/s .*dropped [1-9].*egress (2|3)[0-9.]* Mbit/s' <<<"$line" ||
-		expect 'rates' 'of 60 and 3 Mbit/s' "$line"
+	# Of the flood, that comes in; in one of several seconds, since a machine may be busy.
+	for ((i = 0; i < 30; i++)); do
+		! grep -E -q 'ingress (4|5)[0-9.]+ Mbit/s .*dropped [1-9].*egress (2|3)[0-9.]* Mbit/s' <<<"$line" || break
+		read -r -t 60 line <&7
+	done
+	((i < 30)) || expect 'rates' 'of 60 and 3 Mbit/s' "$line"
 	exec 7<&-
-	rig_wait_gone 5 "$RIG_PID"
+	rig_wait_gone 60 "$RIG_PID"
 	expect 'errors' '' "$(<"$RIG_DIR/errors")"
 	# However long the interval is.
 	rig_start appliance "$BWCTL" watch --interval 60min > >(sleep 0.5) 2>"$RIG_DIR/errors"
-	rig_wait_gone 5 "$RIG_PID"
+	rig_wait_gone 60 "$RIG_PID"
 	expect 'errors' '' "$(<"$RIG_DIR/errors")"
 	run bash -o pipefail -c "'$BWCTL' -n appliance watch --interval 100ms | head -n 3"
 	expect 'exit code' 0 "$status"
@@ -842,7 +882,7 @@ has_lines() {
 		terminal 200 24 "TERM=$term '$BWCTL' -n appliance watch --interval 200ms; echo code \$?; sleep 60"
 		seen "$LINE"
 		press q
-		rig_wait 10 has_lines 5
+		rig_wait 60 has_lines 5
 		run ! on_screen '^code'
 		flags 0,1,0
 	done
@@ -853,9 +893,9 @@ has_lines() {
 
 @test "lines end with an error when nothing is loaded any more, or they cannot be written" {
 	rig_start appliance "$BWCTL" watch --interval 100ms >"$RIG_DIR/lines" 2>"$RIG_DIR/errors"
-	rig_wait 10 test -s "$RIG_DIR/lines"
+	rig_wait 60 test -s "$RIG_DIR/lines"
 	rig_bwctl unload
-	rig_wait_gone 10 "$RIG_PID"
+	rig_wait_gone 60 "$RIG_PID"
 	expect 'errors' $'bwctl: nothing is loaded\nhint: first: bwctl load IFACE' "$(<"$RIG_DIR/errors")"
 	rig_bwctl load eth0
 	run --separate-stderr -1 bash -c "'$BWCTL' -n appliance watch --interval 100ms >/dev/full"
@@ -865,9 +905,9 @@ has_lines() {
 @test "lines of a class name it, end when it goes, and have tenths when they are many" {
 	rig_bwctl set class lab 5mbit >/dev/null
 	rig_start appliance "$BWCTL" watch --interval 200ms --class lab >"$RIG_DIR/lines" 2>"$RIG_DIR/errors"
-	rig_wait 10 test -s "$RIG_DIR/lines"
+	rig_wait 60 test -s "$RIG_DIR/lines"
 	rig_bwctl set class lab remove >/dev/null
-	rig_wait_gone 10 "$RIG_PID"
+	rig_wait_gone 60 "$RIG_PID"
 	expect 'errors' "bwctl: there is no class 'lab': expected ui, admin, api, ssh, telnet, icmp, other or control" \
 		"$(<"$RIG_DIR/errors")"
 	grep -E -q '^[0-9:]{8}\.[0-9] class lab ingress 0 bit/s of 5 Mbit/s, police, dropped 0/s, wait -, all at the limit 0 %; egress ' "$RIG_DIR/lines" ||
