@@ -192,8 +192,42 @@ static void test_pythons(void **state)
 		 "fail python: Python 3.8.0 (python3, python3.8) is not supported", 3,
 		 FINDING_FAIL},
 		{WRAP("user u\npython python3.7 Python 3.7.0\npython python3.12 Python 3.12.0\n"),
-		 "ok python: Python 3.12.0 (python3.12) is not listed: not supported", 4,
+		 "ok python: Python 3.12.0 (python3.12) is not listed: not supported, and is not needed",
+		 4, FINDING_OK},
+		{WRAP("user u\npython python3.7 Python 3.7.0\npython python3.8 Python 3.8.0\n"),
+		 "ok python: Python 3.8.0 (python3.8) is not supported, and is not needed", 4,
 		 FINDING_OK},
+		{WRAP("user u\npython python3.7 Python 3.7.0\npython python3.8 broken\n"),
+		 "ok python: python3.8 does not say its version but 'broken': not supported, and is not needed",
+		 4, FINDING_OK},
+		/* What follows a version is no part of it, and what looks like none is none. */
+		{WRAP("user u\npython python2.7 Python 2.7.18 :: Anaconda, Inc.\n"),
+		 "ok python: Python 2.7.18 (python2.7) is supported", 3, FINDING_OK},
+		{WRAP("user u\npython python3.7 Python 3.7.9 extra words that go on and on and on\n"),
+		 "ok python: Python 3.7.9 (python3.7) is supported", 3, FINDING_OK},
+		{WRAP("user u\npython python3.7 Python 3.7.9\tand a tab\n"),
+		 "fail python: python3.7 does not say its version but 'Python 3.7.9?and a tab': not supported",
+		 3, FINDING_FAIL},
+		{WRAP("user u\npython python3.7 Python 3.7.9,is/fine\n"),
+		 "fail python: python3.7 does not say its version but 'Python 3.7.9,is/fine': not supported",
+		 3, FINDING_FAIL},
+		{WRAP("user u\npython python3.7 Python 3.7.9012345678901234\n"),
+		 "ok python: Python 3.7.9012345678901234 (python3.7) is supported", 3, FINDING_OK},
+		{WRAP("user u\npython python3.7 Python 3.7.90123456789012345\n"),
+		 "fail python: python3.7 does not say its version but 'Python 3.7.90123456789012345': not supported",
+		 3, FINDING_FAIL},
+		{WRAP("user u\npython python3.7 Python +3.7.9\n"),
+		 "fail python: python3.7 does not say its version but 'Python +3.7.9': not supported",
+		 3, FINDING_FAIL},
+		{WRAP("user u\npython python3 Python 4294967299.7\n"),
+		 "fail python: python3 does not say its version but 'Python 4294967299.7': not supported",
+		 3, FINDING_FAIL},
+		{WRAP("user u\npython python3 Python 3.4294967303\n"),
+		 "fail python: Python 3.4294967303 (python3) is not listed: not supported", 3,
+		 FINDING_FAIL},
+		/* Nor is a name what the script does not look for. */
+		{WRAP("user u\npython ;reboot Python 3.7.9\n"), "fail python: there is no Python",
+		 3, FINDING_FAIL},
 		{WRAP("user u\npython python3.7 Python 3.7.0\npython python Python 3.12.0\n"),
 		 "warn python: Python 3.12.0 (python) is not listed: not supported", 4,
 		 FINDING_WARN},
@@ -262,6 +296,17 @@ static void test_hosts(void **state)
 					  "ssh://u@h",
 					  "ssh://u@h:2222",
 					  "h/x"};
+	static const struct {
+		const char *host, *why;
+	} said[] = {
+		{"ssh://u@h", "jumphost 'ssh://u@h': expected HOST or USER@HOST, without ssh://"},
+		{"http://h/", "jumphost 'http://h/': expected HOST or USER@HOST, without http://"},
+		{"h/x", "jumphost 'h/x': expected HOST or USER@HOST, without a path"},
+		{"192.0.2.0/24",
+		 "jumphost '192.0.2.0/24': a range is not taken: expected one host"},
+		{"u@2001:db8::/64",
+		 "jumphost 'u@2001:db8::/64': a range is not taken: expected one host"},
+	};
 	char why[LOG_TEXT];
 
 	(void)state;
@@ -269,6 +314,10 @@ static void test_hosts(void **state)
 		assert_int_equal(jumphost_refuse(good[i], why), 0);
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(jumphost_refuse(bad[i], why), -EINVAL);
+	for (size_t i = 0; i < COUNT(said); i++) {
+		assert_int_equal(jumphost_refuse(said[i].host, why), -EINVAL);
+		assert_string_equal(why, said[i].why);
+	}
 }
 
 int main(void)

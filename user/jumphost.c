@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -30,6 +31,7 @@
 #define SUPPORTED    "2.7, 3.5, 3.6 or 3.7"
 #define PYTHONS	     16
 #define NAMES_TEXT   160
+#define VERSION_MAX  20 /* bytes of one: "3.12.0rc1+", and no tale */
 
 #define BEGIN "bwctl-jumphost-begin"
 #define END   "bwctl-jumphost-end"
@@ -71,11 +73,19 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
+static bool is_word(const char *from, const char *end)
+{
+	while (from < end && isalnum((unsigned char)*from))
+		from++;
+	return from == end;
+}
+
 /* What a shell would read something into has no place in it: a ProxyCommand may be given it. */
 int jumphost_refuse(const char *host, char why[LOG_TEXT])
 {
 	char quoted[WORDS_QUOTE + 4];
-	const char *name = strrchr(host, '@');
+	const char *name = strrchr(host, '@'), *slash = strchr(host, '/');
+	const char *scheme = strstr(host, "://");
 
 	name = name ? name + 1 : host;
 	if (*host == '-' || *name == '-')
@@ -84,9 +94,17 @@ int jumphost_refuse(const char *host, char why[LOG_TEXT])
 	if (!*name || *host == '@')
 		return why_refuse(why, -EINVAL, "jumphost '%s': expected HOST or USER@HOST",
 				  words_quote(host, quoted));
-	if (!strncmp(host, "ssh://", 6))
+	if (scheme > host && scheme - host < 16 && is_word(host, scheme))
 		return why_refuse(why, -EINVAL,
-				  "jumphost '%s': expected HOST or USER@HOST, without ssh://",
+				  "jumphost '%s': expected HOST or USER@HOST, without %.*s://",
+				  words_quote(host, quoted), (int)(scheme - host), host);
+	if (slash && slash[1] && !slash[1 + strspn(slash + 1, "0123456789.")])
+		return why_refuse(why, -EINVAL,
+				  "jumphost '%s': a range is not taken: expected one host",
+				  words_quote(host, quoted));
+	if (slash)
+		return why_refuse(why, -EINVAL,
+				  "jumphost '%s': expected HOST or USER@HOST, without a path",
 				  words_quote(host, quoted));
 	for (const char *at = host; *at; at++)
 		if (*at & 0x80 || (!isalnum((unsigned char)*at) && !strchr("@._-:%[]+", *at)))
@@ -394,22 +412,60 @@ static bool is_known_not_to_be(const struct python *python)
 	return python->major == 3 && (python->minor == 8 || python->minor == 9);
 }
 
+/*
+ * "3.7.3" of "Python 3.7.3 and what else it says", in place, and the first two numbers of that; or all
+ * that was said, and -1. The text is another's, and "is supported" may come to stand behind it.
+ */
+static char *take_version(char *said, int *ret_major, int *ret_minor)
+{
+	static const char begin[] = "Python ";
+	char *version = said + strlen(begin), *end, *second;
+	size_t length;
+
+	*ret_major = *ret_minor = -1;
+	if (strncmp(said, begin, strlen(begin)) != 0)
+		return said;
+	length = strcspn(version, " \t");
+	for (size_t i = 0; i < length; i++)
+		if (!isalnum((unsigned char)version[i]) && !strchr(".+", version[i]))
+			return said;
+	if (length > VERSION_MAX || !isdigit((unsigned char)*version))
+		return said;
+	*ret_major = (int)strtoul(version, &second, 10);
+	if (*second != '.' || !isdigit((unsigned char)second[1]) || second - version > 3) {
+		*ret_major = -1;
+		return said;
+	}
+	*ret_minor = (int)strtoul(second + 1, &end, 10);
+	if (end - second > 4)
+		*ret_minor = INT_MAX;
+	version[length] = '\0';
+	return version;
+}
+
+static bool is_listed_name(const char *name)
+{
+	static const char begin[] = "python";
+
+	return !strncmp(name, begin, strlen(begin)) &&
+	       !name[strlen(begin) + strspn(name + strlen(begin), "0123456789.")];
+}
+
 /* "python3.7 Python 3.7.3" */
 static void take_python(const char *line, struct python *pythons, size_t *count)
 {
 	char text[256], *name = text, *version;
 	struct python *python;
-	int major = -1, minor = -1;
+	int major, minor;
 
 	copy_line(line, text, sizeof(text));
 	version = strchr(text, ' ');
 	if (!version)
 		return;
 	*version++ = '\0';
-	if (sscanf(version, "Python %d.%d", &major, &minor) == 2)
-		version += strlen("Python ");
-	else
-		major = minor = -1;
+	if (!is_listed_name(name))
+		return;
+	version = take_version(version, &major, &minor);
 	version[strnlen(version, sizeof(python->version) - 1)] = '\0';
 	for (python = pythons; python < pythons + *count; python++)
 		if (!strcmp(python->version, version))
@@ -434,6 +490,7 @@ static void add_python(const char *host, const struct python *python, const stru
 		       struct findings *findings)
 {
 	enum finding_level level = FINDING_OK;
+	const char *surplus = "";
 	char advice[LOG_TEXT] = "";
 
 	if (is_supported(python)) {
@@ -450,16 +507,19 @@ static void add_python(const char *host, const struct python *python, const stru
 		snprintf(advice, sizeof(advice),
 			 "call %.*s by its name, or put it first in the PATH of that user",
 			 (int)strcspn(good->names, ","), good->names);
+	} else {
+		surplus = ", and is not needed";
 	}
 	if (python->major < 0)
 		findings_add(findings, level, "python", host, *advice ? advice : NULL,
-			     "%s does not say its version but '%s': not supported", python->names,
-			     python->version);
+			     "%s does not say its version but '%s': not supported%s", python->names,
+			     python->version, surplus);
 	else
 		findings_add(findings, level, "python", host, *advice ? advice : NULL,
-			     "Python %s (%s) is %s", python->version, python->names,
+			     "Python %s (%s) is %s%s", python->version, python->names,
 			     is_known_not_to_be(python) ? "not supported" :
-							  "not listed: not supported");
+							  "not listed: not supported",
+			     surplus);
 }
 
 bool jumphost_read(const char *host, const char *output, struct findings *findings)

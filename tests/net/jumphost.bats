@@ -144,13 +144,13 @@ fails() {
 		ok Python 2.7.18 (python, python2, python2.7) is supported
 		ok Python 3.5.1 (python3.5) is supported
 		ok Python 3.6.1 (python3.6) is supported
-		ok Python 3.8.1 (python3.8) is not supported
-		ok Python 3.9.1 (python3.9) is not supported
-		ok Python 3.10.1 (python3.10) is not listed: not supported
-		ok Python 3.11.1 (python3.11) is not listed: not supported
-		ok Python 3.12.1 (python3.12) is not listed: not supported
-		ok Python 3.13.1 (python3.13) is not listed: not supported
-		ok Python 3.14.1 (python3.14) is not listed: not supported
+		ok Python 3.8.1 (python3.8) is not supported, and is not needed
+		ok Python 3.9.1 (python3.9) is not supported, and is not needed
+		ok Python 3.10.1 (python3.10) is not listed: not supported, and is not needed
+		ok Python 3.11.1 (python3.11) is not listed: not supported, and is not needed
+		ok Python 3.12.1 (python3.12) is not listed: not supported, and is not needed
+		ok Python 3.13.1 (python3.13) is not listed: not supported, and is not needed
+		ok Python 3.14.1 (python3.14) is not listed: not supported, and is not needed
 	END
 }
 
@@ -176,6 +176,11 @@ fails() {
 	printf '#!/bin/sh\necho broken; exit 1\n' >"$RIG_DIR/bin/python3"
 	jump "$HOST"
 	expect 'in front' "warn python3 does not say its version but 'broken': not supported" "$(finding python | head -n 1)"
+	# A version is the first word, whatever is told behind it.
+	rm "$RIG_DIR/bin/python3.11" "$RIG_DIR/bin/python3"
+	python python3.6 '3.6.8 and this one is good for everything, believe me'
+	jump "$HOST"
+	expect 'talkative' 'ok Python 3.6.8 (python3.6) is supported' "$(finding python)"
 }
 
 @test "for people: a line each, the advice below; the host as a name, with its user from the configuration" {
@@ -386,11 +391,15 @@ fails() {
 	run -1 rig_in appliance env PATH="$RIG_DIR/empty" "$BWCTL" check --jumphost "$HOST"
 	[[ $output == *'there is no ssh on this machine'*'install openssh-client'* ]]
 	for host in -oProxyCommand=true jump@-x '' 'a b' $'a\nb' 'x;true' '$(true)' '`true`' @host host@ \
-		"$RIG_FAR4:22" "$HOST:22" '[2001:db8::1]:22' ssh://host; do
+		"$RIG_FAR4:22" "$HOST:22" '[2001:db8::1]:22' ssh://host http://host 192.0.2.0/24; do
 		run -2 rig_in appliance "$BWCTL" check --jumphost "$host"
 		echo "$output"
 		[[ $output == "bwctl: check: jumphost '"* ]]
 	done
 	run -2 rig_in appliance "$BWCTL" check --jumphost "$HOST:22"
 	[[ ${lines[0]} == "bwctl: check: jumphost '$HOST:22': a port belongs into ~/.ssh/config" ]]
+	run -2 rig_in appliance "$BWCTL" check --jumphost http://host
+	[[ ${lines[0]} == "bwctl: check: jumphost 'http://host': expected HOST or USER@HOST, without http://" ]]
+	run -2 rig_in appliance "$BWCTL" check --jumphost 192.0.2.0/24
+	[[ ${lines[0]} == "bwctl: check: jumphost '192.0.2.0/24': a range is not taken: expected one host" ]]
 }
