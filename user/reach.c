@@ -20,8 +20,8 @@
 #include "reach_print.h"
 #include "reach_run.h"
 #include "reach_target.h"
+#include "store.h"
 #include "terminal.h"
-#include "words.h"
 
 #define TIMEOUT_NS 4000000000ULL /* SYNs go out at 0, 1 and 3 s, and ARP gives up after 3 */
 
@@ -43,24 +43,42 @@ static int failed(const char *why)
 	return EXIT_FAILED;
 }
 
+/* By the rules of policy files: nothing that may never come to an end. NULL: it is said why. */
+static FILE *open_inventory(const char *path)
+{
+	char why[LOG_TEXT];
+	int fd = store_open(path, why);
+	FILE *in;
+
+	if (fd < 0) {
+		log_error("%s", why);
+		return NULL;
+	}
+	if (fd == STDIN_FILENO)
+		return stdin;
+	in = fdopen(fd, "r");
+	if (in)
+		return in;
+	close(fd);
+	failed("out of memory");
+	return NULL;
+}
+
 static int read_inventory(const char *path, struct reach_targets *targets)
 {
-	bool is_input = !strcmp(path, "-");
-	char name[LOG_TEXT];
-	FILE *in = is_input ? stdin : fopen(path, "re");
-	struct reach_target_errors *errors = malloc(sizeof(*errors));
+	const char *name = strcmp(path, "-") != 0 ? path : "standard input";
+	struct reach_target_errors *errors;
 	size_t before = targets->count, kept;
-	int err = in ? ENOMEM : errno;
+	FILE *in = open_inventory(path);
+	int err;
 
-	snprintf(name, sizeof(name), "%.200s", is_input ? "standard input" : path);
-	/* It gets into errors, and whatever it is called onto no terminal. */
-	words_clean(name);
-	if (!in || !errors) {
-		free(errors);
-		if (in && !is_input)
-			fclose(in);
-		log_error("cannot open '%s': %s", name, strerror(err));
+	if (!in)
 		return EXIT_FAILED;
+	errors = malloc(sizeof(*errors));
+	if (!errors) {
+		if (in != stdin)
+			fclose(in);
+		return failed("out of memory");
 	}
 	err = reach_targets_read(targets, in, name, errors);
 	kept = errors->count < REACH_TARGET_ERRORS ? errors->count : REACH_TARGET_ERRORS;
@@ -70,10 +88,10 @@ static int read_inventory(const char *path, struct reach_targets *targets)
 		log_error("and %zu more error%s", errors->count - kept,
 			  errors->count - kept == 1 ? "" : "s");
 	free(errors);
-	if (!is_input)
+	if (in != stdin)
 		fclose(in);
 	if (!err && targets->count == before && !before) {
-		log_error("%s: there is no host in it", name);
+		log_error("%.200s: there is no host in it", name);
 		return EXIT_FAILED;
 	}
 	return err ? EXIT_FAILED : EXIT_DONE;

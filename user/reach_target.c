@@ -19,13 +19,59 @@
 #define LABEL_MAX_BYTES 63
 #define WORD_MAX_BYTES	(NAME_MAX_BYTES + IF_NAMESIZE + 16)
 
-#define FORM "expected HOST or HOST:PORT"
+#define LINE_MAX_BYTES 4096
+
+#define DIGITS "0123456789"
+#define FORM   "expected HOST or HOST:PORT"
+#define RANGE  "a range is not taken: name its hosts, or list them in an inventory, one a line"
 
 static int refuse(const char *word, const char *reason, char why[LOG_TEXT])
 {
 	char quoted[WORDS_QUOTE + 4];
 
 	return why_refuse(why, -EINVAL, "'%s': %s", words_quote(word, quoted), reason);
+}
+
+/* "192.0.2.0/24", "192.0.2.1-20", "192.0.2.*", "2001:db8::/64" */
+static bool is_range(const char *word)
+{
+	size_t length = strspn(word, DIGITS ".-*");
+	const char *slash = strchr(word, '/');
+	struct in6_addr address;
+	char host[INET6_ADDRSTRLEN];
+
+	if (!slash)
+		return (!word[length] || word[length] == ':') && isdigit((unsigned char)*word) &&
+		       memchr(word, '.', length) &&
+		       (memchr(word, '-', length) || memchr(word, '*', length));
+	if (!slash[1] || slash[1 + strspn(slash + 1, DIGITS ".")] ||
+	    (size_t)(slash - word) >= sizeof(host))
+		return false;
+	memcpy(host, word, (size_t)(slash - word));
+	host[slash - word] = '\0';
+	return !host[strspn(host, DIGITS ".")] || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+/* What others take and is more than a host. */
+static int refuse_more(const char *word, char why[LOG_TEXT])
+{
+	const char *colon = strstr(word, "://");
+	char quoted[WORDS_QUOTE + 4];
+	size_t length = colon ? (size_t)(colon - word) : 0;
+
+	for (size_t i = 0; i < length; i++)
+		if (!isalnum((unsigned char)word[i]))
+			colon = NULL;
+	if (colon && length && length < 16)
+		return why_refuse(why, -EINVAL, "'%s': " FORM ", without %.*s://",
+				  words_quote(word, quoted), (int)length, word);
+	if (is_range(word))
+		return refuse(word, RANGE, why);
+	if (strchr(word, '/') && !strchr(word, '%'))
+		return refuse(word, FORM ", without a path", why);
+	if (strchr(word, ','))
+		return refuse(word, FORM ", without a comma", why);
+	return 0;
 }
 
 /* Host and port apart, in place: host is the first part then. */
@@ -180,7 +226,9 @@ int reach_target_parse(const char *word, struct reach_target *ret_target, char w
 	if (strlen(word) >= sizeof(copy))
 		return refuse(word, "this is longer than any name", why);
 	strcpy(copy, word);
-	err = split(word, copy, &host, &port, why);
+	err = refuse_more(word, why);
+	if (!err)
+		err = split(word, copy, &host, &port, why);
 	if (!err && port)
 		err = parse_port(word, port, &ret_target->port, why);
 	if (err)
@@ -303,41 +351,74 @@ static int take_word(char *line, size_t length, char **ret_word, char why[LOG_TE
 	return 0;
 }
 
+/* A line with its newline and a NUL behind it, and its length: what does not fit is read and forgotten. */
+static size_t read_line(FILE *in, char line[LINE_MAX_BYTES + 1])
+{
+	size_t length = 0;
+	int byte = 0;
+
+	while (byte != '\n' && length <= REACH_TARGET_FILE_BYTES && (byte = getc(in)) != EOF) {
+		if (length < LINE_MAX_BYTES)
+			line[length] = (char)byte;
+		length++;
+	}
+	line[length < LINE_MAX_BYTES ? length : LINE_MAX_BYTES] = '\0';
+	return length;
+}
+
+static int take_line(struct reach_targets *targets, char *line, size_t length, bool is_first,
+		     char why[LOG_TEXT])
+{
+	/* Some editors begin a file with a byte order mark. */
+	size_t skipped = is_first && !strncmp(line, "\xef\xbb\xbf", 3) ? 3 : 0;
+	char *word;
+	int err;
+
+	if (length > LINE_MAX_BYTES)
+		return why_refuse(why, -EINVAL, "the line is too long: expected at most %d bytes",
+				  LINE_MAX_BYTES);
+	err = take_word(line + skipped, length - skipped, &word, why);
+	return !err && word ? reach_targets_add(targets, word, why) : err;
+}
+
+static int fail_whole(struct reach_target_errors *errors, int err, const char *text)
+{
+	snprintf(errors->text[0], LOG_TEXT, "%s", text);
+	errors->count = 1;
+	return err;
+}
+
 int reach_targets_read(struct reach_targets *targets, FILE *in, const char *name,
 		       struct reach_target_errors *errors)
 {
-	char *line = NULL, *word, why[LOG_TEXT];
-	size_t room = 0, number = 0;
-	int err = 0, failure = 0;
+	char line[LINE_MAX_BYTES + 1], why[LOG_TEXT];
+	size_t length, number = 0, total = 0;
+	int err = 0;
 
 	errors->count = 0;
-	while (err != -ENOMEM) {
-		ssize_t length = getline(&line, &room, in);
-		size_t skipped = 0;
-
-		if (length < 0) {
-			failure = feof(in) ? 0 : errno ? errno : EIO;
+	errno = 0;
+	while (err != -ENOMEM && (length = read_line(in, line))) {
+		total += length;
+		if (total > REACH_TARGET_FILE_BYTES)
 			break;
-		}
-		/* Some editors begin a file with a byte order mark. */
-		if (!number++ && !strncmp(line, "\xef\xbb\xbf", 3))
-			skipped = 3;
-		err = take_word(line + skipped, (size_t)length - skipped, &word, why);
-		if (!err && word)
-			err = reach_targets_add(targets, word, why);
+		number++;
+		err = take_line(targets, line, length, number == 1, why);
 		if (err)
 			add_error(errors, name, number, why);
 	}
-	if (failure) {
-		err = -failure;
-		snprintf(errors->text[0], LOG_TEXT, "cannot read '%.200s': %s", name,
-			 strerror(-err));
-		errors->count = 1;
-	} else if (err != -ENOMEM) {
-		err = errors->count ? -EINVAL : 0;
+	if (err == -ENOMEM)
+		return err;
+	if (ferror(in)) {
+		err = errno ? -errno : -EIO;
+		why_fail(why, err, "cannot read '%.200s'", name);
+		return fail_whole(errors, err, why);
 	}
-	free(line);
-	return err;
+	if (total > REACH_TARGET_FILE_BYTES) {
+		why_refuse(why, -EFBIG, "'%.200s' is too large: expected at most %d MiB", name,
+			   REACH_TARGET_FILE_BYTES >> 20);
+		return fail_whole(errors, -EFBIG, why);
+	}
+	return errors->count ? -EINVAL : 0;
 }
 
 void reach_targets_free(struct reach_targets *targets)

@@ -15,7 +15,8 @@
 
 #include "log.h"
 
-#define REACH_TARGET_ERRORS 20 /* that are kept of a file; all are counted */
+#define REACH_TARGET_ERRORS	20	   /* that are kept of a file; all are counted */
+#define REACH_TARGET_FILE_BYTES (32 << 20) /* a million hosts and a comment for each */
 
 union reach_address {
 	struct sockaddr any;
@@ -57,7 +58,7 @@ int reach_targets_add(struct reach_targets *targets, const char *word, char why[
 /*
  * Adds those of a file, one a line; what follows a # is a comment. name is what errors call the file
  * ("hosts:3: ..."). 0; -EINVAL when lines are wrong, with errors, and then the others have been
- * added; or another -errno, with one error.
+ * added; -EFBIG for more than REACH_TARGET_FILE_BYTES, or another -errno, with one error.
  */
 int reach_targets_read(struct reach_targets *targets, FILE *in, const char *name,
 		       struct reach_target_errors *errors);

@@ -78,21 +78,28 @@ static int open_to_read(const char *path)
 	return fd;
 }
 
-int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT])
+int store_open(const char *path, char why[LOG_TEXT])
 {
 	bool standard = !strcmp(path, "-") || !strcmp(path, "/dev/stdin");
 	int fd = standard ? STDIN_FILENO : open_to_read(path);
-	char *text = NULL;
-	int err = 0;
 
 	if (fd == -EINVAL)
 		return why_refuse(why, fd, "cannot read " QUOTED ": it is not a regular file",
 				  path);
+	return fd < 0 ? why_fail(why, fd, "cannot open " QUOTED, path) : fd;
+}
+
+int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT])
+{
+	int fd = store_open(path, why);
+	char *text = NULL;
+	int err = 0;
+
 	if (fd < 0)
-		return why_fail(why, fd, "cannot open " QUOTED, path);
+		return fd;
 	text = malloc(STORE_MAX_BYTES + 2);
 	err = text ? read_all(fd, text, ret_length) : -ENOMEM;
-	if (!standard)
+	if (fd != STDIN_FILENO)
 		close(fd);
 	if (!err) {
 		text[*ret_length] = '\0';

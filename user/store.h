@@ -13,11 +13,16 @@
 #define STORE_MAX_BYTES 262144
 
 /*
- * Reads the file path, or standard input when path is "-". ret_text ends with a
- * NUL that ret_length does not count, and may hold others; free() it. -ENOENT
- * when there is no such file, -EISDIR for a directory, -EINVAL for a pipe that has a
- * name, a socket or a device, none of which is waited for, -EFBIG for more than
- * STORE_MAX_BYTES; else -errno. Then why, in full.
+ * Opens the file path to be read: a descriptor, STDIN_FILENO when path is "-", which is not to be
+ * closed then. -ENOENT when there is no such file, -EINVAL for a pipe that has a name, a socket or
+ * a device, none of which is waited for; else -errno. Then why, in full.
+ */
+int store_open(const char *path, char why[LOG_TEXT]);
+
+/*
+ * Opens it likewise, and reads it. ret_text ends with a NUL that ret_length does not count, and may
+ * hold others; free() it. -EISDIR for a directory, -EFBIG for more than STORE_MAX_BYTES; else as
+ * above.
  */
 int store_read(const char *path, char **ret_text, size_t *ret_length, char why[LOG_TEXT]);
 
