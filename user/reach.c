@@ -156,13 +156,28 @@ static int print(const struct options *options, const struct reach_print *result
 	return EXIT_DONE;
 }
 
+/* Before it begins: it explains how long it will take. */
+static void hint_assumed(const struct reach_flows *flows)
+{
+	const char *why;
+	int err = reach_flows_error(flows, &why);
+	bool is_forbidden = err == -EPERM || err == -EACCES;
+	bool is_short = err == -EMFILE || err == -ENFILE;
+
+	if (!err)
+		return;
+	log_error("the limiter cannot be read: %s", why);
+	log_hint(
+		"so the listed flows are assumed, and as there may be a limit only %d hosts are tried in a second (%s)",
+		REACH_PACE_CAUTIOUS_S,
+		is_forbidden ? "run as root" :
+		is_short     ? "raise ulimit -n" :
+			       "bwctl check says more");
+}
+
 static void hint(const struct reach_run *run, const struct reach_print *results,
 		 const char *classes)
 {
-	if (reach_flows_are_assumed(results->flows))
-		log_hint(
-			"the limiter cannot be read, so the listed flows are assumed, and probes are not paced by its limit but to %d hosts in a second (run as root)",
-			REACH_PACE_CAUTIOUS_S);
 	if (run->has_no_echo)
 		log_hint("to send echoes, run as root, or with CAP_NET_RAW");
 	if (run->has_no_room)
@@ -190,6 +205,7 @@ static int check(const struct options *options, const struct reach_targets *targ
 	for (size_t i = 0; i < run.count; i++)
 		reach_host_init(&run.hosts[i], &targets->list[i]);
 	run.flows = results.flows = flows;
+	hint_assumed(flows);
 	if (isatty(STDERR_FILENO))
 		run.progress = show_progress;
 	if (reach_run(&run, why))

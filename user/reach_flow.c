@@ -20,8 +20,9 @@
 
 struct reach_flows {
 	const char *pin_dir;
-	struct report *report; /* NULL: nothing is loaded, or it may not be read */
-	bool is_assumed;       /* the latter */
+	struct report *report; /* NULL: nothing is loaded, or it could not be read */
+	int err;	       /* the latter, and */
+	char why[LOG_TEXT];
 	struct bwctl_asked *asked;
 	struct bwctl_flow_table *table;
 	struct reach_routes *routes; /* only if a flow is of one interface */
@@ -40,15 +41,13 @@ static int take_listed(struct reach_flows *flows)
 int reach_flows_open(const char *pin_dir, struct reach_flows **ret_flows)
 {
 	struct reach_flows *flows = calloc(1, sizeof(*flows));
-	char why[LOG_TEXT];
 	int err = 0;
 
 	if (!flows)
 		return -ENOMEM;
 	flows->pin_dir = pin_dir;
-	if (report_read(pin_dir, LIMITER_LOOK, &flows->report, why)) {
-		log_note("the limiter is not read: %s", why);
-		flows->is_assumed = true;
+	flows->err = report_read(pin_dir, LIMITER_LOOK, &flows->report, flows->why);
+	if (flows->err) {
 		flows->report = NULL;
 	} else if (!report_is_loaded(flows->report)) {
 		report_free(flows->report);
@@ -83,9 +82,10 @@ void reach_flows_close(struct reach_flows *flows)
 	free(flows);
 }
 
-bool reach_flows_are_assumed(const struct reach_flows *flows)
+int reach_flows_error(const struct reach_flows *flows, const char **ret_why)
 {
-	return flows->is_assumed;
+	*ret_why = flows->why;
+	return flows->err;
 }
 
 static uint32_t slot_of(const struct reach_flows *flows, uint32_t ifindex)
@@ -157,7 +157,7 @@ static uint64_t tighter(uint64_t a, uint64_t b)
 
 void reach_flows_limits(const struct reach_flows *flows, struct reach_pace *ret_pace)
 {
-	*ret_pace = (struct reach_pace){.hosts_s = flows->is_assumed ? REACH_PACE_CAUTIOUS_S : 0};
+	*ret_pace = (struct reach_pace){.hosts_s = flows->err ? REACH_PACE_CAUTIOUS_S : 0};
 	if (flows->report && report_observes(flows->report))
 		return;
 	for (int direction = 0; flows->report && direction < BWCTL_DIRECTIONS; direction++) {

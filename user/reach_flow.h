@@ -16,7 +16,7 @@
 struct reach_flows;
 
 /*
- * Takes the flow table that is in force in pin_dir; or where nothing is loaded, or it may not be
+ * Takes the flow table that is in force in pin_dir; or where nothing is loaded, or it could not be
  * read, that of the listed flows. 0, or -ENOMEM. Close with reach_flows_close().
  */
 int reach_flows_open(const char *pin_dir, struct reach_flows **ret_flows);
@@ -25,8 +25,8 @@ void reach_flows_close(struct reach_flows *flows);
 /* Sets row and class of all that is tried at a host, and which echo it is, by its address. */
 void reach_flows_find(const struct reach_flows *flows, struct reach_host *host);
 
-/* It may not be read: something may be loaded, and there may be a limit. */
-bool reach_flows_are_assumed(const struct reach_flows *flows);
+/* 0; or -errno and why it could not be read: something may be loaded, and there may be a limit. */
+int reach_flows_error(const struct reach_flows *flows, const char **ret_why);
 
 /* NULL for what no flow matches. */
 const char *reach_flows_name(const struct reach_flows *flows, uint32_t row);
