@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECOND_NS    1000000000ULL
+#define RANGE	     "a range is not taken: name its hosts, or list them in an inventory, one a line"
 
 /* ---- hosts ---- */
 
@@ -94,8 +96,21 @@ static void test_words(void **state)
 		{"192.0.2.300", "'192.0.2.300': this is not an IPv4 address, nor a name"},
 		{"192.0.2", "'192.0.2': this is not an IPv4 address, nor a name"},
 		{"5", "'5': this is not an IPv4 address, nor a name"},
-		{"192.0.2.0/24",
-		 "'192.0.2.0/24': expected HOST or HOST:PORT, an address or a name"},
+		{"192.0.2.0/24", "'192.0.2.0/24': " RANGE},
+		{"192.0.2.0/255.255.255.0", "'192.0.2.0/255.255.255.0': " RANGE},
+		{"2001:db8::/64", "'2001:db8::/64': " RANGE},
+		{"192.0.2.1-20", "'192.0.2.1-20': " RANGE},
+		{"192.0.2.1-20:22", "'192.0.2.1-20:22': " RANGE},
+		{"192.0.2.*", "'192.0.2.*': " RANGE},
+		{"http://dev.example",
+		 "'http://dev.example': expected HOST or HOST:PORT, without http://"},
+		{"https://[2001:db8::1]:443/x",
+		 "'https://[2001:db8::1]:443/x': expected HOST or HOST:PORT, without https://"},
+		{"://a", "'://a': expected HOST or HOST:PORT, without a path"},
+		{"\033[31m://a", "'?[31m://a': expected HOST or HOST:PORT, without a path"},
+		{"dev.example/login",
+		 "'dev.example/login': expected HOST or HOST:PORT, without a path"},
+		{"a,b", "'a,b': expected HOST or HOST:PORT, without a comma"},
 		{"a b", "'a b': expected HOST or HOST:PORT, an address or a name"},
 		{"a@b", "'a@b': expected HOST or HOST:PORT, an address or a name"},
 		{"h\xc3\xb6st", "'h??st': expected HOST or HOST:PORT, an address or a name"},
@@ -202,6 +217,49 @@ static void test_inventory(void **state)
 	free(many);
 	reach_targets_free(&targets);
 	assert_int_equal(targets.count, 0);
+	free(errors);
+}
+
+/* However long a line or a file is, no more of it is kept than that. */
+static void test_long_inventory(void **state)
+{
+	static const char first[] = "192.0.2.1 #", last[] = "\n192.0.2.2\n192.0.2.0/24\n";
+	struct reach_target_errors *errors = malloc(sizeof(*errors));
+	struct reach_targets targets = {0};
+	char *text = malloc(2000000);
+	FILE *zeros = fopen("/dev/zero", "r");
+	size_t length;
+
+	(void)state;
+	assert_non_null(errors);
+	assert_non_null(text);
+	assert_non_null(zeros);
+	/* With its newline a line has 4096 bytes at most. */
+	for (int over = 0; over < 2; over++) {
+		length = 4095 + (size_t)over;
+		memset(text, '#', length);
+		memcpy(text, first, sizeof(first) - 1);
+		memcpy(text + length, last, sizeof(last) - 1);
+		reach_targets_free(&targets);
+		assert_int_equal(read_text(&targets, text, length + sizeof(last) - 1, errors),
+				 -EINVAL);
+		assert_int_equal(targets.count, 2 - over);
+		assert_int_equal(errors->count, 1 + over);
+		assert_string_equal(errors->text[over], "hosts:3: '192.0.2.0/24': " RANGE);
+	}
+	assert_string_equal(errors->text[0],
+			    "hosts:1: the line is too long: expected at most 4096 bytes");
+	memset(text, 'a', 2000000);
+	memcpy(text + 2000000 - sizeof(last) + 1, last, sizeof(last) - 1);
+	assert_int_equal(read_text(&targets, text, 2000000, errors), -EINVAL);
+	assert_int_equal(errors->count, 2);
+	/* Nor does it read on for ever. */
+	assert_int_equal(reach_targets_read(&targets, zeros, "zeros", errors), -EFBIG);
+	assert_int_equal(errors->count, 1);
+	assert_string_equal(errors->text[0], "'zeros' is too large: expected at most 32 MiB");
+	fclose(zeros);
+	reach_targets_free(&targets);
+	free(text);
 	free(errors);
 }
 
@@ -474,6 +532,8 @@ static void test_json_out_of_memory(void **state)
 	reach_flows_close(flows);
 }
 
+static const struct reach_print_view whole = {.columns = INT_MAX};
+
 /* Hundreds of ports are one line, and what a flow names is not among them. */
 static void test_many_ports(void **state)
 {
@@ -498,7 +558,7 @@ static void test_many_ports(void **state)
 		hosts[i].probes[1].result = REACH_OPEN;
 		hosts[i].is_known = true;
 	}
-	assert_int_equal(reach_print_table(&print, out, false), 0);
+	assert_int_equal(reach_print_table(&print, &whole, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "\nssh (22)     works with 1 of 1\n"));
 	assert_non_null(strstr(text, "\n399 ports    works with 199 of 399: 200 refused\n"));
@@ -507,6 +567,166 @@ static void test_many_ports(void **state)
 	assert_int_equal(lines, 3);
 	free(text);
 	reach_flows_close(flows);
+}
+
+/* The table of these hosts, each with its results in the order of their columns, "ofr " for instance. */
+static char *table_of(struct reach_target *targets, const char *const results[], size_t count,
+		      const struct reach_print_view *view)
+{
+	static const char letters[] = " orfnu";
+	struct reach_host *hosts = calloc(count, sizeof(*hosts));
+	struct reach_print print = {.hosts = hosts, .count = count, .is_whole = true};
+	struct reach_flows *flows = NULL;
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(hosts);
+	assert_non_null(out);
+	assert_int_equal(reach_flows_open("/nowhere/bwctl", &flows), 0);
+	print.flows = flows;
+	for (size_t i = 0; i < count; i++) {
+		reach_host_init(&hosts[i], &targets[i]);
+		hosts[i].address = targets[i].address;
+		if (targets[i].name)
+			inet_pton(hosts[i].address.any.sa_family = AF_INET6,
+				  "2001:db8:1234:5678:1234:5678:1234:5678",
+				  &hosts[i].address.v6.sin6_addr);
+		reach_flows_find(flows, &hosts[i]);
+		for (size_t n = 0; n < hosts[i].probe_count; n++) {
+			struct reach_probe *probe = &hosts[i].probes[n];
+
+			probe->result = (uint8_t)(strchr(letters, results[i][n]) - letters);
+			if (probe->result == REACH_OPEN)
+				probe->taken_ns = 123456789;
+		}
+		hosts[i].is_known = true;
+	}
+	assert_int_equal(reach_print_table(&print, view, out), 0);
+	fclose(out);
+	free(hosts);
+	reach_flows_close(flows);
+	return text;
+}
+
+static size_t widest(const char *text)
+{
+	size_t most = 0;
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		if (strcspn(text, "\n") > most)
+			most = strcspn(text, "\n");
+	return most;
+}
+
+static void take(const char *word, struct reach_target *ret_target)
+{
+	char why[LOG_TEXT];
+
+	assert_int_equal(reach_target_parse(word, ret_target, why), 0);
+}
+
+/* As wide as it may be; nothing that it says goes but the flows, which the columns say too. */
+static void test_widths(void **state)
+{
+	static const char *const words[] = {"192.0.2.1", "a-long-name.example:8443",
+					    "255.255.255.255.example", "2001:db8::1"};
+	static const char *const results[] = {"ofrf", "rf", "oooo", "nnnn"};
+	struct reach_target targets[COUNT(words)];
+	char *text, *all;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(words); i++)
+		take(words[i], &targets[i]);
+	all = table_of(targets, results, 1, &whole);
+	assert_non_null(strstr(
+		all,
+		"\n"
+		"warn  192.0.2.1  open 123 ms    filtered       refused        filtered       ssh\n"));
+	free(all);
+	text = table_of(targets, results, 1, &(struct reach_print_view){.columns = 64});
+	assert_non_null(
+		strstr(text, "\nwarn  192.0.2.1  open 123 ms  filtered   refused  filtered\n"));
+	free(text);
+	all = table_of(targets, results, COUNT(words), &whole);
+	for (int columns = 40; columns < 200; columns++) {
+		const struct reach_print_view view = {.columns = columns};
+		static const char *const parts[] = {"192.0.2.1",
+						    "a-long-name.example:8443",
+						    "255.255.255.255.example",
+						    "2001:db8:1234:5678:1234:5678:1234:5678",
+						    "22 ssh",
+						    "23 telnet",
+						    "443 api",
+						    "echo",
+						    "8443 refused",
+						    "no route",
+						    "open 123 ms"};
+
+		text = table_of(targets, results, COUNT(words), &view);
+		/* The longest word of all. */
+		if (widest(text) > (size_t)(columns < 47 ? 47 : columns))
+			fail_msg("%zu in %d columns:\n%s", widest(text), columns, text);
+		for (size_t i = 0; i < COUNT(parts); i++)
+			if (!strstr(text, parts[i]))
+				fail_msg("no '%s' in %d columns:\n%s", parts[i], columns, text);
+		if ((size_t)columns >= widest(all))
+			assert_string_equal(text, all);
+		free(text);
+	}
+	free(all);
+	for (size_t i = 0; i < COUNT(words); i++)
+		reach_target_free(&targets[i]);
+}
+
+static size_t count_lines(const char *text, const char *begin)
+{
+	size_t count = 0;
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		count += !strncmp(text, begin, strlen(begin));
+	return count;
+}
+
+/* Of those that are alike so many, and how many more there are; but all where a program may read it. */
+static void test_alike(void **state)
+{
+	const struct reach_print_view view = {.columns = 80, .alike = 50};
+	static struct reach_target targets[3000];
+	static const char *results[3000];
+	char word[32], *text;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		snprintf(word, sizeof(word), "10.1.%d.%d", i / 250, 1 + i % 250);
+		take(word, &targets[i]);
+		results[i] = i % 100 == 7 ? "rffo" : i % 1000 == 9 ? "oooo" : "nnnn";
+	}
+	text = table_of(targets, results, 3000, &view);
+	assert_int_equal(count_lines(text, "fail  "), 50 + 30);
+	assert_int_equal(count_lines(text, "ok  "), 1); /* what that is */
+	assert_int_equal(count_lines(text, "      and 2 917 more: all no route\n"), 1);
+	assert_int_equal(count_lines(text, "      and "), 1);
+	assert_int_equal(count_lines(text, "      --csv or --json has all of them\n"), 1);
+	assert_non_null(strstr(text, "\n3 ok, 0 to look at, 2 997 wrong"));
+	free(text);
+	results[10] = results[11] = "rffo";
+	for (int i = 100; i < 130; i++)
+		results[i] = "rffo";
+	text = table_of(targets, results, 3000, &view);
+	assert_int_equal(count_lines(text, "fail  "), 50 + 50);
+	assert_int_equal(
+		count_lines(text,
+			    "      and 11 more: 22 refused, 23 filtered, 443 filtered, echo open\n"),
+		1);
+	free(text);
+	text = table_of(targets, results, 3000, &whole);
+	assert_int_equal(count_lines(text, "fail  "), 2997);
+	assert_int_equal(count_lines(text, "      and "), 0);
+	assert_int_equal(count_lines(text, "      --csv"), 0);
+	free(text);
+	for (int i = 0; i < 3000; i++)
+		reach_target_free(&targets[i]);
 }
 
 static void test_fields(void **state)
@@ -553,7 +773,8 @@ int main(void)
 		cmocka_unit_test(test_listed_flows), cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_bar),	     cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_checksum),     cmocka_unit_test(test_json_out_of_memory),
-		cmocka_unit_test(test_many_ports),
+		cmocka_unit_test(test_many_ports),   cmocka_unit_test(test_long_inventory),
+		cmocka_unit_test(test_widths),	     cmocka_unit_test(test_alike),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,9 +143,13 @@ static int print(const struct options *options, const struct reach_print *result
 		if (err && !ferror(stdout))
 			return failed("out of memory");
 	} else {
-		bool colours = terminal_has_colours();
+		const struct reach_print_view view = {
+			.has_colours = terminal_has_colours(),
+			.columns = terminal_columns(),
+			.alike = isatty(STDOUT_FILENO) ? REACH_PRINT_ALIKE : 0,
+		};
 
-		if (reach_print_table(results, stdout, colours))
+		if (reach_print_table(results, &view, stdout))
 			return failed("out of memory");
 	}
 	/* A full disk or a closed pipe: what we said did not arrive. */

@@ -9,12 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "terminal.h"
 #include "units.h"
 
 #define BAR	   24
 #define SECOND_NS  1000000000ULL
 #define KINDS	   24 /* lines of a summary; of more, ports that no flow names are put together */
 #define COLUMN_MAX 40 /* of names; a longer one moves the rest of its line */
+#define LEVEL	   6  /* columns in front of the host */
+#define FURTHER	   8  /* where a line of the table goes on */
+#define WORKS	   128
+#define SORTS	   32768 /* of hosts, 8 results in 5 columns */
+#define ADVICE	   16
+#define FILTERED   "filtered     -> a firewall on the way drops it: ask for"
+#define NAME	   13 /* columns in front of what is said of a flow or a result */
 #define ADDRESS	   (INET6_ADDRSTRLEN + IF_NAMESIZE + 1)
 
 /* Probes of the same kind at different hosts: what a summary counts. */
@@ -144,10 +152,20 @@ static const uint16_t columns[] = {COLUMN_SSH, COLUMN_TELNET, COLUMN_API, COLUMN
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 struct layout {
-	int host, address; /* how wide; 0: there is none */
-	bool has[COLUMNS];
-	const char *flow[COLUMNS]; /* NULL: not the same everywhere */
+	int host, address, cell[COLUMNS]; /* how wide; 0: there is none */
+	const char *flow[COLUMNS];	  /* NULL: not the same everywhere */
+	bool has_works, is_folded;
+	int room; /* columns of a line */
 	const char *looks[REACH_LEVELS], *plain;
+};
+
+/* A line of the table that is being written. */
+struct line {
+	FILE *out;
+	int column; /* that is reached */
+	int due;    /* that the next cell begins in */
+	int room;
+	bool is_begun;
 };
 
 static uint16_t column_of(const struct reach_probe *probe)
@@ -188,63 +206,22 @@ static bool is_shown(const struct reach_print *print, const struct reach_host *h
 	return print->count <= REACH_PRINT_ALL || level != REACH_OK;
 }
 
-static void lay_out(const struct reach_print *print, bool colours, struct layout *ret_layout)
+/* What hosts that are alike have in common: the result in each column, three bits, 0 for none. */
+static uint32_t sort_of(const struct reach_host *host)
 {
-	static const char *const looks[REACH_LEVELS] = {"\033[32m", "\033[33m", "\033[31m",
-							"\033[33m"};
-	bool is_seen[COLUMNS] = {false};
+	uint32_t results = 0;
 
-	*ret_layout = (struct layout){.host = 4, .plain = colours ? "\033[0m" : ""};
-	for (size_t i = 0; i < REACH_LEVELS; i++)
-		ret_layout->looks[i] = colours ? looks[i] : "";
-	for (size_t n = 0; n < print->count; n++) {
-		const struct reach_host *host = &print->hosts[n];
-		char text[ADDRESS];
+	for (size_t c = 0; c < COLUMNS; c++) {
+		const struct reach_probe *probe = probe_in(host, columns[c]);
 
-		if (!is_shown(print, host))
-			continue;
-		widen(&ret_layout->host, host->target->text);
-		if (host->target->name) {
-			widen(&ret_layout->address, "address");
-			widen(&ret_layout->address, address_text(host, text));
-		}
-		for (size_t c = 0; c < COLUMNS; c++) {
-			const struct reach_probe *probe = probe_in(host, columns[c]);
-			const char *name;
-
-			if (!probe)
-				continue;
-			ret_layout->has[c] = true;
-			name = flow_name(print, probe->row, probe->class);
-			if (!is_seen[c])
-				ret_layout->flow[c] = name;
-			else if (ret_layout->flow[c] && strcmp(ret_layout->flow[c], name))
-				ret_layout->flow[c] = NULL;
-			is_seen[c] = true;
-		}
+		results = results << 3 | (probe ? (uint32_t)result_of(probe) : 0);
 	}
+	return results;
 }
 
-static void print_head(const struct layout *layout, FILE *out)
+static uint32_t result_in(uint32_t sort, size_t c)
 {
-	fprintf(out, "      %-*s", layout->host, "host");
-	if (layout->address)
-		fprintf(out, "  %-*s", layout->address, "address");
-	for (size_t c = 0; c < COLUMNS; c++) {
-		char text[48];
-
-		if (!layout->has[c])
-			continue;
-		if (columns[c] == COLUMN_ECHO)
-			snprintf(text, sizeof(text), "echo");
-		else if (columns[c] == COLUMN_OTHER)
-			snprintf(text, sizeof(text), "port");
-		else
-			snprintf(text, sizeof(text), "%u %.15s", columns[c],
-				 layout->flow[c] ? layout->flow[c] : "");
-		fprintf(out, "  %-*s", columns[c] == COLUMN_OTHER ? 18 : 13, text);
-	}
-	fprintf(out, "  works\n");
+	return sort >> 3 * (COLUMNS - 1 - c) & 7;
 }
 
 /* Three digits, about. */
@@ -275,59 +252,285 @@ static void cell_text(const struct reach_probe *probe, char text[UNITS_TEXT])
 			 reach_result_text(result_of(probe)));
 }
 
-static void print_host(const struct reach_print *print, const struct layout *layout,
-		       const struct reach_host *host, FILE *out)
+static void title_text(const struct layout *layout, size_t c, char text[UNITS_TEXT])
 {
-	enum reach_level level = reach_host_level(host);
-	char text[ADDRESS], cell[UNITS_TEXT];
-	bool works = false;
+	if (columns[c] == COLUMN_ECHO)
+		snprintf(text, UNITS_TEXT, "echo");
+	else if (columns[c] == COLUMN_OTHER)
+		snprintf(text, UNITS_TEXT, "port");
+	else
+		snprintf(text, UNITS_TEXT, "%u%s%.15s", columns[c], layout->flow[c] ? " " : "",
+			 layout->flow[c] ? layout->flow[c] : "");
+}
 
-	fprintf(out, "%s%-4.4s%s  %-*s", layout->looks[level],
-		level == REACH_UNTRIED ? "?" : reach_level_name(level), layout->plain, layout->host,
-		host->target->text);
-	if (layout->address)
-		fprintf(out, "  %-*s", layout->address,
-			host->target->name ? address_text(host, text) : "");
-	for (size_t c = 0; c < COLUMNS; c++) {
-		if (!layout->has[c])
-			continue;
-		cell_text(probe_in(host, columns[c]), cell);
-		fprintf(out, "  %-*s", columns[c] == COLUMN_OTHER ? 18 : 13, cell);
-	}
+/* The flows by which it is open, or "-". */
+static void works_text(const struct reach_print *print, const struct reach_host *host,
+		       char text[WORKS])
+{
+	size_t length = 0;
+
 	for (size_t i = 0; i < host->probe_count; i++) {
 		const struct reach_probe *probe = &host->probes[i];
 
-		if (probe->result != REACH_OPEN)
-			continue;
-		fprintf(out, "%s%s", works ? ", " : "  ",
-			flow_name(print, probe->row, probe->class));
-		works = true;
+		if (probe->result == REACH_OPEN && length < WORKS)
+			length += (size_t)snprintf(text + length, WORKS - length, "%s%s",
+						   length ? ", " : "",
+						   flow_name(print, probe->row, probe->class));
 	}
-	fprintf(out, "%s\n", works ? "" : "  -");
-	/* What cannot be seen from the columns. */
-	if (host->reason && level != REACH_OK)
-		fprintf(out, "      -> %s\n", host->reason);
+	if (!length)
+		snprintf(text, WORKS, "-");
 }
 
-static void print_kind(const char *name, const struct kind *kind, FILE *out)
+/* The widest that is in each column, and the flow of each. */
+static void measure(const struct reach_print *print, struct layout *layout, int *ret_works)
 {
-	char count[UNITS_TEXT], of[UNITS_TEXT];
-	const char *comma = ": ";
+	bool is_seen[COLUMNS] = {false};
 
-	fprintf(out, "%-12s works with %s of %s", name,
-		units_format_count(kind->results[REACH_OPEN], count),
-		units_format_count(kind->hosts, of));
+	*ret_works = (int)strlen("works");
+	for (size_t n = 0; n < print->count; n++) {
+		const struct reach_host *host = &print->hosts[n];
+		char text[ADDRESS], cell[UNITS_TEXT], works[WORKS];
+
+		if (!is_shown(print, host))
+			continue;
+		widen(&layout->host, host->target->text);
+		if (host->target->name) {
+			widen(&layout->address, "address");
+			widen(&layout->address, address_text(host, text));
+		}
+		for (size_t c = 0; c < COLUMNS; c++) {
+			const struct reach_probe *probe = probe_in(host, columns[c]);
+			const char *name;
+
+			if (!probe)
+				continue;
+			cell_text(probe, cell);
+			widen(&layout->cell[c], cell);
+			name = flow_name(print, probe->row, probe->class);
+			if (!is_seen[c])
+				layout->flow[c] = name;
+			else if (layout->flow[c] && strcmp(layout->flow[c], name))
+				layout->flow[c] = NULL;
+			is_seen[c] = true;
+		}
+		works_text(print, host, works);
+		if (*ret_works < (int)strlen(works))
+			*ret_works = (int)strlen(works);
+	}
+	for (size_t c = 0; c < COLUMNS; c++) {
+		char text[UNITS_TEXT];
+
+		title_text(layout, c, text);
+		if (layout->cell[c])
+			widen(&layout->cell[c], text);
+	}
+}
+
+/* How wide a column is where there is room. */
+static int usual(const struct layout *layout, size_t c)
+{
+	int width = columns[c] == COLUMN_OTHER ? 18 : 13;
+
+	return width > layout->cell[c] ? width : layout->cell[c];
+}
+
+/* As wide as ever where there is room; else as what is in it, then without what the columns say too. */
+static void lay_out(const struct reach_print *print, const struct reach_print_view *view,
+		    struct layout *ret_layout)
+{
+	static const char *const looks[REACH_LEVELS] = {"\033[32m", "\033[33m", "\033[31m",
+							"\033[33m"};
+	int works, width, wide;
+
+	*ret_layout = (struct layout){
+		.host = 4, .plain = view->has_colours ? "\033[0m" : "", .room = view->columns};
+	for (size_t i = 0; i < REACH_LEVELS; i++)
+		ret_layout->looks[i] = view->has_colours ? looks[i] : "";
+	measure(print, ret_layout, &works);
+	width = LEVEL + ret_layout->host + (ret_layout->address ? 2 + ret_layout->address : 0);
+	wide = width + 2 + works;
+	for (size_t c = 0; c < COLUMNS; c++)
+		if (ret_layout->cell[c]) {
+			width += 2 + ret_layout->cell[c];
+			wide += 2 + usual(ret_layout, c);
+		}
+	ret_layout->has_works = width + 2 + works <= view->columns;
+	ret_layout->is_folded = width > view->columns;
+	for (size_t c = 0; c < COLUMNS && wide <= view->columns; c++)
+		if (ret_layout->cell[c])
+			ret_layout->cell[c] = usual(ret_layout, c);
+}
+
+/* Where nothing is in a line it is not there. */
+static void end_line(struct line *line)
+{
+	if (line->column)
+		fprintf(line->out, "\n");
+	line->column = 0;
+	line->due = FURTHER;
+	line->is_begun = false;
+}
+
+/* In the next columns, or where there are too few of them in another line: for all lines the same. */
+static void print_cell(struct line *line, int width, const char *text)
+{
+	if (line->is_begun && line->due + width > line->room)
+		end_line(line);
+	if (*text) {
+		int gap = line->due - line->column;
+
+		if (gap < 2 && line->column)
+			gap = 2;
+		fprintf(line->out, "%*s%s", gap, "", text);
+		line->column += gap + (int)strlen(text);
+	}
+	line->due += width + 2;
+	if (line->due < line->column + 2)
+		line->due = line->column + 2;
+	line->is_begun = true;
+}
+
+static void print_head(const struct layout *layout, FILE *out)
+{
+	struct line line = {.out = out, .due = LEVEL, .room = layout->room};
+
+	print_cell(&line, layout->host, "host");
+	if (layout->address)
+		print_cell(&line, layout->address, "address");
+	if (layout->is_folded)
+		end_line(&line);
+	for (size_t c = 0; c < COLUMNS; c++) {
+		char text[UNITS_TEXT];
+
+		title_text(layout, c, text);
+		if (layout->cell[c])
+			print_cell(&line, layout->cell[c], text);
+	}
+	if (layout->has_works)
+		print_cell(&line, 0, "works");
+	end_line(&line);
+}
+
+static void print_host(const struct reach_print *print, const struct layout *layout,
+		       const struct reach_host *host, FILE *out)
+{
+	struct line line = {.out = out, .column = LEVEL - 2, .due = LEVEL, .room = layout->room};
+	enum reach_level level = reach_host_level(host);
+	char text[ADDRESS], cell[UNITS_TEXT], works[WORKS], reason[LOG_TEXT];
+
+	fprintf(out, "%s%-4.4s%s", layout->looks[level],
+		level == REACH_UNTRIED ? "?" : reach_level_name(level), layout->plain);
+	print_cell(&line, layout->host, host->target->text);
+	if (layout->address)
+		print_cell(&line, layout->address,
+			   host->target->name ? address_text(host, text) : "");
+	if (layout->is_folded)
+		end_line(&line);
+	for (size_t c = 0; c < COLUMNS; c++) {
+		cell_text(probe_in(host, columns[c]), cell);
+		if (layout->cell[c])
+			print_cell(&line, layout->cell[c], cell);
+	}
+	works_text(print, host, works);
+	if (layout->has_works)
+		print_cell(&line, 0, works);
+	end_line(&line);
+	/* What cannot be seen from the columns. */
+	if (host->reason && level != REACH_OK) {
+		snprintf(reason, sizeof(reason), "%*s-> %s", LEVEL, "", host->reason);
+		terminal_fold(reason, layout->room, LEVEL + 3, out);
+	}
+}
+
+/* "and 2 950 more: all no route", or "... 22 refused, 23 filtered, 443 filtered, echo open" */
+static void print_rest(uint32_t sort, uint32_t left, const struct layout *layout, FILE *out)
+{
+	char text[LOG_TEXT], count[UNITS_TEXT];
+	const char *comma = "";
+	uint32_t first = 0;
+	bool is_same = true;
+	size_t length;
+
+	for (size_t c = 0; c < COLUMNS; c++) {
+		uint32_t result = result_in(sort, c);
+
+		is_same = is_same && (!result || !first || result == first);
+		first = result ? result : first;
+	}
+	length = (size_t)snprintf(text, sizeof(text), "%*sand %s more: %s", LEVEL, "",
+				  units_format_count(left, count), is_same ? "all " : "");
+	if (is_same)
+		snprintf(text + length, sizeof(text) - length, "%s", reach_result_text(first));
+	for (size_t c = 0; c < COLUMNS && !is_same; c++) {
+		uint32_t result = result_in(sort, c);
+		char name[16] = "echo";
+
+		if (!result)
+			continue;
+		if (columns[c] != COLUMN_ECHO)
+			snprintf(name, sizeof(name), columns[c] == COLUMN_OTHER ? "port" : "%u",
+				 columns[c]);
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s", comma,
+					   name, reach_result_text(result));
+		comma = ", ";
+	}
+	terminal_fold(text, layout->room, FURTHER, out);
+}
+
+/* Of those that are alike no more than the view has; it counts how many there are. */
+static void print_hosts(const struct reach_print *print, const struct reach_print_view *view,
+			uint32_t counts[SORTS], FILE *out)
+{
+	struct layout layout;
+	bool has_head = false, has_rest = false;
+
+	lay_out(print, view, &layout);
+	for (size_t i = 0; i < print->count; i++) {
+		const struct reach_host *host = &print->hosts[i];
+
+		if (!is_shown(print, host))
+			continue;
+		if (counts[sort_of(host)]++ >= view->alike && view->alike)
+			continue;
+		if (!has_head)
+			print_head(&layout, out);
+		has_head = true;
+		print_host(print, &layout, host, out);
+	}
+	for (uint32_t sort = 0; view->alike && sort < SORTS; sort++) {
+		if (counts[sort] <= view->alike)
+			continue;
+		print_rest(sort, counts[sort] - view->alike, &layout, out);
+		has_rest = true;
+	}
+	if (has_rest)
+		terminal_fold("      --csv or --json has all of them", view->columns, FURTHER, out);
+	if (has_head)
+		fprintf(out, "\n");
+}
+
+static void print_kind(const char *name, const struct kind *kind, int room, FILE *out)
+{
+	char text[LOG_TEXT], count[UNITS_TEXT], of[UNITS_TEXT];
+	const char *comma = ": ";
+	size_t length;
+
+	length = (size_t)snprintf(text, sizeof(text), "%-12s works with %s of %s", name,
+				  units_format_count(kind->results[REACH_OPEN], count),
+				  units_format_count(kind->hosts, of));
 	for (int result = REACH_REFUSED; result < REACH_RESULTS; result++) {
 		if (!kind->results[result])
 			continue;
-		fprintf(out, "%s%s %s", comma, units_format_count(kind->results[result], count),
-			reach_result_text(result));
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s", comma,
+					   units_format_count(kind->results[result], count),
+					   reach_result_text(result));
 		comma = ", ";
 	}
-	fprintf(out, "\n");
+	terminal_fold(text, room, NAME, out);
 }
 
-static void print_kinds(const struct reach_print *print, const struct kinds *kinds, FILE *out)
+static void print_kinds(const struct reach_print *print, const struct kinds *kinds, int room,
+			FILE *out)
 {
 	struct kind others = {0};
 	size_t other_count = 0;
@@ -345,12 +548,12 @@ static void print_kinds(const struct reach_print *print, const struct kinds *kin
 		}
 		snprintf(name, sizeof(name), kind->port ? "%s (%u)" : "%s",
 			 flow_name(print, kind->row, kind->class), kind->port);
-		print_kind(name, kind, out);
+		print_kind(name, kind, room, out);
 	}
 	if (!other_count)
 		return;
 	snprintf(name, sizeof(name), "%zu ports", other_count);
-	print_kind(name, &others, out);
+	print_kind(name, &others, room, out);
 }
 
 /* The ports of which hosts that are not well said so: what there is advice for. */
@@ -377,22 +580,29 @@ static void note_trouble(struct trouble *trouble, const struct reach_probe *prob
 		trouble->other_ports++;
 }
 
-static void print_filtered(const struct trouble *trouble, FILE *out)
+static void print_filtered(const struct trouble *trouble, int room, FILE *out)
 {
-	fprintf(out, "filtered     -> a firewall on the way drops it: ask for");
+	char text[LOG_TEXT] = FILTERED;
+	size_t length = strlen(text);
+
 	if (trouble->port_count) {
-		fprintf(out, " \"TCP appliance >1024 -> HOST ");
+		length += (size_t)snprintf(text + length, sizeof(text) - length,
+					   " \"TCP appliance >1024 -> HOST ");
 		for (size_t i = 0; i < trouble->port_count; i++)
-			fprintf(out, "%s%u", i ? "," : "", trouble->ports[i]);
-		fprintf(out, "%s\"", trouble->other_ports ? ",..." : "");
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%u",
+						   i ? "," : "", trouble->ports[i]);
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s\"",
+					   trouble->other_ports ? ",..." : "");
 	}
 	if (trouble->is_echo)
-		fprintf(out, "%s\"ICMP echo appliance -> HOST\"",
-			trouble->port_count ? " and " : " ");
-	fprintf(out, "; or the host is off\n");
+		length += (size_t)snprintf(text + length, sizeof(text) - length,
+					   "%s\"ICMP echo appliance -> HOST\"",
+					   trouble->port_count ? " and " : " ");
+	snprintf(text + length, sizeof(text) - length, "; or the host is off");
+	terminal_fold(text, room, ADVICE, out);
 }
 
-static void print_advice(const struct reach_print *print, FILE *out)
+static void print_advice(const struct reach_print *print, int room, FILE *out)
 {
 	struct trouble troubles[REACH_RESULTS] = {0};
 
@@ -409,53 +619,57 @@ static void print_advice(const struct reach_print *print, FILE *out)
 					     &host->probes[i]);
 	}
 	if (troubles[REACH_REFUSED].is_there)
-		fprintf(out,
-			"refused      -> the service is off, or an access list rejects the appliance: see the host\n");
+		terminal_fold(
+			"refused      -> the service is off, or an access list rejects the appliance: see the host",
+			room, ADVICE, out);
 	if (troubles[REACH_FILTERED].is_there)
-		print_filtered(&troubles[REACH_FILTERED], out);
+		print_filtered(&troubles[REACH_FILTERED], room, out);
 	if (troubles[REACH_NO_ROUTE].is_there)
-		fprintf(out,
-			"no route     -> routing, or ARP: the host is off or elsewhere, or a route is missing (ip route get HOST)\n");
+		terminal_fold(
+			"no route     -> routing, or ARP: the host is off or elsewhere, or a route is missing (ip route get HOST)",
+			room, ADVICE, out);
 	if (troubles[REACH_UNRESOLVED].is_there)
-		fprintf(out,
-			"unresolved   -> DNS: the name, or /etc/resolv.conf and /etc/hosts here\n");
-	fprintf(out, "ok           -> at least one of the TCP ports is open, and it answers the echo\n");
+		terminal_fold(
+			"unresolved   -> DNS: the name, or /etc/resolv.conf and /etc/hosts here",
+			room, ADVICE, out);
+	terminal_fold(
+		"ok           -> at least one of the TCP ports is open, and it answers the echo",
+		room, ADVICE, out);
 }
 
-int reach_print_table(const struct reach_print *print, FILE *out, bool colours)
+static void print_summary(const struct reach_print *print, int room, FILE *out)
 {
-	struct kinds kinds = {0};
-	struct layout layout;
-	char ok[UNITS_TEXT], warn[UNITS_TEXT], fail[UNITS_TEXT];
-	bool has_head = false;
-	size_t unknown = reach_print_count(print, REACH_UNTRIED);
+	char ok[UNITS_TEXT], warn[UNITS_TEXT], fail[UNITS_TEXT], text[LOG_TEXT];
+	size_t length, unknown = reach_print_count(print, REACH_UNTRIED);
 
-	if (!count_kinds(print, &kinds)) {
-		free(kinds.list);
-		return -ENOMEM;
-	}
-	lay_out(print, colours, &layout);
-	for (size_t i = 0; i < print->count; i++) {
-		if (!is_shown(print, &print->hosts[i]))
-			continue;
-		if (!has_head)
-			print_head(&layout, out);
-		has_head = true;
-		print_host(print, &layout, &print->hosts[i], out);
-	}
-	if (has_head)
-		fprintf(out, "\n");
-	print_kinds(print, &kinds, out);
-	free(kinds.list);
-	fprintf(out, "%s ok, %s to look at, %s wrong",
-		units_format_count(reach_print_count(print, REACH_OK), ok),
-		units_format_count(reach_print_count(print, REACH_WARN), warn),
-		units_format_count(reach_print_count(print, REACH_FAIL), fail));
+	length = (size_t)snprintf(text, sizeof(text), "%s ok, %s to look at, %s wrong",
+				  units_format_count(reach_print_count(print, REACH_OK), ok),
+				  units_format_count(reach_print_count(print, REACH_WARN), warn),
+				  units_format_count(reach_print_count(print, REACH_FAIL), fail));
 	if (unknown)
-		fprintf(out, ", %s not known", units_format_count(unknown, ok));
-	fprintf(out, ", in %s\n", units_format_time(rounded(print->elapsed_ns), ok));
-	print_advice(print, out);
-	return 0;
+		length += (size_t)snprintf(text + length, sizeof(text) - length, ", %s not known",
+					   units_format_count(unknown, ok));
+	snprintf(text + length, sizeof(text) - length, ", in %s",
+		 units_format_time(rounded(print->elapsed_ns), ok));
+	terminal_fold(text, room, FURTHER, out);
+}
+
+int reach_print_table(const struct reach_print *print, const struct reach_print_view *view,
+		      FILE *out)
+{
+	uint32_t *counts = calloc(SORTS, sizeof(*counts));
+	struct kinds kinds = {0};
+	bool is_whole = counts && count_kinds(print, &kinds);
+
+	if (is_whole) {
+		print_hosts(print, view, counts, out);
+		print_kinds(print, &kinds, view->columns, out);
+		print_summary(print, view->columns, out);
+		print_advice(print, view->columns, out);
+	}
+	free(kinds.list);
+	free(counts);
+	return is_whole ? 0 : -ENOMEM;
 }
 
 /* ---- JSON ---- */

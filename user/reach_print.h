@@ -15,7 +15,8 @@
 #include "reach_flow.h"
 #include "reach_host.h"
 
-#define REACH_PRINT_ALL 40 /* hosts; of more, only those that are not ok */
+#define REACH_PRINT_ALL	  40 /* hosts; of more, only those that are not ok */
+#define REACH_PRINT_ALIKE 50 /* hosts that are not ok, with the same results, on a terminal */
 
 /* What a file says of fields, RFC 4180. */
 #define REACH_PRINT_COLUMNS "host,address,level,reason,flow,class,protocol,port,result,seconds"
@@ -30,8 +31,16 @@ struct reach_print {
 	uint64_t elapsed_ns;
 };
 
-/* For people; in colour if it is for a terminal. 0, or -ENOMEM, and nothing is printed. */
-int reach_print_table(const struct reach_print *print, FILE *out, bool colours);
+/* How a table is looked at. */
+struct reach_print_view {
+	bool has_colours;
+	int columns;	/* INT_MAX: as many as need be */
+	uint32_t alike; /* hosts of the same results that are shown; of more, their number; 0: all */
+};
+
+/* For people. 0, or -ENOMEM, and nothing is printed. */
+int reach_print_table(const struct reach_print *print, const struct reach_print_view *view,
+		      FILE *out);
 
 /* docs/bwctl.8 describes it. NULL when out of memory. */
 json_t *reach_print_json(const struct reach_print *print);

@@ -67,15 +67,15 @@ static size_t fitting(const char *text, size_t indent, int columns)
 	return n;
 }
 
-static void say_line(const char *text, int columns, int further)
+void terminal_fold(const char *text, int columns, int further, FILE *out)
 {
 	size_t indent = strspn(text, " "), length = fitting(text, indent, columns);
 
-	printf("%.*s\n", (int)length, text);
+	fprintf(out, "%.*s\n", (int)length, text);
 	for (text += length; *text; text += length) {
 		text += strspn(text, " ");
 		length = fitting(text, 0, columns - further);
-		printf("%*s%.*s\n", further, "", (int)length, text);
+		fprintf(out, "%*s%.*s\n", further, "", (int)length, text);
 	}
 }
 
@@ -89,8 +89,8 @@ static void say(int further, const char *format, va_list arguments)
 	vsnprintf(line + length, sizeof(line) - length, format, arguments);
 	while ((end = strchr(rest, '\n'))) {
 		*end = '\0';
-		say_line(rest, terminal_columns(),
-			 further ? further : (int)strspn(rest, " ") + HANGING);
+		terminal_fold(rest, terminal_columns(),
+			      further ? further : (int)strspn(rest, " ") + HANGING, stdout);
 		rest = end + 1;
 	}
 	length = strlen(rest);

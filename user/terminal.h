@@ -7,6 +7,7 @@
 #define TERMINAL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #define TERMINAL_BOLD	"\033[1m"
 #define TERMINAL_RED	"\033[31m"
@@ -33,5 +34,8 @@ void terminal_say(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* One line, which goes on in that column. */
 void terminal_say_hanging(int column, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* A line without its newline, in so many columns, wherever it goes to; it goes on in column "further". */
+void terminal_fold(const char *text, int room, int further, FILE *out);
 
 #endif

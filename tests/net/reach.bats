@@ -17,6 +17,7 @@ source "$BATS_TEST_DIRNAME/rig.bash"
 NOWHERE=203.0.113.9 # no route leads there
 ABSENT=192.0.2.77   # on the link, and nobody has it
 MANY=10.128.0.0/14
+ASSUMED='so the listed flows are assumed, and as there may be a limit only 50 hosts are tried in a second'
 
 setup_file() {
 	local program
@@ -350,16 +351,30 @@ is_quick() {
 	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check --json --reach "$RIG_FAR4" \
 		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || code=$?
 	expect 'listed flows' 'ssh telnet api icmp' "$(of_host "$RIG_FAR4" '[.probes[].flow] | join(" ")')"
-	grep -F -x 'hint: the limiter cannot be read, so the listed flows are assumed, and probes are not paced by its limit but to 50 hosts in a second (run as root)' "$RIG_DIR/errors"
+	[[ $(<"$RIG_DIR/errors") =~ ^'bwctl: the limiter cannot be read: '[^$'\n']+': Permission denied'$'\n'"hint: $ASSUMED (run as root)"($|$'\n') ]]
 	# With care: there may be a limit.
 	ip -n far route add local 10.1.0.0/24 dev lo
 	ip -n appliance route add 10.1.0.0/24 via "$RIG_FAR4"
 	for host in {1..100}; do echo "10.1.0.$host:22"; done >"$RIG_DIR/hosts"
 	rig_wait 60 is_careful
-	grep '^bwctl: the limiter is not read: ' "$RIG_DIR/errors"
+	grep '^bwctl: the limiter cannot be read: ' "$RIG_DIR/errors"
 	# Where it may be read there is no hint, and one that only observes is not a limit.
 	rig_bwctl set 100kbit mode observe >/dev/null
 	rig_wait 60 is_quick
+}
+
+@test "a limiter that root cannot read: why, and what helps, which is not to be root" {
+	start_sshd
+	rig_bwctl load eth0 >/dev/null
+	code=0
+	rig_in appliance bash -c 'ulimit -n 8 && exec "$@"' limited "$BWCTL" check --json --reach "$RIG_FAR4:22" \
+		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || code=$?
+	cat "$RIG_DIR/errors"
+	[[ $(<"$RIG_DIR/errors") =~ ^'bwctl: the limiter cannot be read: '[^$'\n']+': Too many open files'$'\n'"hint: $ASSUMED (raise ulimit -n)" ]]
+	rm /sys/fs/bpf/bwctl/clocks
+	reach "$RIG_FAR4:22"
+	expect 'exit code' 0 "$code"
+	[[ $(<"$RIG_DIR/reach.errors") =~ ^'bwctl: the limiter cannot be read: '[^$'\n']+$'\n'"hint: $ASSUMED (bwctl check says more)"$ ]]
 }
 
 @test "without CAP_NET_RAW: by the socket for echoes, or the echo is unknown, with one hint" {
@@ -393,6 +408,31 @@ is_quick() {
 	expect 'standard input' 2 "$(jq '.hosts | length' "$RIG_DIR/reach.json")"
 }
 
+@test "an inventory that may never end is refused at once, or when it is too long; <(...) is taken" {
+	local code=0
+	start_sshd
+	mkfifo "$RIG_DIR/fifo"
+	run -1 rig_in appliance timeout 20 "$BWCTL" check --inventory "$RIG_DIR/fifo"
+	expect 'a pipe with a name' "bwctl: cannot read '$RIG_DIR/fifo': it is not a regular file" "$output"
+	run -1 rig_in appliance timeout 20 "$BWCTL" check --inventory /dev/zero
+	expect 'a device' "bwctl: cannot read '/dev/zero': it is not a regular file" "$output"
+	# What comes by standard input is read: up to that.
+	run -1 rig_in appliance bash -c 'ulimit -v 500000 && exec "$@" </dev/zero' limited timeout 60 "$BWCTL" check --inventory -
+	expect 'too much' "bwctl: 'standard input' is too large: expected at most 32 MiB" "$output"
+	{
+		printf '%s:22\n' "$RIG_FAR4"
+		head -c 5000 /dev/zero | tr '\0' x
+		printf '\n%s/24\n' "$RIG_FAR4"
+	} >"$RIG_DIR/hosts"
+	run -1 rig_bwctl check --inventory "$RIG_DIR/hosts"
+	expect 'a long line' "bwctl: $RIG_DIR/hosts:2: the line is too long: expected at most 4096 bytes" "${lines[0]}"
+	expect 'a range' "bwctl: $RIG_DIR/hosts:3: '$RIG_FAR4/24': a range is not taken: name its hosts, or list them in an inventory, one a line" "${lines[1]}"
+	rig_bwctl check --json --inventory <(echo "$RIG_FAR4:22") >"$RIG_DIR/reach.json"
+	expect 'a pipe of the shell' open "$(result "$RIG_FAR4:22" 22)"
+	echo "$RIG_FAR4:22" | rig_bwctl check --json --inventory - >"$RIG_DIR/reach.json"
+	expect 'standard input' open "$(result "$RIG_FAR4:22" 22)"
+}
+
 # says CODE TEXT COMMAND...: the first line that it says, and its exit code
 says() {
 	local due=$1 text=$2 code=0
@@ -416,6 +456,8 @@ says() {
 	says 2 "timeout: '50ms' is out of range: expected 100ms to 5min" check --timeout 50ms --reach x
 	says 2 "timeout: '6min' is out of range: expected 100ms to 5min" check --timeout 6min --reach x
 	says 2 "check: '192.0.2.1:0': expected a port, 1 to 65535, behind the colon" check --reach 192.0.2.1 192.0.2.1:0
+	says 2 "check: 'http://dev.example': expected HOST or HOST:PORT, without http://" check --reach 192.0.2.1 http://dev.example
+	says 2 "check: '10.0.0.0/24': a range is not taken: name its hosts, or list them in an inventory, one a line" check --reach 10.0.0.0/24
 	says 2 "check: 'a b': expected HOST or HOST:PORT, an address or a name" check --reach 'a b'
 	says 2 "check: 'fe80::1': a link-local address needs an interface (fe80::1%eth0)" check --reach fe80::1
 	says 2 "check: '1.2.3': this is not an IPv4 address, nor a name" check --reach 1.2.3
@@ -478,6 +520,54 @@ says() {
 		assert all(r["host"] == "nohost.example" and r["address"] == "" and r["level"] == "fail" for r in rows[4:])
 		assert float(rows[0]["seconds"]) > 0 and rows[1]["seconds"] == ""
 	END
+}
+
+# on_terminal COLUMNS WORD...: what bwctl shows on one, without colours and the bar.
+on_terminal() {
+	local columns=$1
+	shift
+	NO_COLOR=1 rig_in appliance script -q -e -c "stty cols $columns; $BWCTL $* 2>/dev/null" /dev/null </dev/null | tr -d '\r'
+}
+
+# Times and what is in columns that are not shown apart: the words that there are.
+words() {
+	sed -E 's/[0-9.]+ ([mu]?s|min)\>/TIME/g; s/ works$//' "$@" | tr -s ' ' '\n' | sort -u
+}
+
+@test "on a terminal of 80 columns no line is longer, and no word is missing; a pipe has the lines whole" {
+	command -v script >/dev/null || skip 'script is not installed'
+	start_sshd
+	nft_far 'add rule inet reach in tcp dport 23 drop; add rule inet reach in icmp type echo-request drop'
+	local -a hosts=("$RIG_FAR4" "$RIG_FAR4:8443" "[$RIG_FAR6]:22" device.example six.example:443 nohost.example "$NOWHERE")
+	rig_bwctl check --timeout 1s --reach "${hosts[@]}" >"$RIG_DIR/plain" || true
+	grep -q -E '^.{100}' "$RIG_DIR/plain"
+	on_terminal 80 check --timeout 1s --reach "${hosts[@]}" >"$RIG_DIR/terminal" || true
+	cat "$RIG_DIR/terminal"
+	run ! grep -E '^.{81}' "$RIG_DIR/terminal"
+	# The flows by which it works are in the head, too.
+	diff <(words "$RIG_DIR/plain" | grep -v -x -E 'ssh,|icmp|-') <(words "$RIG_DIR/terminal" | grep -v -x -E 'icmp|-')
+	on_terminal 80 check --timeout 1s --reach "$RIG_FAR4" "$NOWHERE" >"$RIG_DIR/terminal" || true
+	cat "$RIG_DIR/terminal"
+	run ! grep -E '^.{81}' "$RIG_DIR/terminal"
+	expect 'a line each' 2 "$(grep -c -E '^(warn|fail)  [^ ]+ +(open|no route) .*(filtered|no route)' "$RIG_DIR/terminal")"
+	on_terminal 250 check --timeout 1s --reach "${hosts[@]}" >"$RIG_DIR/terminal" || true
+	diff <(sed -E 's/[0-9.]+ [mu]?s\>/TIME/g; s/ +/ /g' "$RIG_DIR/plain") <(sed -E 's/[0-9.]+ [mu]?s\>/TIME/g; s/ +/ /g' "$RIG_DIR/terminal")
+}
+
+@test "hundreds that fail alike: fifty and a number on a terminal, all in a pipe" {
+	command -v script >/dev/null || skip 'script is not installed'
+	start_sshd
+	ip -n appliance route add unreachable 198.18.0.0/24
+	printf '198.18.0.%d\n' {1..250} >"$RIG_DIR/hosts"
+	on_terminal 80 check --inventory "$RIG_DIR/hosts" --reach "$RIG_FAR4:9" >"$RIG_DIR/terminal" || true
+	cat "$RIG_DIR/terminal"
+	expect 'no route' 50 "$(grep -c -E '^fail  198.18.0.[0-9]+ +no route +no route +no route +no route$' "$RIG_DIR/terminal")"
+	expect 'refused' 1 "$(grep -c -E "^fail  $RIG_FAR4:9 " "$RIG_DIR/terminal")"
+	expect 'the rest' 1 "$(grep -c -x '      and 200 more: all no route' "$RIG_DIR/terminal")"
+	expect 'all of them' 1 "$(grep -c -x '      --csv or --json has all of them' "$RIG_DIR/terminal")"
+	rig_bwctl check --inventory "$RIG_DIR/hosts" >"$RIG_DIR/plain" || true
+	expect 'in a pipe' 250 "$(grep -c '^fail  198' "$RIG_DIR/plain")"
+	run -1 grep ' more: ' "$RIG_DIR/plain"
 }
 
 @test "on a terminal: colours, and a bar that goes away; NO_COLOR" {
