@@ -174,7 +174,7 @@ static void hint_assumed(const struct reach_flows *flows)
 	log_hint(
 		"so the listed flows are assumed, and as there may be a limit only %d hosts are tried in a second (%s)",
 		REACH_PACE_CAUTIOUS_S,
-		is_forbidden ? "run as root" :
+		is_forbidden ? geteuid() ? "run as root" : "CAP_BPF may be missing" :
 		is_short     ? "raise ulimit -n" :
 			       "bwctl check says more");
 }

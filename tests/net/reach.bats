@@ -371,6 +371,13 @@ is_quick() {
 		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || code=$?
 	cat "$RIG_DIR/errors"
 	[[ $(<"$RIG_DIR/errors") =~ ^'bwctl: the limiter cannot be read: '[^$'\n']+': Too many open files'$'\n'"hint: $ASSUMED (raise ulimit -n)" ]]
+	# Root that may not: it depends on the kernel for what CAP_BPF is needed.
+	if command -v strace >/dev/null; then
+		rig_in appliance strace -qq -o "$RIG_DIR/trace" -e trace=bpf -e inject=bpf:error=EPERM "$BWCTL" check --json --reach "$RIG_FAR4:22" \
+			>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" || code=$?
+		cat "$RIG_DIR/errors"
+		[[ $(<"$RIG_DIR/errors") =~ ^'bwctl: the limiter cannot be read: '[^$'\n']+': Operation not permitted'$'\n'"hint: $ASSUMED (CAP_BPF may be missing)"$ ]]
+	fi
 	rm /sys/fs/bpf/bwctl/clocks
 	reach "$RIG_FAR4:22"
 	expect 'exit code' 0 "$code"
