@@ -323,7 +323,7 @@ END
 
 # is_careful, is_quick: a hundred hosts, without rights and with; in one of several tries, since a machine may be busy
 is_careful() {
-	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check -v --json --inventory - <"$RIG_DIR/hosts" \
+	rig_in appliance setpriv --reuid 65534 --clear-groups "$BWCTL" check --json --inventory - <"$RIG_DIR/hosts" \
 		>"$RIG_DIR/reach.json" 2>"$RIG_DIR/errors" &&
 		jq -e '.summary | .ok == 100 and .seconds > 1.9 and .seconds < 3.5' "$RIG_DIR/reach.json"
 }
@@ -424,7 +424,7 @@ is_quick() {
 	run -1 rig_in appliance timeout 20 "$BWCTL" check --inventory /dev/zero
 	expect 'a device' "bwctl: cannot read '/dev/zero': it is not a regular file" "$output"
 	# What comes by standard input is read: up to that.
-	run -1 rig_in appliance bash -c 'ulimit -v 500000 && exec "$@" </dev/zero' limited timeout 60 "$BWCTL" check --inventory -
+	run -1 rig_in appliance bash -c 'exec "$@" </dev/zero' endless timeout 60 "$BWCTL" check --inventory -
 	expect 'too much' "bwctl: 'standard input' is too large: expected at most 32 MiB" "$output"
 	{
 		printf '%s:22\n' "$RIG_FAR4"
