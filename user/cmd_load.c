@@ -144,12 +144,6 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 		(*ret_attached)++;
 		printf("loaded on %s (%s, ingress and egress)\n", report_name(names[i], name),
 		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			if (loaded.record.priority[direction] > 1)
-				log_hint(
-					"filters before preference %u on the %s of '%s' run first, and what they let pass at once is not limited",
-					loaded.record.priority[direction],
-					policy_direction_name(direction), names[i]);
 	}
 	return code;
 }
@@ -261,8 +255,10 @@ static void hint_interfaces(struct limiter *limiter, const struct bwctl_policy *
 	char ignored[LOG_TEXT];
 	size_t count = 0;
 
-	if (!limiter_interfaces(limiter, &interfaces, &count, ignored))
+	if (!limiter_interfaces(limiter, &interfaces, &count, ignored)) {
+		command_hint_first(limiter, interfaces, count);
 		command_hint_interfaces(&policy->asked, interfaces, count);
+	}
 	free(interfaces);
 }
 

@@ -141,6 +141,13 @@ void command_hint_interfaces(const struct bwctl_asked *asked,
 			     const struct limiter_interface *interfaces, size_t count);
 
 /*
+ * The hint of "set", "apply" and "load" that on one of these interfaces somebody's program
+ * runs before ours.
+ */
+void command_hint_first(const struct limiter *limiter, const struct limiter_interface *interfaces,
+			size_t count);
+
+/*
  * The lines of "show" for runs that are in force, if there are any; the hint of "set" and
  * "apply" that there are; and that of "unload", which takes them along.
  */
