@@ -643,9 +643,7 @@ static void check_queue(const struct matter *matter)
 			    advise_queue(matter->survey, direction, text),
 			    "pace, but police from the next set or load on: %s", why);
 		else if (is_said(matter->survey, direction))
-			say(matter, FINDING_WARN, CHECK_QUEUE, side,
-			    advise_queue(matter->survey, direction, text),
-			    "police, as pacing says");
+			fine(matter, CHECK_QUEUE, side, "police, as pacing says");
 		else
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
 			    advise_queue(matter->survey, direction, text),
@@ -1100,7 +1098,9 @@ static void check_file(const struct matter *matter, bool is_loaded)
 		    more);
 	else if (survey->file == SURVEY_FILE_UNKNOWN)
 		say(matter, FINDING_WARN, CHECK_FILE, NULL,
-		    as_root(survey, "see that it can be read"), "%s",
+		    !strcmp(name, "/dev/null") ? "--config '' is for no file" :
+						 as_root(survey, "see that it can be read"),
+		    "%s",
 		    *survey->file_why ? survey->file_why : "the policy file cannot be read");
 	if (!is_loaded || survey->file == SURVEY_FILE_BROKEN || survey->file == SURVEY_FILE_UNKNOWN)
 		return;
