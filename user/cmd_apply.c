@@ -71,7 +71,7 @@ static int check(const struct command_file *file)
 	if (policy_file_derive(file->file, cpus > 0 ? (unsigned int)cpus : 1,
 			       limiter_leases_are_safe()))
 		return say_errors(file->file);
-	printf("%s is good\n", file->file->name);
+	command_say("%s is good", file->file->name);
 	return EXIT_DONE;
 }
 

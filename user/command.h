@@ -117,6 +117,12 @@ void command_print_saved(const struct command_file *file);
 int command_print_config(const struct bwctl_policy *policy,
 			 const struct limiter_interface *interfaces, size_t count);
 
+/*
+ * A line on standard output with what somebody gave in it, such as the name of a file: nothing of
+ * that gets onto a terminal which a terminal may obey.
+ */
+void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Prints and releases an object; NULL stands for one that could not be made. The exit code. */
 int command_print_json(json_t *object);
 

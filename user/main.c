@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "netns.h"
 #include "policy_file.h"
 #include "room.h"
+#include "streams.h"
+#include "words.h"
 
 /* Options that are not for every command. */
 enum {
@@ -355,6 +358,18 @@ int command_become(char *const words[])
 	return EXIT_FAILED;
 }
 
+void command_say(const char *format, ...)
+{
+	char text[PATH_MAX + LOG_TEXT];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	words_tame(text);
+	puts(text);
+}
+
 int command_print_json(json_t *object)
 {
 	int err;
@@ -576,6 +591,7 @@ int main(int argc, char *argv[])
 	char **words = argv + 1; /* they move up to where an option was */
 	const char *last = NULL; /* word that was taken as one, or as the value of an option */
 
+	streams_hold();
 	/* In order: of the words it depends what an option behind them is. */
 	while ((answer = getopt_long(argc, argv, "-:n:vh", long_options, NULL)) != -1) {
 		last = optarg;

@@ -20,6 +20,7 @@
 #include "reach_print.h"
 #include "reach_run.h"
 #include "reach_target.h"
+#include "streams.h"
 #include "terminal.h"
 #include "words.h"
 
@@ -215,6 +216,7 @@ int main(int argc, char *argv[])
 	struct reach_targets targets = {0};
 	int answer, code, verbosity = 0;
 
+	streams_hold();
 	opterr = 0;
 	while ((answer = getopt_long(argc, argv, "+v", long_options, NULL)) != -1) {
 		switch (answer) {
