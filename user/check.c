@@ -1100,8 +1100,7 @@ static void check_file(const struct matter *matter, bool is_loaded)
 		say(matter, FINDING_WARN, CHECK_FILE, NULL,
 		    !strcmp(name, "/dev/null") ? "--config '' is for no file" :
 						 as_root(survey, "see that it can be read"),
-		    "%s",
-		    *survey->file_why ? survey->file_why : "the policy file cannot be read");
+		    "%s", *survey->file_why ? survey->file_why : "the policy file cannot be read");
 	if (!is_loaded || survey->file == SURVEY_FILE_BROKEN || survey->file == SURVEY_FILE_UNKNOWN)
 		return;
 	if (survey->file == SURVEY_FILE_NONE)

@@ -87,8 +87,9 @@ int cmd_apply(const struct options *options, int count, char *words[])
 	}
 	code = command_open_file(path, COMMAND_WHOLE, &file);
 	if (code == EXIT_DONE)
-		code = options->check ? check(&file) :
-					command_change(options, &file.file->change, file.file, NULL);
+		code = options->check ?
+			       check(&file) :
+			       command_change(options, &file.file->change, file.file, NULL);
 	command_close_file(&file);
 	return code;
 }

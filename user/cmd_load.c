@@ -198,7 +198,8 @@ static int find_names(const struct options *options, struct command_file *file, 
 		command_say("nothing to load: %s does not name %s", options->config,
 			    *count == 1 ? words[0] : "any of these interfaces");
 	else if (!found)
-		command_say("nothing to load: no interface that %s names is there", options->config);
+		command_say("nothing to load: no interface that %s names is there",
+			    options->config);
 	*count = found;
 	return EXIT_DONE;
 }

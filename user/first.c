@@ -69,13 +69,15 @@ const char *first_say(const struct first *first, enum bwctl_direction direction,
 	const char *side = policy_direction_name(direction);
 
 	if (first->hook == BWCTL_HOOK_TCX)
-		snprintf(text, LOG_TEXT,
-			 "on %s a program of somebody else, %s (id %u), runs before: what it passes is not metered",
-			 side, *first->name ? first->name : "without a name", first->number);
+		snprintf(
+			text, LOG_TEXT,
+			"on %s a program of somebody else, %s (id %u), runs before: what it passes is not metered",
+			side, *first->name ? first->name : "without a name", first->number);
 	else
-		snprintf(text, LOG_TEXT,
-			 "on %s a filter of somebody else, %s with pref %u, runs before: what it passes is not metered",
-			 side, first->name, first->number);
+		snprintf(
+			text, LOG_TEXT,
+			"on %s a filter of somebody else, %s with pref %u, runs before: what it passes is not metered",
+			side, first->name, first->number);
 	return text;
 }
 

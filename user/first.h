@@ -17,8 +17,9 @@
 #include "log.h"
 
 struct first {
-	bool is_known;	      /* else it may not be looked at, or nothing of ours is there */
-	enum bwctl_hook hook; /* what the first of them is attached by; BWCTL_HOOK_NONE: ours is first */
+	bool is_known; /* else it may not be looked at, or nothing of ours is there */
+	enum bwctl_hook
+		hook; /* what the first of them is attached by; BWCTL_HOOK_NONE: ours is first */
 	char name[BWCTL_NAME]; /* of a program, or empty; of a filter its kind */
 	uint32_t number;       /* of a program its id, of a filter its preference */
 };

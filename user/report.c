@@ -341,10 +341,9 @@ static json_t *hook_json(const struct report *report, size_t number, enum bwctl_
 	const struct first *first = &report->first[number][direction];
 	char why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
-	json_t *object =
-		json_pack("{s:s?, s:s?, s:o}", "hook", hook, "mode",
-			  hook ? mode_name(report, mode) : NULL, "first",
-			  first->is_known ? json_boolean(!first_is_other(first)) : json_null());
+	json_t *object = json_pack(
+		"{s:s?, s:s?, s:o}", "hook", hook, "mode", hook ? mode_name(report, mode) : NULL,
+		"first", first->is_known ? json_boolean(!first_is_other(first)) : json_null());
 
 	json_object_update_new(object,
 			       counters_json(&report->interface_counters[number][direction].total));
