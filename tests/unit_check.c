@@ -60,7 +60,7 @@ static void load(size_t interface, size_t device)
 		struct hooks_seen *seen = &made->hooks[interface][direction];
 
 		loaded->hook[direction] = BWCTL_HOOK_TCX;
-		seen->is_known = true;
+		seen->is_known = seen->knows_before = true;
 		seen->ours.id = 7;
 		strcpy(seen->ours.name, made->survey.trial.programs[direction].name);
 		memcpy(seen->ours.tag, made->survey.trial.programs[direction].tag, 8);
@@ -178,6 +178,17 @@ static size_t complaints(void)
 		assert_int_equal(is_ok, contains(finding, "advice", NULL));
 		count += !is_ok;
 	}
+	return count;
+}
+
+/* How many lines there are of it. */
+static size_t lines_of(const char *check)
+{
+	size_t i, count = 0;
+	json_t *finding;
+
+	json_array_foreach(json_object_get(made->found, "findings"), i, finding)
+		count += !strcmp(json_string_value(json_object_get(finding, "check")), check);
 	return count;
 }
 
@@ -346,6 +357,13 @@ static void test_first(void **state)
 	/* Names of others do not move a cursor. */
 	strcpy(made->hooks[0][BWCTL_INGRESS].first.name, "\033[2Jx");
 	assert_only("first", "warn", "eth0", "somebody else, ?[2Jx (id 0)", "tcx eth0");
+	/* Who cannot look does not say that all is well. */
+	made->hooks[0][BWCTL_INGRESS].before = 0;
+	look();
+	assert_found("first", "ok", "eth0", "no program or filter runs before", NULL);
+	made->hooks[0][BWCTL_INGRESS].knows_before = false;
+	look();
+	assert_int_equal(lines_of("first"), 0);
 }
 
 /* What is to be typed is safe to be typed. */
@@ -392,9 +410,9 @@ static void test_queue(void **state)
 	assert_int_equal(look(), FINDING_OK);
 	made->report.policy.asked.request[BWCTL_EGRESS].mode = BWCTL_MODE_AUTO;
 	made->survey.machine.part[MACHINE_FQ] = -ENOENT;
-	look();
 	/* The reason is in one line, not in three. */
-	assert_found("queue", "warn", "egress", "police, as pacing says", "see pacing above");
+	assert_only("pacing", "warn", NULL, "this kernel has no fq", "sch_fq");
+	assert_found("queue", "ok", "egress", "police, as pacing says", NULL);
 	interface->holds[BWCTL_EGRESS] = -EBUSY;
 	look();
 	assert_found("queue", "warn", "egress", "cake", "tc qdisc delete");

@@ -278,6 +278,10 @@ static const struct {
 	{"flow x class", "flow x: 'class' needs a value"},
 	{"flow x class ssh class ssh 5mbit",
 	 "flow x: 'class' is given twice: classes come before flows"},
+	{"flow x remove class lab remove",
+	 "flow x: 'remove' is given twice: classes come before flows, as in class lab remove flow x "
+	 "remove"},
+	{"flow x remove remove", "flow x: 'remove' is given twice"},
 	{"flow x remote 22 class lab 5mbit",
 	 "flow x: '5mbit' is not of a flow: classes come before flows"},
 	{"flow x classs lab", "flow x: 'classs': did you mean 'class'?"},

@@ -43,7 +43,8 @@ static int setup(void **state)
 	assert_true(fixture && report);
 	report->interfaces = calloc(INTERFACES, sizeof(*report->interfaces));
 	report->interface_counters = calloc(INTERFACES, sizeof(*report->interface_counters));
-	assert_true(report->interfaces && report->interface_counters);
+	report->first = calloc(INTERFACES, sizeof(*report->first));
+	assert_true(report->interfaces && report->interface_counters && report->first);
 	policy_default(&report->policy.asked);
 	report->policy.since_s = 1700000000;
 	add_interface(report, "eth0", 2);
@@ -216,6 +217,21 @@ static void test_interfaces(void **state)
 			     "hook=\"none\",mode=\"police\"} 0");
 }
 
+/* Who comes first there is said where it may be looked at. */
+static void test_first(void **state)
+{
+	struct fixture *fixture = *state;
+	struct first *first = fixture->report->first[0];
+
+	print(fixture, SAVED_NO, METRICS_PROMETHEUS);
+	assert_nothing_of(fixture, "bwctl_first");
+	first[BWCTL_INGRESS] = first[BWCTL_EGRESS] = (struct first){.is_known = true};
+	first[BWCTL_EGRESS].hook = BWCTL_HOOK_TCX;
+	print(fixture, SAVED_NO, METRICS_PROMETHEUS);
+	assert_line(fixture, "bwctl_first{interface=\"eth0\",direction=\"receive\"} 1");
+	assert_line(fixture, "bwctl_first{interface=\"eth0\",direction=\"transmit\"} 0");
+}
+
 /* Whatever an interface is called, it is one label. */
 static void test_escapes(void **state)
 {
@@ -327,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reasons, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_utf8, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_histogram, setup, teardown),

@@ -34,7 +34,8 @@ static struct report *new_report(void)
 
 	assert_non_null(report);
 	report->interfaces = calloc(2, sizeof(*report->interfaces));
-	assert_non_null(report->interfaces);
+	report->first = calloc(2, sizeof(*report->first));
+	assert_true(report->interfaces && report->first);
 	report->interface_count = 1;
 	snprintf(report->interfaces[0].name, sizeof(report->interfaces[0].name), "eth0");
 	report->interfaces[0].hook[BWCTL_INGRESS] = BWCTL_HOOK_TCX;
@@ -517,6 +518,14 @@ static void test_names_are_printable(void **state)
 	fixture->now->interfaces[0].hook[BWCTL_EGRESS] = BWCTL_HOOK_NONE;
 	update(fixture, SECOND, NULL);
 	assert_string_equal(fixture->rates.interfaces, "e?[2Jh (not attached)");
+	/* Nor where somebody passes it by, as far as is known. */
+	fixture->now->interfaces[0].hook[BWCTL_EGRESS] = BWCTL_HOOK_TCX;
+	fixture->now->first[0][BWCTL_EGRESS].hook = BWCTL_HOOK_TCX;
+	update(fixture, SECOND, NULL);
+	assert_string_equal(fixture->rates.interfaces, "e?[2Jh");
+	fixture->now->first[0][BWCTL_EGRESS].is_known = true;
+	update(fixture, SECOND, NULL);
+	assert_string_equal(fixture->rates.interfaces, "e?[2Jh (not first)");
 }
 
 int main(void)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "first.h"
 #include "holder.h"
 #include "policy.h"
 #include "runs.h"
@@ -128,49 +129,9 @@ static const char *advise(char text[LOG_TEXT], const char *format, ...)
 	return text;
 }
 
-/* A name as a shell takes it. */
-struct shell_word {
-	char text[4 * 128];
-};
-
-/*
- * The name itself where it is plain, else in quotes; what cannot be typed, or would be taken for an option,
- * is left for the reader to fill in.
- */
-static struct shell_word shell_word(const char *name, const char *otherwise)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789_-+./:@%";
-	struct shell_word word;
-	char clean[LOG_TEXT];
-	size_t length = 0;
-
-	snprintf(clean, sizeof(clean), "%s", name);
-	words_clean(clean);
-	if (!*name || *name == '-' || strlen(name) > sizeof(word.text) / 4 - 1 ||
-	    strcmp(clean, name)) {
-		snprintf(word.text, sizeof(word.text), "%s", otherwise);
-		return word;
-	}
-	if (!name[strspn(name, plain)]) {
-		snprintf(word.text, sizeof(word.text), "%s", name);
-		return word;
-	}
-	word.text[length++] = '\'';
-	for (const char *at = name; *at; at++)
-		if (*at == '\'')
-			length += (size_t)snprintf(word.text + length, sizeof(word.text) - length,
-						   "'\\''");
-		else
-			word.text[length++] = *at;
-	word.text[length++] = '\'';
-	word.text[length] = '\0';
-	return word;
-}
-
 /* In an advice, which is one expression: so long the word lasts. */
-#define IFACE(name)  shell_word(name, "IFACE").text
-#define PINS(survey) shell_word((survey)->pin_dir, "DIRECTORY").text
+#define IFACE(name)  words_shell(name, "IFACE").text
+#define PINS(survey) words_shell((survey)->pin_dir, "DIRECTORY").text
 
 #define AS_ROOT "run it as root"
 
@@ -544,67 +505,32 @@ static const struct device *device_of(const struct survey *survey,
 		       NULL;
 }
 
-/* A filter that runs before ours, if ours is one. */
-static const struct device_filter *filter_before(const struct device *device,
-						 const struct limiter_interface *interface,
-						 enum bwctl_direction direction)
-{
-	if (!device || interface->hook[direction] != BWCTL_HOOK_CLSACT)
-		return NULL;
-	for (size_t i = 0; i < device->filter_count[direction]; i++)
-		if (device->filters[direction][i].priority < interface->record.priority[direction])
-			return &device->filters[direction][i];
-	return NULL;
-}
-
-/*
- * Whatever is attached anew goes before all others, and load attaches by the one kind of hook before it
- * detaches from the other: so there is no moment without a limit.
- */
-static const char *advise_first(char text[LOG_TEXT], const char *name, enum bwctl_hook hook)
-{
-	if (hook == BWCTL_HOOK_TCX)
-		return advise(
-			text,
-			"take it away, or go before it: bwctl load --hook clsact %s && bwctl load --hook tcx %s",
-			name, name);
-	return advise(text, "take it away, or go before it: bwctl load --hook tcx %s", name);
-}
-
 static void check_first(const struct matter *matter, size_t number)
 {
 	const struct survey *survey = matter->survey;
 	const struct limiter_interface *interface = &survey->report->interfaces[number];
 	const struct device *device = device_of(survey, interface);
 	bool is_first = true, has_any = false;
-	char text[LOG_TEXT];
+	char text[LOG_TEXT], advice[LOG_TEXT];
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		const struct hooks_seen *seen = &survey->hooks[number][direction];
-		const struct device_filter *filter;
-		const char *side = policy_direction_name(direction);
+		enum bwctl_hook hook = interface->hook[direction];
+		uint32_t priority = interface->record.priority[direction];
+		struct first first;
 
-		if (!interface->exists || interface->hook[direction] == BWCTL_HOOK_NONE)
+		if (!interface->exists || hook == BWCTL_HOOK_NONE)
 			continue;
 		has_any = true;
-		filter = filter_before(device, interface, direction);
-		if (seen->before) {
-			is_first = false;
+		first = first_judge(&survey->hooks[number][direction],
+				    device ? device->filters[direction] : NULL,
+				    device ? device->filter_count[direction] : 0, hook, priority);
+		if (first_is_other(&first))
 			say(matter, FINDING_WARN, CHECK_FIRST, interface->name,
-			    advise_first(text, IFACE(interface->name), interface->hook[direction]),
-			    "on %s a program of somebody else, %s (id %u), runs before: what it passes is not metered",
-			    side, *seen->first.name ? seen->first.name : "without a name",
-			    seen->first.id);
-		} else if (filter) {
-			is_first = false;
-			say(matter, FINDING_WARN, CHECK_FIRST, interface->name,
-			    advise(text,
-				   "take it away (tc filter show dev %s %s), or give it a pref above %u",
-				   IFACE(interface->name), side,
-				   interface->record.priority[direction]),
-			    "on %s a filter of somebody else, %s with pref %u, runs before: what it passes is not metered",
-			    side, filter->kind, filter->priority);
-		}
+			    first_advise(&first, interface->name, direction, hook, priority,
+					 advice),
+			    "%s", first_say(&first, direction, text));
+		/* That programs cannot be looked at was said of them. */
+		is_first = is_first && first.is_known && !first_is_other(&first);
 	}
 	if (is_first && has_any)
 		fine(matter, CHECK_FIRST, interface->name,
@@ -717,9 +643,7 @@ static void check_queue(const struct matter *matter)
 			    advise_queue(matter->survey, direction, text),
 			    "pace, but police from the next set or load on: %s", why);
 		else if (is_said(matter->survey, direction))
-			say(matter, FINDING_WARN, CHECK_QUEUE, side,
-			    advise_queue(matter->survey, direction, text),
-			    "police, as pacing says");
+			fine(matter, CHECK_QUEUE, side, "police, as pacing says");
 		else
 			say(matter, FINDING_WARN, CHECK_QUEUE, side,
 			    advise_queue(matter->survey, direction, text),
@@ -1174,8 +1098,9 @@ static void check_file(const struct matter *matter, bool is_loaded)
 		    more);
 	else if (survey->file == SURVEY_FILE_UNKNOWN)
 		say(matter, FINDING_WARN, CHECK_FILE, NULL,
-		    as_root(survey, "see that it can be read"), "%s",
-		    *survey->file_why ? survey->file_why : "the policy file cannot be read");
+		    !strcmp(name, "/dev/null") ? "--config '' is for no file" :
+						 as_root(survey, "see that it can be read"),
+		    "%s", *survey->file_why ? survey->file_why : "the policy file cannot be read");
 	if (!is_loaded || survey->file == SURVEY_FILE_BROKEN || survey->file == SURVEY_FILE_UNKNOWN)
 		return;
 	if (survey->file == SURVEY_FILE_NONE)

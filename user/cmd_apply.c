@@ -43,7 +43,7 @@ int command_open_file(const char *path, enum command_need need, struct command_f
 	if (err) {
 		/* What a hint could be is not known: it is not the limiter that refuses. */
 		log_error("%s", why);
-		if (err == -ENOENT)
+		if (err == -ENOENT || (err == -EINVAL && need != COMMAND_OLD))
 			meant_apply(path);
 		return EXIT_FAILED;
 	}
@@ -71,7 +71,7 @@ static int check(const struct command_file *file)
 	if (policy_file_derive(file->file, cpus > 0 ? (unsigned int)cpus : 1,
 			       limiter_leases_are_safe()))
 		return say_errors(file->file);
-	printf("%s is good\n", file->file->name);
+	command_say("%s is good", file->file->name);
 	return EXIT_DONE;
 }
 
@@ -87,8 +87,9 @@ int cmd_apply(const struct options *options, int count, char *words[])
 	}
 	code = command_open_file(path, COMMAND_WHOLE, &file);
 	if (code == EXIT_DONE)
-		code = options->check ? check(&file) :
-					command_change(options, &file.file->change, file.file, NULL);
+		code = options->check ?
+			       check(&file) :
+			       command_change(options, &file.file->change, file.file, NULL);
 	command_close_file(&file);
 	return code;
 }

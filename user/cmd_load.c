@@ -128,7 +128,6 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 
 	for (int i = 0; i < count; i++) {
 		enum bwctl_hook hook = options->hook;
-		char name[REPORT_NAME];
 		int err;
 
 		/* Other programs, but at the same place. */
@@ -142,14 +141,8 @@ static int attach(const struct options *options, struct limiter *limiter, char *
 			continue;
 		}
 		(*ret_attached)++;
-		printf("loaded on %s (%s, ingress and egress)\n", report_name(names[i], name),
-		       report_hook_name(loaded.hook[BWCTL_INGRESS]));
-		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
-			if (loaded.record.priority[direction] > 1)
-				log_hint(
-					"filters before preference %u on the %s of '%s' run first, and what they let pass at once is not limited",
-					loaded.record.priority[direction],
-					policy_direction_name(direction), names[i]);
+		command_say("loaded on %s (%s, ingress and egress)", names[i],
+			    report_hook_name(loaded.hook[BWCTL_INGRESS]));
 	}
 	return code;
 }
@@ -200,12 +193,13 @@ static int find_names(const struct options *options, struct command_file *file, 
 			log_hint("'%s' is not there now", name);
 	}
 	if (options->present && !file->file->interface_count)
-		printf("nothing to load: %s names no interfaces\n", options->config);
+		command_say("nothing to load: %s names no interfaces", options->config);
 	else if (options->present && !meant)
-		printf("nothing to load: %s does not name %s\n", options->config,
-		       *count == 1 ? words[0] : "any of these interfaces");
+		command_say("nothing to load: %s does not name %s", options->config,
+			    *count == 1 ? words[0] : "any of these interfaces");
 	else if (!found)
-		printf("nothing to load: no interface that %s names is there\n", options->config);
+		command_say("nothing to load: no interface that %s names is there",
+			    options->config);
 	*count = found;
 	return EXIT_DONE;
 }
@@ -261,8 +255,10 @@ static void hint_interfaces(struct limiter *limiter, const struct bwctl_policy *
 	char ignored[LOG_TEXT];
 	size_t count = 0;
 
-	if (!limiter_interfaces(limiter, &interfaces, &count, ignored))
+	if (!limiter_interfaces(limiter, &interfaces, &count, ignored)) {
+		command_hint_first(limiter, interfaces, count);
 		command_hint_interfaces(&policy->asked, interfaces, count);
+	}
 	free(interfaces);
 }
 
@@ -372,12 +368,24 @@ static int load_again(const struct options *options, struct command_file *file)
 	return code;
 }
 
+/* What is named twice is meant once. Returns how many are left. */
+static int name_once(int count, char *names[])
+{
+	int kept = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!kept || !is_meant(names[i], kept, names))
+			names[kept++] = names[i];
+	return kept;
+}
+
 int cmd_load(const struct options *options, int count, char *words[])
 {
 	struct command_file file = {0};
 	char **names = NULL;
 	int code = EXIT_DONE;
 
+	count = name_once(count, words);
 	if (options->all || options->present)
 		code = find_names(options, &file, &count, words, &names);
 	if (code == EXIT_DONE && options->again)
@@ -456,9 +464,7 @@ int cmd_unload(const struct options *options, int count, char *words[])
 			code = command_failed(err, why);
 			left++;
 		} else {
-			char name[REPORT_NAME];
-
-			printf("unloaded from %s\n", report_name(interfaces[i].name, name));
+			command_say("unloaded from %s", interfaces[i].name);
 		}
 	}
 	if (left) {
@@ -474,7 +480,7 @@ int cmd_unload(const struct options *options, int count, char *words[])
 	else if (!loaded && limiter_is_fresh(limiter))
 		printf("nothing was loaded\n");
 	else if (!loaded)
-		printf("removed what was left in '%s'\n", options->pin_dir);
+		command_say("removed what was left in '%s'", options->pin_dir);
 out:
 	limiter_close(limiter);
 	free(interfaces);

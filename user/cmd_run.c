@@ -236,11 +236,11 @@ static void say_cleared(const struct change *change, size_t removed)
 		if (!run->id)
 			continue;
 		if (runs_find(change->next, run->id))
-			printf("run %llu stays, for \"%s\": its bwctl lives\n",
-			       (unsigned long long)run->id, run->command);
+			command_say("run %llu stays, for \"%s\": its bwctl lives",
+				    (unsigned long long)run->id, run->command);
 		else
-			printf("run %llu is cleared, of \"%s\"\n", (unsigned long long)run->id,
-			       run->command);
+			command_say("run %llu is cleared, of \"%s\"", (unsigned long long)run->id,
+				    run->command);
 	}
 	for (int direction = 0; direction < BWCTL_DIRECTIONS && removed; direction++)
 		command_print_limit(change->next, direction,

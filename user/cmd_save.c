@@ -24,7 +24,9 @@ static int make_text(const struct bwctl_policy *policy, const struct limiter_int
 			names[here++] = interfaces[i].name;
 	left_out = names ? policy_file_print(&policy->asked, names, here, ret_text) : 0;
 	free(names);
-	if (left_out)
+	if (left_out == 1)
+		log_hint("1 interface has a name that a policy file cannot hold");
+	else if (left_out)
 		log_hint("%zu interfaces have names that a policy file cannot hold", left_out);
 	return *ret_text ? 0 : -ENOMEM;
 }
@@ -76,7 +78,7 @@ int command_write_file(const struct command_file *file)
 
 void command_print_saved(const struct command_file *file)
 {
-	printf(file->differs ? "saved in %s\n" : "%s says so already\n", file->path);
+	command_say(file->differs ? "saved in %s" : "%s says so already", file->path);
 }
 
 int cmd_save(const struct options *options, int count, char *words[])

@@ -76,6 +76,27 @@ void command_hint_interfaces(const struct bwctl_asked *asked,
 			hint_interface(asked, row);
 }
 
+void command_hint_first(const struct limiter *limiter, const struct limiter_interface *interfaces,
+			size_t count)
+{
+	char text[LOG_TEXT], advice[LOG_TEXT];
+
+	for (size_t i = 0; i < count; i++)
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+			const struct limiter_interface *interface = &interfaces[i];
+			struct first first;
+
+			limiter_first(limiter, interface, direction, &first);
+			if (first_is_other(&first))
+				log_hint("'%s': %s; %s", interface->name,
+					 first_say(&first, direction, text),
+					 first_advise(&first, interface->name, direction,
+						      interface->hook[direction],
+						      interface->record.priority[direction],
+						      advice));
+		}
+}
+
 #define NAME_WIDTH 14 /* of "class ssh", and what is below it */
 #define LINE_WIDTH 90
 
@@ -303,6 +324,7 @@ int command_change(const struct options *options, const struct config_change *ch
 		goto out;
 	}
 	warn_of_detached(interfaces, loaded);
+	command_hint_first(limiter, interfaces, loaded);
 	if (change->whole)
 		warn_of_lost_limits(previous, policy);
 	if (of)

@@ -294,6 +294,25 @@ static void print_interfaces(const struct report *report)
 	table_print(&table, terminal_columns());
 }
 
+/* A limit that somebody passes by holds for nothing. */
+static void print_first(const struct report *report)
+{
+	char name[REPORT_NAME], text[LOG_TEXT];
+
+	for (size_t i = 0; i < report->interface_count; i++)
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+			const struct first *first = &report->first[i][direction];
+
+			if (!first_is_other(first))
+				continue;
+			first_say(first, direction, text);
+			words_tame(text);
+			terminal_say("%s%s: %s%s\n", terminal_look(TERMINAL_RED),
+				     report_name(report->interfaces[i].name, name), text,
+				     terminal_look(TERMINAL_NORMAL));
+		}
+}
+
 /* What a table of classes is of: those that there are, and all of them together. */
 struct shown_classes {
 	const struct report *report;
@@ -409,6 +428,7 @@ int cmd_show(const struct options *options, int count, char *words[])
 		printf("nothing is loaded\n");
 	} else {
 		print_interfaces(report);
+		print_first(report);
 		command_print_runs(&report->policy, report->run_is_alive);
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
 			print_direction(report, direction);

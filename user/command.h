@@ -117,6 +117,12 @@ void command_print_saved(const struct command_file *file);
 int command_print_config(const struct bwctl_policy *policy,
 			 const struct limiter_interface *interfaces, size_t count);
 
+/*
+ * A line on standard output with what somebody gave in it, such as the name of a file: nothing of
+ * that gets onto a terminal which a terminal may obey.
+ */
+void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Prints and releases an object; NULL stands for one that could not be made. The exit code. */
 int command_print_json(json_t *object);
 
@@ -139,6 +145,13 @@ void command_print_exceptions(const struct bwctl_policy *policy, enum bwctl_dire
  */
 void command_hint_interfaces(const struct bwctl_asked *asked,
 			     const struct limiter_interface *interfaces, size_t count);
+
+/*
+ * The hint of "set", "apply" and "load" that on one of these interfaces somebody's program
+ * runs before ours.
+ */
+void command_hint_first(const struct limiter *limiter, const struct limiter_interface *interfaces,
+			size_t count);
 
 /*
  * The lines of "show" for runs that are in force, if there are any; the hint of "set" and

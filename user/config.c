@@ -1071,6 +1071,15 @@ static int refuse_again(const struct words *words, const struct config_key *key,
 			return why_refuse(why, -EINVAL,
 					  "%s'class' is given twice: classes come before flows",
 					  words->subject);
+		if (words->section == CONFIG_FLOW && setting == CONFIG_FLOW_REMOVE &&
+		    given[CONFIG_FLOW_CLASS]) {
+			const struct config_flow_edit *flow = &words->change->flows[words->number];
+
+			return why_refuse(
+				why, -EINVAL,
+				"%s'remove' is given twice: classes come before flows, as in class %s remove flow %s remove",
+				words->subject, flow->class, flow->values.name);
+		}
 		return why_refuse(why, -EINVAL, "%s'%s' is given twice", words->subject, word);
 	}
 	return 0;

@@ -229,8 +229,7 @@ static int read_routes(struct list *list)
 /* ---- filters ---- */
 
 struct side {
-	struct device *device;
-	enum bwctl_direction direction;
+	struct device_filter *filters; /* DEVICE_FILTERS of them */
 	size_t count;
 };
 
@@ -271,7 +270,7 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	const struct tcmsg *message = mnl_nlmsg_get_payload(header);
 	const size_t offset = sizeof(*message);
 	struct side *side = data;
-	struct device_filter *filters = side->device->filters[side->direction];
+	struct device_filter *filters = side->filters;
 	struct device_filter filter = {0};
 
 	if (header->nlmsg_type != RTM_NEWTFILTER || !message->tcm_handle)
@@ -288,27 +287,35 @@ static int note_filter(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
-static int read_filters(struct device *device)
+int device_read_filters(uint32_t ifindex, enum bwctl_direction direction,
+			struct device_filter ret_filters[DEVICE_FILTERS], size_t *ret_count)
 {
 	static const uint32_t parents[BWCTL_DIRECTIONS] = {
 		[BWCTL_INGRESS] = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
 		[BWCTL_EGRESS] = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS),
 	};
+	struct side side = {.filters = ret_filters};
+	struct netlink_question question;
+	struct nlmsghdr *header =
+		dump_of(&question, RTM_GETTFILTER, AF_UNSPEC, sizeof(struct tcmsg));
+	struct tcmsg *message = mnl_nlmsg_get_payload(header);
+	int err;
+
+	message->tcm_ifindex = (int)ifindex;
+	message->tcm_parent = parents[direction];
+	err = netlink_dump(NETLINK_ROUTE, header, note_filter, &side, sizeof(side));
+	*ret_count = side.count;
+	return err == -ENODEV ? 0 : err;
+}
+
+static int read_filters(struct device *device)
+{
 	int err = 0;
 
-	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++) {
-		struct side side = {.device = device, .direction = direction};
-		struct netlink_question question;
-		struct nlmsghdr *header =
-			dump_of(&question, RTM_GETTFILTER, AF_UNSPEC, sizeof(struct tcmsg));
-		struct tcmsg *message = mnl_nlmsg_get_payload(header);
-
-		message->tcm_ifindex = (int)device->ifindex;
-		message->tcm_parent = parents[direction];
-		err = netlink_dump(NETLINK_ROUTE, header, note_filter, &side, sizeof(side));
-		device->filter_count[direction] = side.count;
-	}
-	return err == -ENODEV ? 0 : err;
+	for (int direction = 0; direction < BWCTL_DIRECTIONS && !err; direction++)
+		err = device_read_filters(device->ifindex, direction, device->filters[direction],
+					  &device->filter_count[direction]);
+	return err;
 }
 
 /* ---- flowtables ---- */

@@ -63,6 +63,13 @@ struct device {
 /* All there are, by index. free() them. 0, or -errno and why. */
 int device_read_all(struct device **ret_devices, size_t *ret_count, char why[LOG_TEXT]);
 
+/*
+ * The filters on one direction of a device, in the order in which they run: the first ones, and one
+ * in hardware if there is any. 0, also where the device is gone, or -errno.
+ */
+int device_read_filters(uint32_t ifindex, enum bwctl_direction direction,
+			struct device_filter ret_filters[DEVICE_FILTERS], size_t *ret_count);
+
 /* Whether a filter is one of bwctl's own, which the kernel runs whatever the device does with it. */
 bool device_filter_is_own(const struct device_filter *filter);
 

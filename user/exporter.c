@@ -30,6 +30,7 @@
 #include "page.h"
 #include "policy_file.h"
 #include "scrape.h"
+#include "streams.h"
 
 #define LISTEN		  "127.0.0.1:9977"
 #define LISTEN_BACKLOG	  128
@@ -654,6 +655,7 @@ int main(int argc, char *argv[])
 		.listen = LISTEN, .pin_dir = LIMITER_PIN_DIR, .config = POLICY_FILE};
 	int answer, verbosity = 0;
 
+	streams_hold();
 	log_as("bwctl-exporter");
 	while ((answer = getopt_long(argc, argv, ":n:vh", long_options, NULL)) != -1) {
 		switch (answer) {

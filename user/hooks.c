@@ -229,8 +229,13 @@ void hooks_look(const struct pins *pins, const struct bwctl_interface_key *key,
 		own = filter.prog_id;
 	}
 	ret_seen->is_known = own && look_at_program(own, &ret_seen->ours);
-	if (bpf_prog_query((int)key->ifindex, tcx_point(direction), 0, NULL, ids, &count))
+	ret_seen->knows_before = own;
+	if (!own)
 		return;
+	if (bpf_prog_query((int)key->ifindex, tcx_point(direction), 0, NULL, ids, &count)) {
+		ret_seen->knows_before = errno == EINVAL; /* there is no tcx */
+		return;
+	}
 	/* All of tcx comes before clsact. */
 	while (ret_seen->before < count && (hook != BWCTL_HOOK_TCX || ids[ret_seen->before] != own))
 		ret_seen->before++;

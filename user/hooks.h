@@ -69,7 +69,8 @@ struct hooks_seen {
 	bool is_known; /* else it may not be looked at */
 	struct hooks_program ours;
 	struct hooks_program first; /* of those that run before, by tcx */
-	unsigned int before;	    /* how many that are */
+	unsigned int before;	    /* how many that are, */
+	bool knows_before;	    /* if that may be looked at */
 };
 
 /* Looks at an interface of this network namespace that has ours there by hook. */

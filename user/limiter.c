@@ -860,6 +860,13 @@ static void look_at(struct limiter *limiter, struct limiter_interface *interface
 	}
 }
 
+void limiter_first(const struct limiter *limiter, const struct limiter_interface *interface,
+		   enum bwctl_direction direction, struct first *ret_first)
+{
+	first_look(&limiter->pins, &interface->key, &interface->record, direction,
+		   interface->exists ? interface->hook[direction] : BWCTL_HOOK_NONE, ret_first);
+}
+
 int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interface_key *ret_key,
 		 char why[LOG_TEXT])
 {

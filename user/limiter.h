@@ -17,6 +17,7 @@
 
 #include "bwctl.h"
 #include "counters.h"
+#include "first.h"
 #include "holder.h"
 #include "log.h"
 
@@ -118,6 +119,10 @@ uint64_t limiter_now_ns(void);
 /* The interfaces that are loaded, in the order of their index. free() the array. */
 int limiter_interfaces(struct limiter *limiter, struct limiter_interface **ret_interfaces,
 		       size_t *ret_count, char why[LOG_TEXT]);
+
+/* Who comes before ours there. Not known of what is in another network namespace. */
+void limiter_first(const struct limiter *limiter, const struct limiter_interface *interface,
+		   enum bwctl_direction direction, struct first *ret_first);
 
 /* The key of an interface of this network namespace. -ENODEV and why when there is none. */
 int limiter_find(struct limiter *limiter, const char *name, struct bwctl_interface_key *ret_key,

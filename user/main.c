@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "netns.h"
 #include "policy_file.h"
 #include "room.h"
+#include "streams.h"
+#include "words.h"
 
 /* Options that are not for every command. */
 enum {
@@ -98,7 +101,8 @@ static const struct command commands[] = {
 	 "  overhead  bytes to add to every frame: 24 for preamble, FCS and gap of Ethernet\n"
 	 "\n"
 	 "burst, window and horizon also take the word default. Classes come behind these, flows\n"
-	 "behind classes; what follows the name of one is of that one, as far as the next.\n"
+	 "behind classes; what follows the name of one is of that one, as far as the next. Behind a\n"
+	 "flow, class is what it leads into: to take both away, class lab remove flow x remove.\n"
 	 "\n"
 	 "  class     ui, admin, api, ssh, telnet, icmp, other, control, or a name of your own: then\n"
 	 "            the class is made, up to 32 of them. remove: take it away again\n"
@@ -355,6 +359,18 @@ int command_become(char *const words[])
 	return EXIT_FAILED;
 }
 
+void command_say(const char *format, ...)
+{
+	char text[PATH_MAX + LOG_TEXT];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	words_tame(text);
+	puts(text);
+}
+
 int command_print_json(json_t *object)
 {
 	int err;
@@ -576,6 +592,7 @@ int main(int argc, char *argv[])
 	char **words = argv + 1; /* they move up to where an option was */
 	const char *last = NULL; /* word that was taken as one, or as the value of an option */
 
+	streams_hold();
 	/* In order: of the words it depends what an option behind them is. */
 	while ((answer = getopt_long(argc, argv, "-:n:vh", long_options, NULL)) != -1) {
 		last = optarg;

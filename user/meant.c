@@ -77,7 +77,9 @@ void meant_apply(const char *word)
 {
 	char quoted[WORDS_QUOTE + 4];
 
-	if (meant_rate(word))
+	if (!strcmp(word, "/dev/null"))
+		log_hint("--config '' is for no file");
+	else if (meant_rate(word))
 		hint_rate(words_quote(word, quoted));
 }
 

@@ -15,7 +15,7 @@ void meant_command(const char *word, const char *const names[], size_t count);
 /* Hints at what a word behind load, or behind unload, probably stands for. */
 void meant_interface(const char *word, bool loads);
 
-/* Hints at what a file that there is not, behind apply, probably stands for. */
+/* Hints at what a file that there is not, or that is none, probably stands for. */
 void meant_apply(const char *word);
 
 #endif

@@ -24,6 +24,7 @@ struct place {
 	uint64_t netns_inode; /* of another network namespace; 0: this one */
 	const struct limiter_interface *interface;
 	const struct counters_interface *counters; /* [direction] */
+	const struct first *first;		   /* the same */
 };
 
 struct metrics {
@@ -79,7 +80,8 @@ static void make_places(struct metrics *metrics)
 				.name = interface->name,
 				.netns_inode = interface->own ? 0 : interface->key.netns_inode,
 				.interface = interface,
-				.counters = report->interface_counters[i]};
+				.counters = report->interface_counters[i],
+				.first = report->first[i]};
 	}
 }
 
@@ -356,6 +358,30 @@ static void print_attached(const struct metrics *metrics)
 	}
 }
 
+/* Of what may be looked at; if nothing may, there is no such metric. */
+static void print_first(const struct metrics *metrics)
+{
+	bool is_any = false;
+
+	for (size_t i = 0; i < metrics->place_count; i++) {
+		const struct place *place = &metrics->places[i];
+
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+			if (!place->first[direction].is_known)
+				continue;
+			if (!is_any)
+				print_head(
+					metrics, "bwctl_first", "gauge", "",
+					"Whether no other program runs before bwctl there: 0 says that what it passes is not limited.");
+			is_any = true;
+			fputs("bwctl_first", metrics->out);
+			print_place(metrics->out, place, "{");
+			fprintf(metrics->out, ",direction=\"%s\"} %d\n", prefixes[direction],
+				!first_is_other(&place->first[direction]));
+		}
+	}
+}
+
 static void print_exempt(const struct metrics *metrics)
 {
 	const struct bwctl_policy *policy = &metrics->report->policy;
@@ -401,6 +427,7 @@ static void print_loaded(const struct metrics *metrics)
 	bool observes = report_observes(metrics->report);
 
 	print_attached(metrics);
+	print_first(metrics);
 	print_policy(metrics);
 	print_exempt(metrics);
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {

@@ -21,6 +21,7 @@
 #include "reach_run.h"
 #include "reach_target.h"
 #include "store.h"
+#include "streams.h"
 #include "terminal.h"
 
 #define TIMEOUT_NS 4000000000ULL /* SYNs go out at 0, 1 and 3 s, and ARP gives up after 3 */
@@ -253,6 +254,7 @@ int main(int argc, char *argv[])
 	struct reach_targets targets = {0};
 	int answer, code, verbosity = 0;
 
+	streams_hold();
 	opterr = 0;
 	while ((answer = getopt_long(argc, argv, "+v", long_options, NULL)) != -1) {
 		switch (answer) {

@@ -40,6 +40,20 @@ static int read_interface_counters(struct limiter *limiter, struct report *repor
 	return err;
 }
 
+static int read_first(struct limiter *limiter, struct report *report, char why[LOG_TEXT])
+{
+	report->first = calloc(report->interface_count + 1, sizeof(*report->first));
+	if (!report->first) {
+		snprintf(why, LOG_TEXT, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < report->interface_count; i++)
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			limiter_first(limiter, &report->interfaces[i], direction,
+				      &report->first[i][direction]);
+	return 0;
+}
+
 /* A clock is read before the time: it is never farther ahead than it was. */
 static int read_clocks(struct limiter *limiter, struct report *report, char why[LOG_TEXT])
 {
@@ -74,6 +88,8 @@ static int read_all(struct limiter *limiter, struct report *report, char why[LOG
 					 why);
 	if (!err)
 		err = read_interface_counters(limiter, report, why);
+	if (!err)
+		err = read_first(limiter, report, why);
 	if (!err)
 		err = read_clocks(limiter, report, why);
 	if (!err && report->knows_who_lives)
@@ -134,6 +150,7 @@ void report_free(struct report *report)
 	if (!report)
 		return;
 	free(report->interface_counters);
+	free(report->first);
 	free(report->interfaces);
 	free(report);
 }
@@ -321,10 +338,12 @@ static json_t *direction_json(const struct report *report, enum bwctl_direction 
 static json_t *hook_json(const struct report *report, size_t number, enum bwctl_direction direction)
 {
 	const char *hook = report_hook_name(report->interfaces[number].hook[direction]);
+	const struct first *first = &report->first[number][direction];
 	char why[LOG_TEXT];
 	enum bwctl_mode mode = report_mode(report, direction, why);
-	json_t *object = json_pack("{s:s?, s:s?}", "hook", hook, "mode",
-				   hook ? mode_name(report, mode) : NULL);
+	json_t *object = json_pack(
+		"{s:s?, s:s?, s:o}", "hook", hook, "mode", hook ? mode_name(report, mode) : NULL,
+		"first", first->is_known ? json_boolean(!first_is_other(first)) : json_null());
 
 	json_object_update_new(object,
 			       counters_json(&report->interface_counters[number][direction].total));

@@ -18,7 +18,8 @@ struct report {
 	struct bwctl_policy policy; /* all zero when nothing is loaded */
 	struct counters counters[BWCTL_DIRECTIONS];
 	struct limiter_interface *interfaces;
-	struct counters_interface (*interface_counters)[BWCTL_DIRECTIONS]; /* of each of them */
+	struct counters_interface (*interface_counters)[BWCTL_DIRECTIONS]; /* of each of them, */
+	struct first (*first)[BWCTL_DIRECTIONS]; /* and who comes before ours there */
 	size_t interface_count;
 	bool run_is_alive[BWCTL_RUNS];	   /* by place in policy.runs: its bwctl lives */
 	bool knows_who_lives;		   /* or nobody could ask: LIMITER_LOOK */

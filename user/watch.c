@@ -21,6 +21,7 @@
 #include "log.h"
 #include "policy.h"
 #include "report.h"
+#include "streams.h"
 #include "units.h"
 #include "watch_change.h"
 #include "watch_line.h"
@@ -649,8 +650,10 @@ static int read_options(struct watch *watch, int argc, char *argv[])
 int main(int argc, char *argv[])
 {
 	static struct watch watch = {.interval_ns = INTERVAL_NS, .timer_fd = -1};
-	int code = read_options(&watch, argc, argv);
+	int code;
 
+	streams_hold();
+	code = read_options(&watch, argc, argv);
 	if (code)
 		return code;
 	code = begin(&watch);

@@ -248,20 +248,29 @@ static void update_direction(struct watch_rates_direction *ours, const struct pa
 		metered_figures(pair, direction, &ours->figures);
 }
 
+/* What is to be known of an interface beside its name: that the limit does not hold there. */
+static const char *trouble_of(const struct report *report, size_t number)
+{
+	const struct limiter_interface *interface = &report->interfaces[number];
+	const struct first *first = report->first[number];
+
+	if (!interface->hook[BWCTL_INGRESS] || !interface->hook[BWCTL_EGRESS])
+		return " (not attached)";
+	if (first_is_other(&first[BWCTL_INGRESS]) || first_is_other(&first[BWCTL_EGRESS]))
+		return " (not first)";
+	return "";
+}
+
 /* "eth0 eth1 (not attached)"; what may be done to a terminal by a name is not. */
 static void name_interfaces(const struct report *report, char ret_names[LOG_TEXT])
 {
 	size_t length = 0;
 
 	*ret_names = '\0';
-	for (size_t i = 0; i < report->interface_count && length < LOG_TEXT; i++) {
-		const struct limiter_interface *interface = &report->interfaces[i];
-		bool is_whole = interface->hook[BWCTL_INGRESS] && interface->hook[BWCTL_EGRESS];
-
+	for (size_t i = 0; i < report->interface_count && length < LOG_TEXT; i++)
 		length += (size_t)snprintf(ret_names + length, LOG_TEXT - length, "%s%s%s",
-					   i ? " " : "", interface->name,
-					   is_whole ? "" : " (not attached)");
-	}
+					   i ? " " : "", report->interfaces[i].name,
+					   trouble_of(report, i));
 	for (char *at = ret_names; *at; at++)
 		if (*at < ' ' || *at > '~')
 			*at = '?';

@@ -57,6 +57,37 @@ void words_tame(char *text)
 	}
 }
 
+struct words_shell words_shell(const char *name, const char *otherwise)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_-+./:@%";
+	struct words_shell word;
+	char clean[LOG_TEXT];
+	size_t length = 0;
+
+	snprintf(clean, sizeof(clean), "%s", name);
+	words_clean(clean);
+	if (!*name || *name == '-' || strlen(name) > sizeof(word.text) / 4 - 1 ||
+	    strcmp(clean, name)) {
+		snprintf(word.text, sizeof(word.text), "%s", otherwise);
+		return word;
+	}
+	if (!name[strspn(name, plain)]) {
+		snprintf(word.text, sizeof(word.text), "%s", name);
+		return word;
+	}
+	word.text[length++] = '\'';
+	for (const char *at = name; *at; at++)
+		if (*at == '\'')
+			length += (size_t)snprintf(word.text + length, sizeof(word.text) - length,
+						   "'\\''");
+		else
+			word.text[length++] = *at;
+	word.text[length++] = '\'';
+	word.text[length] = '\0';
+	return word;
+}
+
 void words_whole(const char *text, char *ret_text)
 {
 	for (size_t length; *text; text += length ? length : 1) {

@@ -29,6 +29,15 @@ void words_whole(const char *text, char *ret_text);
 void words_tame(char *text);
 
 /*
+ * A name as a shell takes it: the name itself where it is plain, else in quotes; what cannot be typed, or
+ * would be taken for an option, is otherwise, for the reader to fill in.
+ */
+struct words_shell {
+	char text[4 * 128];
+};
+struct words_shell words_shell(const char *name, const char *otherwise);
+
+/*
  * "did you mean 'burst'?", with the nearest of the names between quotes, or NULL if
  * none is near. Exchanged, missing and superfluous letters count, and so does the case.
  */

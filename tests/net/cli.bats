@@ -1019,6 +1019,33 @@ unloads_all() {
 	json '.egress.limit_bits_per_second == 8000000 and .interfaces[0].egress.hook == env.HOOK'
 }
 
+@test "a descriptor that was closed is taken by nothing of ours" {
+	local closed
+	load
+	for words in 'watch --json --interval 100ms' 'watch --interval 100ms'; do
+		# shellcheck disable=SC2086
+		run timeout 20 bash -c 'exec 3>&1; "$@" 2>&3 3>&- >&-' sh "$BWCTL" $words
+		expect "exit code of $words without stdout" 1 "$status"
+		expect "error of $words" 'bwctl: cannot write the output: Bad file descriptor' "$output"
+	done
+	# Nor is anything else read in its place.
+	run bash -c '"$@" <&-' sh "$BWCTL" apply -
+	expect 'apply - without stdin' "1 bwctl: cannot read '-': Bad file descriptor" "$status $output"
+	for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+		# They can be neither read nor written, and are inherited as such.
+		run bash -c "\"\$@\" $closed" sh "$BWCTL" run 4mbit -- \
+			bash -c '[[ -e /proc/$$/fd/0 && -e /proc/$$/fd/1 && -e /proc/$$/fd/2 ]]'
+		expect "all three are there, with $closed" 0 "$status"
+	done
+}
+
+@test "load: what is named twice is meant once" {
+	run --separate-stderr "$BWCTL" load cli0 cli0 cli0
+	expect 'lines' "0 1" "$status $(grep -c '^loaded on cli0 ' <<<"$output")"
+	run --separate-stderr "$BWCTL" load nosuch nosuch
+	expect 'errors' "1 1" "$status $(grep -c nosuch <<<"$stderr")"
+}
+
 @test "under ip netns exec, which hides the BPF file system: refused, with what to do instead" {
 	ip netns add red
 	ip -n red link add cli0 type veth peer name cli1

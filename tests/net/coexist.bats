@@ -659,6 +659,69 @@ through_tun() {
 		}' "$1" "$2"
 }
 
+# says_first TEXT COMMAND...: what somebody passes before ours is said once, as a hint.
+says_first() {
+	local text=$1
+	shift
+	run --separate-stderr rig_bwctl "$@"
+	# shellcheck disable=SC2154 # bats sets it
+	[[ $status == 0 && $(grep -c 'runs before' <<<"$stderr") == 1 && $stderr == *"hint: 'eth0': on egress $text"* ]] ||
+		rig_fail "$*: $status: $stderr"
+}
+
+# silent_of_first COMMAND...: nobody comes before, and nobody is said to.
+silent_of_first() {
+	run --separate-stderr rig_bwctl "$@"
+	[[ $status == 0 && $output$stderr != *'runs before'* ]] || rig_fail "$*: $status: $output$stderr"
+}
+
+# first_is VALUE METRIC: of egress; nobody is ever before on ingress.
+first_is() {
+	expect 'first' "[true,$1]" "$(rig_bwctl show --json | jq -c '.interfaces[0] | [.ingress.first, .egress.first]')"
+	expect 'bwctl_first' "$2" "$(rig_bwctl metrics | sed -n 's/^bwctl_first{interface="eth0",direction="transmit"} //p')"
+	expect 'bwctl_first' 1 "$(rig_bwctl metrics | sed -n 's/^bwctl_first{interface="eth0",direction="receive"} //p')"
+}
+
+@test "somebody's tcx program before ours: load, set, apply, show and metrics say so" {
+	local advice='bwctl load --hook clsact eth0 && bwctl load --hook tcx eth0'
+	needs_tcx
+	silent_of_first load eth0
+	silent_of_first set 1mbit
+	first_is true 1
+	neighbour tcx eth0 egress "$PINS/them" first pass
+	says_first "a program of somebody else, neighbour (id " load eth0
+	[[ $stderr == *"$advice"* ]]
+	says_first "a program of somebody else, neighbour (id " set 1mbit
+	[[ $stderr == *"$advice"* ]]
+	rig_bwctl show --config >"$RIG_DIR/policy"
+	says_first "a program of somebody else, neighbour (id " apply "$RIG_DIR/policy"
+	first_is false 0
+	expect 'lines of show' 1 "$(rig_bwctl show | grep -c '^eth0: on egress a program of somebody else, neighbour (id .*), runs before: what it passes is not metered$')"
+	# The advice helps. In between ours is a filter, which comes after all of tcx.
+	says_first "a program of somebody else, neighbour (id " load --hook clsact eth0
+	silent_of_first load --hook tcx eth0
+	first_is true 1
+	silent_of_first set 2mbit
+	silent_of_first show
+	# Elsewhere it cannot be looked at.
+	expect 'first' '[null,null]' "$("$BWCTL" show --json | jq -c '.interfaces[0] | [.ingress.first, .egress.first]')"
+	expect 'bwctl_first' 0 "$("$BWCTL" metrics | grep -c bwctl_first)"
+}
+
+@test "somebody's filter before ours: load, set and show say so" {
+	rig_in appliance tc qdisc add dev eth0 clsact
+	rig_in appliance tc filter add dev eth0 egress pref 1 protocol ip u32 match u32 0 0 flowid 1:1
+	says_first "a filter of somebody else, u32 with pref 1, runs before: what it passes is not metered; take it away (tc filter show dev eth0 egress)" \
+		load --hook clsact eth0
+	says_first "a filter of somebody else, u32 with pref 1, runs before" set 1mbit
+	first_is false 0
+	[[ $(rig_bwctl show) == *$'\neth0: on egress a filter of somebody else, u32 with pref 1, runs before: what it passes is not metered\n'* ]]
+	rig_in appliance tc filter delete dev eth0 egress pref 1
+	first_is true 1
+	silent_of_first set 2mbit
+	silent_of_first show
+}
+
 @test "tun: packets without an Ethernet header" {
 	ip tuntap add mode tun name tun0
 	sysctl -q -w net.ipv6.conf.tun0.disable_ipv6=1

@@ -127,6 +127,45 @@ drafts() {
 	in_force 'rate = 1mbit'
 }
 
+@test "names of files and directories are tamed where people read them" {
+	local odd="$DIR/q"$'\e[31mx'
+	load
+	"$BWCTL" set 50mbit >/dev/null
+	done_saying "saved in $DIR/q?[31mx" save "$odd"
+	done_saying "$DIR/q?[31mx says so already" save "$odd"
+	done_saying "$DIR/q?[31mx is good" apply --check "$odd"
+	sed -i '/^interfaces/d' "$odd"
+	done_saying "nothing to load: $DIR/q?[31mx names no interfaces" --config "$odd" load --present
+	sed -i 's/^\[limit]/&\ninterfaces = nosuch/' "$odd"
+	done_saying "nothing to load: $DIR/q?[31mx does not name y?" --config "$odd" load --present $'y\r'
+	bwctl_says --config "$odd" load --present
+	[[ $output == "nothing to load: no interface that $DIR/q?[31mx names is there" ]]
+}
+
+@test "a hint for what stands for no file elsewhere" {
+	load
+	for words in 'apply /dev/null' '--config /dev/null apply' '--config /dev/null load --all'; do
+		# shellcheck disable=SC2086
+		refused 1 "bwctl: cannot read '/dev/null': it is not a regular file
+hint: --config '' is for no file" $words
+	done
+}
+
+@test "save: an interface that a policy file cannot name is left out" {
+	ip link add $'a\x01' type veth peer name $'b\x01'
+	load
+	"$BWCTL" load $'a\x01'
+	bwctl_says save "$FILE"
+	expect 'one' 'hint: 1 interface has a name that a policy file cannot hold' "$stderr"
+	rm "$FILE"
+	"$BWCTL" load $'b\x01'
+	bwctl_says save "$FILE"
+	expect 'two' 'hint: 2 interfaces have names that a policy file cannot hold' "$stderr"
+	grep -q -x 'interfaces = cli0' "$FILE"
+	"$BWCTL" unload
+	ip link delete $'a\x01'
+}
+
 @test "apply: all or nothing, and all that is wrong is said at once" {
 	load
 	"$BWCTL" set 50mbit >/dev/null

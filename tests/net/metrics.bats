@@ -275,9 +275,9 @@ loaded_by_exporter() {
 	[[ $(get "$URL/metrics" | sample bwctl_loaded) == 1 ]]
 }
 
-# All that does not depend on the moment: lines of metrics.
+# All that does not depend on the moment, and that who is not root can tell: lines of metrics.
 lasting() {
-	grep -v -E '_(backlog|policy_saved)'
+	grep -v -E '_(backlog|policy_saved)|bwctl_first'
 }
 
 # The same in all forms, unless ARP or the like was counted in between.
@@ -297,6 +297,9 @@ served_as_printed() {
 	start_exporter
 	sleep 0.3
 	rig_wait 30 served_as_printed
+	# Who runs before ours, root alone can tell.
+	[[ $(rig_bwctl metrics | grep -c '^bwctl_first{.*} 1$') == 2 ]]
+	[[ $(get "$URL/metrics" | grep -c bwctl_first) == 0 ]]
 	get -H 'Accept: application/openmetrics-text; version=1.0.0' -D "$RIG_DIR/head" "$URL/metrics" >"$RIG_DIR/open"
 	grep -q '^Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8' "$RIG_DIR/head"
 	[[ $(tail -n 1 "$RIG_DIR/open") == '# EOF' ]]
@@ -615,9 +618,9 @@ activated() {
 	[[ $(<"$RIG_DIR/exporter") == 'bwctl-exporter: expected one listening stream socket from systemd, not 2 sockets' ]]
 }
 
-# What may differ between two readings while nothing happens, and nobody can tell who lives.
+# What may differ between two readings while nothing happens, and nobody can tell who lives, or who comes first.
 settled() {
-	jq -c 'del(.. | .backlog_seconds?) | del(.runs[]?.alive)' "$@"
+	jq -c 'del(.. | .backlog_seconds?) | del(.runs[]?.alive) | del(.interfaces[][]?.first?)' "$@"
 }
 
 # is_shown [OPTION...]: what is served is what show prints, in the same order; ARP may come in between.
@@ -643,6 +646,8 @@ one_run() {
 	rig_wait 30 one_run
 	rig_wait 30 is_shown || diff <(jq . "$RIG_DIR/shown") <(jq . "$RIG_DIR/served")
 	[[ $(jq -c '.runs[].alive' "$RIG_DIR/shown") == true && $(jq -c '.runs[].alive' "$RIG_DIR/served") == null ]]
+	[[ $(jq -c '[.interfaces[] | .ingress, .egress | .first] | unique' "$RIG_DIR/shown") == '[true]' ]]
+	[[ $(jq -c '[.interfaces[] | .ingress, .egress | .first] | unique' "$RIG_DIR/served") == '[null]' ]]
 	[[ $(wc -l <"$RIG_DIR/served") == 0 && $(grep -c '": ' "$RIG_DIR/served") == 0 ]]
 	grep -q $'^Content-Type: application/json\r$' "$RIG_DIR/head"
 	grep -q $'^Cache-Control: no-store\r$' "$RIG_DIR/head"

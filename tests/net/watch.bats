@@ -951,6 +951,19 @@ has_lines() {
 	expect 'the hint' 'hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON' "${stderr_lines[1]}"
 }
 
+@test "an interface on which somebody's program runs before ours is not first" {
+	rig_has_tcx || skip 'this kernel has no tcx'
+	rig_bwctl load --hook tcx eth0
+	begin 80 24
+	seen '^bwctl on .*eth0 [^(]'
+	rig_in appliance "$RIG_TOOLS/neighbour" tcx eth0 egress /sys/fs/bpf/them first pass
+	seen '^bwctl on .*eth0 [(]not first[)]'
+	rm /sys/fs/bpf/them-*
+	seen '^bwctl on .*eth0 [^(]'
+	press q
+	ended 0
+}
+
 @test "a limiter elsewhere: --pin-dir is that of + and - too" {
 	rig_in appliance "$BWCTL" --pin-dir /sys/fs/bpf/other load inside0
 	rig_in appliance "$BWCTL" --pin-dir /sys/fs/bpf/other set 5mbit mode police >/dev/null
