@@ -469,6 +469,7 @@ begin_typed() {
 		exit \$code
 	EOF
 	# What is started in the background has no standard input but by itself.
+	# shellcheck disable=SC2016 # for the inner shell to expand
 	rig_start appliance env --default-signal=INT,QUIT sh -c 'exec script -q -e -c "$2" "$1.typescript" <"$1.keys"' \
 		sh "$name" "exec $BWCTL run $* -- sh $name.sh" >"$name.stdout" 2>"$name.stderr"
 	echo "$RIG_PID" >"$name.pid"
