@@ -85,20 +85,20 @@ static void print_table(const struct report *report)
 	table_print(&table, terminal_columns());
 }
 
-/* "12 min", of whole units of which there are at least two, seconds apart. */
+/* ", 12 min ago", or nothing if that is not known. */
 static const char *format_age(uint64_t age_ns, char text[UNITS_TEXT])
 {
-	static const struct {
-		uint64_t seconds;
-		const char *name;
-	} units[] = {{86400, "days"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-	uint64_t age_s = age_ns / 1000000000;
-	size_t unit = 0;
+	uint64_t minutes = age_ns / 60000000000ULL, hours = minutes / 60;
 
-	while (units[unit].seconds > 1 && age_s < 2 * units[unit].seconds)
-		unit++;
-	snprintf(text, UNITS_TEXT, "%llu %s", (unsigned long long)(age_s / units[unit].seconds),
-		 units[unit].name);
+	*text = '\0';
+	if (hours >= 48)
+		snprintf(text, UNITS_TEXT, ", %llu days ago", (unsigned long long)hours / 24);
+	else if (minutes >= 120)
+		snprintf(text, UNITS_TEXT, ", %llu h ago", (unsigned long long)hours);
+	else if (minutes)
+		snprintf(text, UNITS_TEXT, ", %llu min ago", (unsigned long long)minutes);
+	else if (age_ns)
+		snprintf(text, UNITS_TEXT, ", less than a minute ago");
 	return text;
 }
 
@@ -113,10 +113,8 @@ static void print_time(const struct report *report)
 					       text));
 	else
 		terminal_say(
-			"counted since it was loaded%s%s%s, of all hosts and interfaces together; what comes by now: bwctl flows --interval 10s\n",
-			report->over_ns ? ", " : "",
-			report->over_ns ? format_age(report->over_ns, text) : "",
-			report->over_ns ? " ago" : "");
+			"counted since it was loaded%s, of all hosts and interfaces together; what comes by now: bwctl flows --interval 10s\n",
+			format_age(report->over_ns, text));
 }
 
 static void print_dropped(const struct report *report, uint32_t row)

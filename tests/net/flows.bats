@@ -349,7 +349,7 @@ is_flooded() {
 	knock 22
 	said=$(rig_bwctl flows)
 	echo "$said"
-	grep -q -x -E 'counted since it was loaded, [0-9]+ (s|min) ago, of all hosts and interfaces together; what comes by now: bwctl flows --interval 10s' <<<"$said"
+	grep -q -x -E 'counted since it was loaded, (less than a minute|[0-9]+ min) ago, of all hosts and interfaces together; what comes by now: bwctl flows --interval 10s' <<<"$said"
 	run ! grep -q '^ssh: ' <<<"$said"
 	# One try after the other, for as long as it looks.
 	rig_start inside bash -c "while :; do timeout 0.1 bash -c '</dev/tcp/$RIG_FAR4/22'; done" 2>/dev/null
