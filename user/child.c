@@ -27,9 +27,11 @@ static void guarded(sigset_t *ret_set)
 		sigdelset(ret_set, unguarded[i]);
 }
 
-static bool is_for_both(int signal)
+/* A terminal sends it to the command as well; whoever else sends it means that we are to pass it on. */
+static bool is_for_both(const siginfo_t *info)
 {
-	return signal == SIGINT || signal == SIGQUIT;
+	return (info->si_signo == SIGINT || info->si_signo == SIGQUIT) &&
+	       info->si_code == SI_KERNEL;
 }
 
 /* SIGPIPE is about what bwctl itself wrote. */
@@ -83,12 +85,13 @@ static int wait_for(pid_t pid)
 
 	guarded(&set);
 	for (;;) {
-		int signal = sigwaitinfo(&set, NULL);
+		siginfo_t info;
+		int signal = sigwaitinfo(&set, &info);
 		pid_t ended = 0;
 
 		if (signal == SIGCHLD)
 			ended = waitpid(pid, &status, WNOHANG);
-		else if (signal > 0 && !is_own(signal) && !is_for_both(signal))
+		else if (signal > 0 && !is_own(signal) && !is_for_both(&info))
 			kill(pid, signal);
 		if (ended < 0)
 			return CHILD_CANNOT;

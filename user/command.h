@@ -42,8 +42,8 @@ struct options {
 	const char *jumphost; /* or it is about this one, or NULL */
 	const char *timeout;  /* of check, as it was typed, or NULL */
 	bool csv;
-	const char *interval; /* of watch, as it was typed, or NULL */
-	const char *class;    /* the same */
+	const char *interval; /* of watch and flows, as it was typed, or NULL */
+	const char *class;    /* of watch, the same */
 };
 
 int cmd_load(const struct options *options, int count, char *words[]);

@@ -83,6 +83,26 @@ static void subtract(struct bwctl_flow_counters *row, const struct bwctl_flow_co
 		row->delay_max_ns = 0;
 }
 
+static bool is_less(const struct bwctl_tally *tally, const struct bwctl_tally *than)
+{
+	return tally->packets < than->packets || tally->bytes < than->bytes;
+}
+
+void counters_subtract(struct bwctl_flow_counters *counters,
+		       const struct bwctl_flow_counters *earlier)
+{
+	uint64_t longest_ns = counters->delay_max_ns;
+
+	if (is_less(&counters->passed, &earlier->passed) ||
+	    is_less(&counters->dropped, &earlier->dropped) ||
+	    is_less(&counters->would_drop, &earlier->would_drop) ||
+	    is_less(&counters->paced, &earlier->paced) ||
+	    is_less(&counters->marked, &earlier->marked) || counters->delay_ns < earlier->delay_ns)
+		return;
+	subtract(counters, earlier);
+	counters->delay_max_ns = longest_ns;
+}
+
 static size_t words_of(const struct shape *shape)
 {
 	return (shape->size - shape->rows * sizeof(struct bwctl_flow_counters)) / 8;

@@ -26,6 +26,13 @@ struct counters_interface {
 /* Adds up counters of rows, or of CPUs. */
 void counters_add(struct bwctl_flow_counters *sum, const struct bwctl_flow_counters *counters);
 
+/*
+ * Takes away what an earlier look had. A flow that was made anew in between began at zero: of it all
+ * there is counts. The longest wait stays.
+ */
+void counters_subtract(struct bwctl_flow_counters *counters,
+		       const struct bwctl_flow_counters *earlier);
+
 /* What there is of each direction in a map of all interfaces, or of one. 0 or -errno. */
 int counters_read(int fd, struct counters ret_counters[BWCTL_DIRECTIONS]);
 int counters_read_interface(int fd, struct counters_interface ret_counters[BWCTL_DIRECTIONS]);

@@ -600,6 +600,25 @@ bool limiter_is_same(const struct limiter *limiter)
 	       id == limiter->policy_id;
 }
 
+int limiter_begin(const struct limiter *limiter, uint64_t *ret_since_ns, uint32_t *ret_id,
+		  char why[LOG_TEXT])
+{
+	struct bpf_map_info info = {0};
+	__u32 length = sizeof(info);
+	char path[PINS_PATH];
+	struct stat made;
+
+	pins_path(&limiter->pins, map_names[MAP_COUNTERS], path);
+	if (bpf_obj_get_info_by_fd(limiter->map_fd[MAP_COUNTERS], &info, &length))
+		return why_fail(why, -errno, "cannot inspect '%s'", path);
+	*ret_id = info.id;
+	*ret_since_ns = stat(path, &made) || made.st_mtim.tv_sec < 0 ?
+				0 :
+				(uint64_t)made.st_mtim.tv_sec * 1000000000 +
+					(uint64_t)made.st_mtim.tv_nsec;
+	return 0;
+}
+
 int limiter_clock(struct limiter *limiter, enum bwctl_direction direction,
 		  struct bwctl_clock *ret_clock)
 {

@@ -88,6 +88,13 @@ int limiter_publish(struct limiter *limiter, const struct bwctl_policy *policy, 
 bool limiter_has_lost_queue(struct limiter *limiter, const struct bwctl_policy *policy,
 			    enum bwctl_direction direction);
 
+/*
+ * Since when it counts: CLOCK_REALTIME, 0 if that is not known; and a number that no other limiter
+ * has, nor this one once its counters were lost.
+ */
+int limiter_begin(const struct limiter *limiter, uint64_t *ret_since_ns, uint32_t *ret_id,
+		  char why[LOG_TEXT]);
+
 /* What was counted since the limiter was made, of all interfaces, [direction]. */
 int limiter_counters(struct limiter *limiter, struct counters ret_counters[BWCTL_DIRECTIONS],
 		     char why[LOG_TEXT]);

@@ -36,6 +36,7 @@ enum {
 	TAKES_AGAIN = 256,
 	TAKES_WATCH = 512,
 	TAKES_PROBES = 1024,
+	TAKES_INTERVAL = 2048,
 };
 
 struct command {
@@ -195,16 +196,21 @@ static const struct command commands[] = {
 	 "  bwctl show\n"
 	 "  bwctl show --config\n"
 	 "  bwctl show --json\n"},
-	{"flows", "[--json]", "the flow table, and what has been seen of each flow", cmd_flows, 0,
-	 0, TAKES_JSON,
+	{"flows", "[--interval TIME] [--json]", "the flow table, and what has been seen of each flow",
+	 cmd_flows, 0, 0, TAKES_INTERVAL | TAKES_JSON,
 	 "Shows each listed flow as it looks in each direction, source -> destination, and what\n"
 	 "has been seen of it; then those of which packets went one way only, because somebody or\n"
-	 "something on the way keeps the answers, and those that were never seen.\n"
+	 "something on the way keeps the answers, those of which bwctl dropped all there were, and\n"
+	 "those that were never seen.\n"
+	 "\n"
+	 "It is about all that came by since it was loaded: one answer then hides that there have been\n"
+	 "none since. --interval TIME, 100ms to 60min, looks twice, and is about what came in between.\n"
 	 "\n"
 	 "  bwctl flows\n"
+	 "  bwctl flows --interval 200ms\n"
 	 "  bwctl flows --json\n"},
 	{"watch", "[--interval TIME] [--class NAME] [--json]", "limits, rates and drops, live",
-	 cmd_watch, 0, 0, TAKES_WATCH | TAKES_JSON,
+	 cmd_watch, 0, 0, TAKES_WATCH | TAKES_INTERVAL | TAKES_JSON,
 	 "Shows both directions on the screen: the rate against the limit, now and as it was, the mode\n"
 	 "and the promise, how much of the time the limit was reached, and of each class the rate, what\n"
 	 "was dropped per second, how long what waited had to, and when it was seen last. Keys: q quits,\n"
@@ -489,7 +495,7 @@ static int check_options(const struct command *command, const struct options *op
 		{"jumphost", TAKES_PROBES, options->jumphost != NULL},
 		{"timeout", TAKES_PROBES, options->timeout != NULL},
 		{"csv", TAKES_PROBES, options->csv},
-		{"interval", TAKES_WATCH, options->interval != NULL},
+		{"interval", TAKES_INTERVAL, options->interval != NULL},
 		{"class", TAKES_WATCH, options->class != NULL},
 	};
 

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "flow_table.h"
 #include "policy.h"
 #include "runs.h"
+#include "why.h"
 #include "words.h"
 
 /* A policy is seldom changed twice while it is looked at. */
@@ -78,8 +80,16 @@ static int read_clocks(struct limiter *limiter, struct report *report, char why[
 
 static int read_all(struct limiter *limiter, struct report *report, char why[LOG_TEXT])
 {
+	uint64_t since_ns = 0, now_ns;
+	struct timespec now;
 	int err = limiter_policy(limiter, &report->policy, why);
 
+	if (!err)
+		err = limiter_begin(limiter, &since_ns, &report->begin_id, why);
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	if (since_ns && since_ns < now_ns)
+		report->over_ns = now_ns - since_ns;
 	if (!err)
 		err = limiter_counters(limiter, report->counters, why);
 	report->counted_ns = limiter_now_ns();
@@ -398,15 +408,27 @@ const char *report_flow_name(const struct report *report, uint32_t row)
 	return row < BWCTL_FLOW_ROWS ? report->policy.asked.flows[row].name : NULL;
 }
 
+static const struct bwctl_flow_counters *flow_counters(const struct report *report, uint32_t row,
+						       enum bwctl_direction direction)
+{
+	return &report->counters[direction].now.flows[report->policy.table.counter[row]];
+}
+
+uint64_t report_flow_lost(const struct report *report, uint32_t row, enum bwctl_direction direction)
+{
+	const struct bwctl_flow_counters *counters = flow_counters(report, row, direction);
+
+	return counters->passed.packets ? 0 : counters->dropped.packets;
+}
+
 enum report_seen report_flow_seen(const struct report *report, uint32_t row)
 {
 	enum report_seen seen = REPORT_NEVER;
 
 	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
-		const struct bwctl_flow_counters *counters =
-			&report->counters[direction].now.flows[report->policy.table.counter[row]];
-
-		if (counters->passed.packets || counters->dropped.packets)
+		if (report_flow_lost(report, row, direction))
+			return REPORT_DROPPED;
+		if (flow_counters(report, row, direction)->passed.packets)
 			seen |= 1U << direction;
 	}
 	return seen;
@@ -414,9 +436,47 @@ enum report_seen report_flow_seen(const struct report *report, uint32_t row)
 
 static const char *seen_name(enum report_seen seen)
 {
-	return seen == REPORT_BOTH  ? "both" :
-	       seen == REPORT_NEVER ? "never" :
-				      policy_direction_name(seen == REPORT_EGRESS);
+	return seen == REPORT_BOTH    ? "both" :
+	       seen == REPORT_NEVER   ? "never" :
+	       seen == REPORT_DROPPED ? "dropped" :
+					policy_direction_name(seen == REPORT_EGRESS);
+}
+
+/* The row that had the name of one before, or that is always there; BWCTL_FLOWS for none. */
+static uint32_t former_row(const struct report *earlier, const struct report *report, uint32_t row)
+{
+	const char *name = report_flow_name(report, row);
+	uint32_t former = 0;
+
+	if (!name)
+		return row;
+	while (former < earlier->policy.asked.flow_count &&
+	       strcmp(earlier->policy.asked.flows[former].name, name))
+		former++;
+	return former < earlier->policy.asked.flow_count ? former : BWCTL_FLOWS;
+}
+
+int report_since(struct report *report, const struct report *earlier, char why[LOG_TEXT])
+{
+	if (!report_is_loaded(report))
+		return why_refuse(why, -ESTALE, "bwctl was unloaded meanwhile");
+	if (report->begin_id != earlier->begin_id)
+		return why_refuse(
+			why, -ESTALE,
+			"bwctl was loaded anew meanwhile: there is nothing to compare its counters with");
+	for (uint32_t row = report_next_row(report, 0); row < BWCTL_FLOWS;
+	     row = report_next_row(report, row + 1)) {
+		uint32_t former = former_row(earlier, report, row);
+
+		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++)
+			if (former < BWCTL_FLOWS)
+				counters_subtract(&report->counters[direction]
+							   .now.flows[report->policy.table.counter[row]],
+						  flow_counters(earlier, former, direction));
+	}
+	report->over_ns = report->counted_ns - earlier->counted_ns;
+	report->is_growth = true;
+	return 0;
 }
 
 uint32_t report_next_row(const struct report *report, uint32_t row)
@@ -448,5 +508,9 @@ json_t *report_flows_json(const struct report *report)
 			json_array_append_new(flows, flow);
 		}
 	}
-	return json_pack("{s:s, s:o}", "version", BWCTL_VERSION, "flows", flows);
+	return json_pack("{s:s, s:o, s:o}", "version", BWCTL_VERSION, "seconds",
+			 report->over_ns || report->is_growth ?
+				 json_real((double)report->over_ns / 1e9) :
+				 json_null(),
+			 "flows", flows);
 }

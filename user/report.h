@@ -27,6 +27,9 @@ struct report {
 	uint64_t at_limit_ns[BWCTL_DIRECTIONS]; /* for how long packets were refused or had to wait */
 	uint64_t backlog_ns[BWCTL_DIRECTIONS]; /* how far ahead of now the clock is */
 	uint64_t counted_ns; /* CLOCK_MONOTONIC when the counters were read; 0: there are none */
+	uint32_t begin_id;   /* limiter_begin() */
+	uint64_t over_ns;    /* over which time flows were counted; 0: that is not known */
+	bool is_growth;	     /* between two looks, see report_since(); else since it was loaded */
 };
 
 /*
@@ -63,14 +66,25 @@ json_t *report_flows_json(const struct report *report);
 /* The rows of the flow table that there are: the first from row on, BWCTL_FLOWS behind the last. */
 uint32_t report_next_row(const struct report *report, uint32_t row);
 
-/* In which directions packets of a row came by, whatever became of them. */
+/* In which directions packets of a row passed. */
 enum report_seen {
 	REPORT_NEVER,
 	REPORT_INGRESS = 1 << BWCTL_INGRESS,
 	REPORT_EGRESS = 1 << BWCTL_EGRESS,
-	REPORT_BOTH = REPORT_INGRESS | REPORT_EGRESS
+	REPORT_BOTH = REPORT_INGRESS | REPORT_EGRESS,
+	REPORT_DROPPED /* in a direction all that came by were dropped: of answers nothing is known */
 };
 enum report_seen report_flow_seen(const struct report *report, uint32_t row);
+
+/* How many packets of a row there were in a direction that were dropped, all of them; else 0. */
+uint64_t report_flow_lost(const struct report *report, uint32_t row,
+			  enum bwctl_direction direction);
+
+/*
+ * Leaves of what was counted of flows only what was not in an earlier report. -ESTALE and why if that
+ * is of counters that are no more.
+ */
+int report_since(struct report *report, const struct report *earlier, char why[LOG_TEXT]);
 
 /* NULL for those that are always there. */
 const char *report_flow_name(const struct report *report, uint32_t row);

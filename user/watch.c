@@ -14,9 +14,11 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "interval.h"
 #include "limiter.h"
 #include "log.h"
 #include "policy.h"
@@ -29,9 +31,8 @@
 #include "watch_screen.h"
 #include "words.h"
 
-#define INTERVAL_MIN_NS 100000000ULL
-#define INTERVAL_NS	1000000000ULL
-#define SECOND_NS	1000000000ULL
+#define INTERVAL_NS 1000000000ULL
+#define SECOND_NS   1000000000ULL
 
 /* For how long an answer stays where the keys are listed. */
 #define STATUS_NS (20 * SECOND_NS)
@@ -54,6 +55,7 @@ struct watch {
 	char trouble[LOG_TEXT]; /* why nothing can be read, until it can */
 	bool is_json;
 	bool is_question, is_paused, has_help;
+	bool is_unseen; /* the question: it was not drawn yet */
 	bool is_away; /* somebody else has the terminal */
 	bool is_over;
 	int ended_by; /* a signal, or 0 */
@@ -248,6 +250,11 @@ static void draw(struct watch *watch)
 {
 	if (watch->is_away)
 		come_back(watch);
+	/* What was typed ahead, or pasted, is no answer to it. */
+	if (watch->is_question && watch->is_unseen && !watch->is_away) {
+		tcflush(STDIN_FILENO, TCIFLUSH);
+		watch->is_unseen = false;
+	}
 	/* What cannot be read whole is not to be answered. */
 	if (watch->is_question && !watch->is_away && !watch_screen_fits(watch->status))
 		withdraw(watch, "too small to ask");
@@ -352,11 +359,11 @@ static const char *describe_held(const struct watch *watch, char text[LOG_TEXT])
 	return text;
 }
 
-/* A step for each direction that has a limit. */
+/* A step for each direction that has a limit; where a step is asked about, one more from there. */
 static void ask(struct watch *watch, bool up)
 {
 	struct watch_change *change = &watch->change;
-	bool has_limit = false, has_step = false;
+	bool has_limit = false, has_step = false, is_further = watch->is_question;
 	char text[LOG_TEXT], more[LOG_TEXT];
 
 	watch->has_help = false;
@@ -367,21 +374,27 @@ static void ask(struct watch *watch, bool up)
 
 		watch->from[direction] = watch->rates.direction[direction].step;
 		limit = watch->from[direction].asked_bits_s;
-		next = limit ? watch_rates_step(limit, up) : 0;
+		next = is_further && change->limit_bits_s[direction] ?
+			       change->limit_bits_s[direction] :
+			       limit;
+		next = limit ? watch_rates_step(next, up) : 0;
 		has_limit = has_limit || limit;
 		has_step = has_step || next != limit;
-		change->limit_bits_s[direction] = next;
+		/* There and back again is no change. */
+		change->limit_bits_s[direction] = next == limit ? 0 : next;
 	}
 	if (!watch->rates.is_loaded)
 		say(watch, "nothing is loaded: bwctl load IFACE");
 	else if (!has_limit)
 		say(watch, "there is no limit to %s: bwctl set RATE gives one",
 		    up ? "raise" : "lower");
+	else if (!has_step && is_further)
+		say(watch, "nothing was changed");
 	else if (!has_step)
 		say(watch, "there is no %s limit", up ? "higher" : "lower");
 	else
 		say(watch, "%s? y/n%s", describe(watch, text), describe_held(watch, more));
-	watch->is_question = watch->rates.is_loaded && has_step;
+	watch->is_question = watch->is_unseen = watch->rates.is_loaded && has_step;
 }
 
 static void answer(struct watch *watch, bool yes)
@@ -413,7 +426,9 @@ static void pause_or_not(struct watch *watch)
 
 static void press(struct watch *watch, char key)
 {
-	if (watch->is_question) {
+	bool is_step = key == '+' || key == '-';
+
+	if (watch->is_question && !is_step) {
 		answer(watch, key == 'y' || key == 'Y');
 		return;
 	}
@@ -421,7 +436,7 @@ static void press(struct watch *watch, char key)
 		*watch->status = '\0';
 	if (key == 'q' || key == 'Q') {
 		watch->is_over = true;
-	} else if (key == '+' || key == '-') {
+	} else if (is_step) {
 		if (!watch->change.pid)
 			ask(watch, key == '+');
 	} else if (key == 'p') {
@@ -447,6 +462,9 @@ static void read_keys(struct watch *watch)
 		press(watch, keys[i]);
 		/* What follows it says which arrow it was: no key of ours. */
 		if (keys[i] == '\033')
+			return;
+		/* Nobody has seen the question yet: all that goes on is its steps. */
+		if (watch->is_question && i + 1 < count && keys[i + 1] != '+' && keys[i + 1] != '-')
 			return;
 	}
 }
@@ -595,20 +613,6 @@ static int watch_screen(struct watch *watch)
 	return EXIT_DONE;
 }
 
-static int parse_interval(const char *text, uint64_t *ret_interval_ns)
-{
-	char why[UNITS_TEXT];
-
-	if (units_parse_time(text, ret_interval_ns, why)) {
-		log_error("--interval: %s", why);
-		return EXIT_MISUSE;
-	}
-	if (*ret_interval_ns >= INTERVAL_MIN_NS)
-		return EXIT_DONE;
-	log_error("--interval: '%.60s' is too short: expected 100ms to 60min", text);
-	return EXIT_MISUSE;
-}
-
 /* bwctl gives them all; where it is itself is known to nobody else. */
 static int read_options(struct watch *watch, int argc, char *argv[])
 {
@@ -634,7 +638,7 @@ static int read_options(struct watch *watch, int argc, char *argv[])
 			watch->class = optarg;
 		else if (answer == 'j')
 			watch->is_json = true;
-		else if (answer != 'i' || parse_interval(optarg, &watch->interval_ns))
+		else if (answer != 'i' || interval_parse(optarg, &watch->interval_ns))
 			return EXIT_MISUSE;
 	}
 	if (watch->class && !*watch->class) {

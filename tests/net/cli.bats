@@ -214,7 +214,7 @@ as_nobody() {
 	refused 2 "show: 'flows' is one word too many" show flows
 	hinted 'hint: bwctl flows'
 	refused 2 "flows: 'x' is one word too many" flows x
-	hinted 'hint: usage: bwctl flows [--json]'
+	hinted 'hint: usage: bwctl flows [--interval TIME] [--json]'
 	refused 2 '--all is for load alone' unload --all
 	hinted 'hint: bwctl unload alone detaches from all'
 	refused 2 '--class is for watch alone' set --class ssh 5mbit

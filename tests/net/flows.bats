@@ -11,6 +11,8 @@ if [[ -z ${BATS_TEST_FILENAME:-} ]]; then
 	exec bash "${BASH_SOURCE[0]%/*}/rig.bash" bats "${BASH_SOURCE[0]}"
 fi
 
+bats_require_minimum_version 1.5.0
+
 # shellcheck source-path=SCRIPTDIR source=rig.bash
 source "$BATS_TEST_DIRNAME/rig.bash"
 
@@ -285,9 +287,151 @@ knock() {
 	rig_in far timeout 3 bash -c "</dev/tcp/$RIG_INSIDE4/8443" 2>/dev/null || true
 	said=$(rig_bwctl flows)
 	echo "$said"
-	grep -q -x 'ssh: packets go out and none come in: answers are missing, look at the firewall on the way' <<<"$said"
-	grep -q -x 'admin: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in' <<<"$said"
+	grep -q -x 'ssh: packets go out and none come in: answers are missing, look at the firewall on the way, or they come by an interface that is not loaded' <<<"$said"
+	grep -q -x 'admin: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in, or it leaves by an interface that is not loaded' <<<"$said"
 	! grep -q '^telnet: packets' <<<"$said" || return 1
 	[[ $(rig_bwctl flows --json | jq -r -c '[.flows[] | select(.direction == "egress") | {(.name // "-"): .seen}] | add |
 		[.ssh, .telnet, .admin, .api]') == '["egress","both","ingress","never"]' ]]
+}
+
+# says LINE WORD...: whether flows WORD... says that line.
+says() {
+	local line=$1
+	shift
+	rig_bwctl flows "$@" | grep -q -x -F -e "$line"
+}
+
+# rows FLOW FILTER [WORD...]: of both its rows, ingress first.
+rows() {
+	local name=$1 filter=$2
+	shift 2
+	rig_bwctl flows --json "$@" | jq -c --arg name "$name" "[.flows[] | select(.name == \$name) | $filter]"
+}
+
+# Whether the limit is reached in both directions, and has been for a while.
+is_flooded() {
+	rig_bwctl show --json | jq -e '[.ingress, .egress | .classes.other.dropped.packets] | min > 500' >/dev/null
+}
+
+@test "a flow of which bwctl dropped all packets is not the fault of a firewall" {
+	local said
+	rig_bwctl set 1mbit mode police class odd priority low flow odd class odd protocol udp local 7000 >/dev/null
+	rig_sink sink inside 9001
+	rig_sink back far 9001
+	rig_flood in far "$RIG_INSIDE4" 9001 20mbit 300
+	rig_flood out inside "$RIG_FAR4" 9001 20mbit 300
+	rig_wait 20 is_flooded
+	# More than is there for a low class while the others have too little.
+	udp inside 7000 "$RIG_FAR4" 9001 5 1400
+	says 'odd: bwctl dropped all 5 packets of it, egress: a higher limit, priority or reserve lets them through, see bwctl show'
+	expect 'passed, dropped, seen' '[[0,0,"dropped"],[0,5,"dropped"]]' \
+		"$(rows odd '[.passed.packets, .dropped.packets, .seen]')"
+	udp far 5000 "$RIG_INSIDE4" 7000 1 1400
+	said=$(rig_bwctl flows)
+	echo "$said"
+	grep -q '^odd: bwctl dropped the only packet of it, ingress: ' <<<"$said"
+	grep -q '^odd: bwctl dropped all 5 packets of it, egress: ' <<<"$said"
+	run ! grep -q -E '^odd: packets|^never seen: .*odd' <<<"$said"
+	rig_stop_all
+	# What passes is seen again, though nothing answers.
+	rig_bwctl set unlimited >/dev/null
+	udp inside 7000 "$RIG_FAR4" 9001 1 1400
+	udp far 5000 "$RIG_INSIDE4" 7000 1 1400
+	expect 'seen' '["both","both"]' "$(rows odd .seen)"
+}
+
+@test "--interval: what came by in between, whatever was before" {
+	local said
+	# Refused is an answer.
+	knock 22
+	expect 'seen' '["both","both"]' "$(rows ssh .seen)"
+	ip -n far route add blackhole "$RIG_INSIDE4/32"
+	knock 22
+	said=$(rig_bwctl flows)
+	echo "$said"
+	grep -q -x -E 'counted since it was loaded, (less than a minute|[0-9]+ min) ago, of all hosts and interfaces together; what comes by now: bwctl flows --interval 10s' <<<"$said"
+	run ! grep -q '^ssh: ' <<<"$said"
+	# One try after the other, for as long as it looks.
+	rig_start inside bash -c "while :; do timeout 0.1 bash -c '</dev/tcp/$RIG_FAR4/22'; done" 2>/dev/null
+	said=$(rig_bwctl flows --interval 2s)
+	echo "$said"
+	grep -q -x -E 'counted over (2|2\.[0-9]+|[3-9]\.?[0-9]*) s, of all hosts and interfaces together' <<<"$said"
+	grep -q '^ssh: packets go out and none come in: answers are missing' <<<"$said"
+	grep -q -E '^not seen meanwhile: .*telnet' <<<"$said"
+	# Only what came in between.
+	rig_stop_all
+	expect 'passed' '[0,0]' "$(rows ssh .passed.packets --interval 100ms)"
+	expect 'seen' '["never","never"]' "$(rows ssh .seen --interval 100ms)"
+	(($(rows ssh .passed.packets | jq add) > 3))
+	rig_bwctl flows --json --interval 200ms | jq -e '.seconds | . >= 0.2 and . < 20'
+	rig_bwctl flows --json | jq -e '.seconds | . >= 0 and . < 600'
+}
+
+# begin_look: flows WORD... as RIG_PID, until it has looked once and waits. Its output is in said, errors in errors.
+begin_look() {
+	rig_start appliance "$BWCTL" flows --interval 3s "$@" >"$RIG_DIR/said" 2>"$RIG_DIR/errors"
+	rig_wait 10 grep -q nanosleep "/proc/$RIG_PID/wchan"
+}
+
+# looked CODE: waits for its end.
+looked() {
+	local code=0
+	rig_wait_gone 20 "$RIG_PID"
+	wait "$RIG_PID" || code=$?
+	expect 'exit code' "$1" "$code"
+}
+
+@test "--interval: a flow that was made meanwhile, and a limiter that was loaded anew" {
+	rig_bwctl set flow lab class ssh protocol udp local 7000 >/dev/null
+	udp inside 7000 "$RIG_FAR4" 9001 9
+	begin_look --json
+	# It has another's place, or its own again, and begins at zero.
+	rig_bwctl set flow lab remove flow new class ssh protocol udp local 7000 >/dev/null
+	udp inside 7000 "$RIG_FAR4" 9001 4
+	looked 0
+	expect 'new, egress' 4 "$(jq '.flows[] | select(.name == "new" and .direction == "egress").passed.packets' "$RIG_DIR/said")"
+
+	begin_look
+	rig_bwctl unload
+	rig_bwctl load eth0 >/dev/null
+	looked 1
+	expect 'errors' 'bwctl: bwctl was loaded anew meanwhile: there is nothing to compare its counters with' "$(<"$RIG_DIR/errors")"
+	expect 'output' '' "$(<"$RIG_DIR/said")"
+	begin_look
+	rig_bwctl unload
+	looked 1
+	expect 'errors' 'bwctl: bwctl was unloaded meanwhile' "$(<"$RIG_DIR/errors")"
+	expect 'nothing loaded' 'nothing is loaded' "$(rig_bwctl flows --interval 60min)"
+	rig_bwctl load eth0 >/dev/null
+}
+
+@test "--interval: 100ms to an hour, and on a terminal it says how long it takes still" {
+	local interval
+	for interval in 99ms 1us; do
+		run -2 rig_bwctl flows --interval "$interval"
+		expect "$interval" "bwctl: --interval: '$interval' is too short: expected 100ms to 60min" "$output"
+	done
+	for interval in 61min 5 1h '' -1s; do
+		run -2 rig_bwctl flows --interval "$interval"
+		[[ $output == 'bwctl: --interval: '* && $output != *$'\n'* ]] || expect "$interval" 'one error' "$output"
+	done
+	command -v script >/dev/null || skip 'script is not installed'
+	rig_in appliance script -q -e -c "$BWCTL flows --interval 1500ms" "$RIG_DIR/terminal" </dev/null >/dev/null
+	grep -q 'what comes by is counted, 2 s to go' "$RIG_DIR/terminal"
+	grep -q 'what comes by is counted, 1 s to go' "$RIG_DIR/terminal"
+	rig_in appliance script -q -e -c "$BWCTL flows --interval 500ms" "$RIG_DIR/terminal" </dev/null >/dev/null
+	run ! grep -q 'to go' "$RIG_DIR/terminal"
+}
+
+@test "errors of ICMP, and echoes that nobody answers, are not called a firewall's fault" {
+	local said
+	# A closed port: the appliance says so, and that wants no answer.
+	udp far 5000 "$RIG_APPLIANCE4" 4999 3
+	rig_wait 5 says 'icmp: packets go out and none come in: errors, which want no answer, or echoes that nobody answers'
+	ip -n inside route add blackhole "$RIG_FAR4/32"
+	rig_bwctl unload
+	rig_bwctl load eth0 >/dev/null
+	rig_in far ping -q -n -c 1 -W 1 "$RIG_INSIDE4" >/dev/null || true
+	rig_wait 5 says 'icmp: packets come in and none go out: errors, which want no answer, or echoes that are not answered here'
+	ip -n inside route delete blackhole "$RIG_FAR4/32"
 }

@@ -449,24 +449,74 @@ refused_in_run() {
 	expect 'what it says' 'no run is in force' "$(rig_bwctl run --clear)"
 }
 
+# type_keys KEYS: on the terminal of begin_typed.
+type_keys() {
+	printf '%b' "$1" >&"$typed_fd"
+}
+
+# begin_typed NAME WORD...: as begin, on a terminal of its own; without a pid of bwctl.
+begin_typed() {
+	local name=$RIG_DIR/$1
+	shift
+	rm -f "$name".*
+	mkfifo "$name.fifo" "$name.keys"
+	exec {typed_fd}<>"$name.keys"
+	cat >"$name.sh" <<-EOF
+		trap "echo INT >>$name.signals" INT
+		trap "echo QUIT >>$name.signals" QUIT
+		echo \$\$ >$name.command
+		until read -r code <$name.fifo; do :; done
+		exit \$code
+	EOF
+	# What is started in the background has no standard input but by itself.
+	# shellcheck disable=SC2016 # for the inner shell to expand
+	rig_start appliance env --default-signal=INT,QUIT sh -c 'exec script -q -e -c "$2" "$1.typescript" <"$1.keys"' \
+		sh "$name" "exec $BWCTL run $* -- sh $name.sh" >"$name.stdout" 2>"$name.stderr"
+	echo "$RIG_PID" >"$name.pid"
+	rig_wait 30 test -s "$name.command" || expect "run $*" 'to begin' "$(<"$name.stderr")"
+	cat "$name.command" >>"$RIG_DIR/pids"
+}
+
 @test "INT and QUIT, which a terminal sends to all, are the command's" {
-	begin one 5mbit
-	kill -INT -- "-$(<"$RIG_DIR/one.pid")"
+	begin_typed one 5mbit
+	type_keys '\003'
 	rig_wait 30 grep -q INT "$RIG_DIR/one.signals"
-	kill -QUIT -- "-$(<"$RIG_DIR/one.pid")"
+	type_keys '\034'
 	rig_wait 30 grep -q QUIT "$RIG_DIR/one.signals"
 	sleep 0.2
 	rig_alive "$(<"$RIG_DIR/one.pid")"
 	expect_limit 'after them' 5
+	# Once each: nobody passed on what came by itself.
 	expect 'signals' 'INT QUIT' "$(tr '\n' ' ' <"$RIG_DIR/one.signals" | sed 's/ $//')"
 	end one 6
 	expect_limit 'at last' 20
+	exec {typed_fd}>&-
 	# And one that dies of it takes bwctl along, with the limit back.
 	rig_start appliance env --default-signal=INT setsid "$BWCTL" run 5mbit -- sleep 600
 	echo "$RIG_PID" >"$RIG_DIR/two.pid"
 	: >"$RIG_DIR/two.stderr"
 	rig_wait 30 pgrep -x sleep --parent "$RIG_PID" >/dev/null
 	kill -INT -- "-$RIG_PID"
+	ended two 130
+	expect_limit 'after INT' 20
+}
+
+@test "INT and QUIT that are sent to bwctl alone are passed on" {
+	begin one 5mbit
+	kill -INT "$(<"$RIG_DIR/one.pid")"
+	rig_wait 30 grep -q INT "$RIG_DIR/one.signals"
+	kill -QUIT "$(<"$RIG_DIR/one.pid")"
+	rig_wait 30 grep -q QUIT "$RIG_DIR/one.signals"
+	rig_alive "$(<"$RIG_DIR/one.pid")"
+	expect_limit 'after them' 5
+	expect 'signals' 'INT QUIT' "$(tr '\n' ' ' <"$RIG_DIR/one.signals" | sed 's/ $//')"
+	end one 6
+	expect_limit 'at last' 20
+	rig_start appliance env --default-signal=INT setsid "$BWCTL" run 5mbit -- sleep 600
+	echo "$RIG_PID" >"$RIG_DIR/two.pid"
+	: >"$RIG_DIR/two.stderr"
+	rig_wait 30 pgrep -x sleep --parent "$RIG_PID" >/dev/null
+	kill -INT "$RIG_PID"
 	ended two 130
 	expect_limit 'after INT' 20
 }

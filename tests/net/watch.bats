@@ -432,6 +432,42 @@ says_reason() {
 	ended 0
 }
 
+@test "what was typed ahead or pasted answers no question; further steps are asked anew" {
+	begin 80 24
+	press + y
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
+	press n
+	seen '^nothing was changed$'
+	press + - + y y q
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
+	# Steps from what is asked about, in both directions.
+	press +
+	seen '^both directions: 50 -> 200 Mbit/s\? y/n$'
+	press -
+	seen '^both directions: 50 -> 100 Mbit/s\? y/n$'
+	press -
+	seen '^nothing was changed$'
+	press y
+	expect 'limits' '[50,50]' "$(limits)"
+	press -
+	seen '^both directions: 50 -> 20 Mbit/s\? y/n$'
+	press -
+	seen '^both directions: 50 -> 10 Mbit/s\? y/n$'
+	expect 'limits' '[50,50]' "$(limits)"
+	press y
+	seen '^set both directions: 50 -> 10 Mbit/s, not saved: bwctl save$'
+	expect 'limits' '[10,10]' "$(limits)"
+	# Where it cannot be asked.
+	tmux_ resize-window -x 12 -y 2
+	seen '^directions:$'
+	press + y
+	seen '^too small'
+	sleep 0.5
+	press q
+	ended 0
+	expect 'limits' '[10,10]' "$(limits)"
+}
+
 is_locked() {
 	! flock --nonblock /sys/fs/bpf/bwctl true
 }
@@ -970,7 +1006,9 @@ has_lines() {
 	begin 80 24 --pin-dir /sys/fs/bpf/other
 	seen '^bwctl on inside0 '
 	seen '^ingress .* of 5 Mbit/s'
-	press + y
+	press +
+	seen '10 Mbit/s\? y/n$'
+	press y
 	seen '^ingress .* of 10 Mbit/s'
 	expect 'the other limit' '[50,50]' "$(limits)"
 	press q
