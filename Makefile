@@ -332,7 +332,7 @@ lint: ## shellcheck, mandoc, and a build with warnings as errors by gcc and clan
 		tests/monitoring/*.bash tests/monitoring/*.bats tests/monitoring/fetch \
 		tests/page/*.bash tests/page/*.bats tests/page/pictures \
 		tests/links tests/vm/* tests/goodput/run tests/goodput/cells dist/bash-completion/bwctl .ci/run
-	$(Q)mandoc -Tlint -W warning docs/*.[58]
+	$(Q)! mandoc -Tlint docs/*.[58] 2>&1 | grep -v -e '^mandoc: outdated' -e 'referenced manual not found'
 	$(Q)$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc WERROR=1 all
 	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CC=clang WERROR=1 all
 

@@ -445,7 +445,13 @@ installed() {
 }
 
 @test "the manual is in order (mandoc)" {
-	mandoc -Tlint -W warning "$MANUAL" "$EXPORTER_MANUAL" "$CONF_MANUAL" 2>&1
+	# That they find each other takes that they are installed.
+	run bash -c 'mandoc -Tlint "$@" 2>&1 | grep -v -e "^mandoc: outdated" -e "referenced manual not found"' \
+		mandoc "$MANUAL" "$EXPORTER_MANUAL" "$CONF_MANUAL"
+	[[ -z $output ]] || {
+		echo "$output"
+		return 1
+	}
 }
 
 @test "nothing in the tree speaks of where it was written" {
