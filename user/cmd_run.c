@@ -101,6 +101,8 @@ static int require_interfaces(struct limiter *limiter, char why[LOG_TEXT])
 	size_t loaded = 0;
 	int err = limiter_interfaces(limiter, &interfaces, &loaded, why);
 
+	if (!err)
+		command_hint_first(limiter, interfaces, loaded);
 	free(interfaces);
 	return err || loaded ? err : why_refuse(why, -ENOENT, "nothing is loaded");
 }

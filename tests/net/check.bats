@@ -59,6 +59,8 @@ teardown() {
 	ip -n appliance link set eth0 xdp off
 	rig_in appliance nft delete table inet check 2>/dev/null || true
 	ip -n far link set eth0 up
+	# It went with the link.
+	ip -n far route replace default via "$RIG_APPLIANCE4"
 	ip -n appliance link set eth0 up
 	! ip netns list | grep -q '^blue' || ip netns delete blue
 }

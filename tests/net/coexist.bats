@@ -682,7 +682,7 @@ first_is() {
 	expect 'bwctl_first' 1 "$(rig_bwctl metrics | sed -n 's/^bwctl_first{interface="eth0",direction="receive"} //p')"
 }
 
-@test "somebody's tcx program before ours: load, set, apply, show and metrics say so" {
+@test "somebody's tcx program before ours: load, set, apply, run, show and metrics say so" {
 	local advice='bwctl load --hook clsact eth0 && bwctl load --hook tcx eth0'
 	needs_tcx
 	silent_of_first load eth0
@@ -695,6 +695,7 @@ first_is() {
 	[[ $stderr == *"$advice"* ]]
 	rig_bwctl show --config >"$RIG_DIR/policy"
 	says_first "a program of somebody else, neighbour (id " apply "$RIG_DIR/policy"
+	says_first "a program of somebody else, neighbour (id " run 1mbit -- true
 	first_is false 0
 	expect 'lines of show' 1 "$(rig_bwctl show | grep -c '^eth0: on egress a program of somebody else, neighbour (id .*), runs before: what it passes is not metered$')"
 	# The advice helps. In between ours is a filter, which comes after all of tcx.
