@@ -500,7 +500,8 @@ refuse_settings() {
 			\"control\"];
 		(.interfaces | all(
 			keys == [\"classes\", \"egress\", \"ifindex\", \"ingress\", \"name\"]
-			and ([.ingress, .egress] | all(keys == ([\"hook\", \"mode\"] + counters | sort) and sums))
+			and ([.ingress, .egress] | all(keys == ([\"hook\", \"mode\", \"first\"] + counters | sort)
+				and .first == true and sums))
 			and (.classes | keys == [\"egress\", \"ingress\"]
 				and all(.[]; keys == (names | sort)
 					and all(.[]; keys == (counters | sort) and sums)))))
