@@ -17,6 +17,7 @@
 #define ADDS		  64
 #define RUNS		  10000
 #define SHORTEST_ETHERNET 14
+#define FOUND		  1
 
 enum {
 	MISUSE = 2
@@ -40,7 +41,7 @@ static int load_adding(int map_fd, uint32_t index)
 		{0},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem},
 		/* if (value) the additions */
-		{.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_0, .off = ADDS + 1},
+		{.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_0, .off = ADDS + 2},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = 1},
 	};
 	size_t i = 8;
@@ -51,8 +52,9 @@ static int load_adding(int map_fd, uint32_t index)
 						    .dst_reg = BPF_REG_0,
 						    .src_reg = BPF_REG_1,
 						    .imm = BPF_ADD};
-	instructions[i++] =
-		(struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0};
+	/* Zero if there is no such value. */
+	instructions[i++] = (struct bpf_insn){
+		.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = FOUND};
 	instructions[i] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "rival", "Dual BSD/GPL", instructions,
 			   COUNT(instructions), NULL);
@@ -77,8 +79,11 @@ int main(int argc, char *argv[])
 		err(EXIT_FAILURE, "%s", argv[1]);
 	fd = load_adding(map_fd, (uint32_t)parse_integer("INDEX", argv[2], 0, UINT16_MAX));
 	until_ns = now_ns() + parse_seconds(argv[3]);
-	while (now_ns() < until_ns)
+	while (now_ns() < until_ns) {
 		if (bpf_prog_test_run_opts(fd, &run))
 			err(EXIT_FAILURE, "cannot run the program");
+		if (run.retval != FOUND)
+			errx(EXIT_FAILURE, "%s: no value at %s", argv[1], argv[2]);
+	}
 	return EXIT_SUCCESS;
 }

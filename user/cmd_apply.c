@@ -43,7 +43,7 @@ int command_open_file(const char *path, enum command_need need, struct command_f
 	if (err) {
 		/* What a hint could be is not known: it is not the limiter that refuses. */
 		log_error("%s", why);
-		if (err == -ENOENT || (err == -EINVAL && need != COMMAND_OLD))
+		if (err == -ENOENT || (err == -EINVAL && need == COMMAND_IF_ANY))
 			meant_apply(path);
 		return EXIT_FAILED;
 	}

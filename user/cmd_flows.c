@@ -127,7 +127,7 @@ static void print_dropped(const struct report *report, uint32_t row)
 			continue;
 		snprintf(all, sizeof(all), "all %s packets", units_format_count(lost, count));
 		terminal_say(
-			"%s: bwctl dropped %s of it, %s: a higher limit, priority or reserve lets them through, see bwctl show\n",
+			"%s: bwctl dropped %s of it, %s: a higher limit, of all or of its class, or a reserve lets them through, see bwctl show\n",
 			report_flow_name(report, row), lost == 1 ? "the only packet" : all,
 			policy_direction_name(direction));
 	}
@@ -140,9 +140,27 @@ static bool is_icmp(const struct bwctl_flow *flow)
 	       (flow->protocol == IPPROTO_ICMP || flow->protocol == IPPROTO_ICMPV6);
 }
 
+/* "; bwctl itself dropped 399 of 400", of a flow that goes one way only, or nothing. Returns text. */
+static const char *own_part(const struct report *report, uint32_t row, char text[LOG_TEXT])
+{
+	*text = '\0';
+	for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
+		uint64_t passed, dropped = report_flow_dropped(report, row, direction, &passed);
+		char part[UNITS_TEXT], all[UNITS_TEXT];
+
+		if (passed && dropped)
+			snprintf(text, LOG_TEXT, "; bwctl itself dropped %s of %s",
+				 units_format_count(dropped, part),
+				 units_format_count(passed + dropped, all));
+	}
+	return text;
+}
+
 /* Packets one way and none the other: somebody does not answer, or answers do not arrive. */
 static void print_one_way(const struct report *report)
 {
+	char own[LOG_TEXT];
+
 	for (uint32_t row = 0; row < report->policy.asked.flow_count; row++) {
 		const struct bwctl_flow *flow = &report->policy.asked.flows[row];
 		const char *other = *flow->interface ? "another interface" :
@@ -152,22 +170,22 @@ static void print_one_way(const struct report *report)
 		case REPORT_EGRESS:
 			if (is_icmp(flow))
 				terminal_say(
-					"%s: packets go out and none come in: errors, which want no answer, or echoes that nobody answers\n",
-					flow->name);
+					"%s: packets go out and none come in: errors, which want no answer, or echoes that nobody answers%s\n",
+					flow->name, own_part(report, row, own));
 			else
 				terminal_say(
-					"%s: packets go out and none come in: answers are missing, look at the firewall on the way, or they come by %s\n",
-					flow->name, other);
+					"%s: packets go out and none come in: answers are missing, look at the firewall on the way, or they come by %s%s\n",
+					flow->name, other, own_part(report, row, own));
 			break;
 		case REPORT_INGRESS:
 			if (is_icmp(flow))
 				terminal_say(
-					"%s: packets come in and none go out: errors, which want no answer, or echoes that are not answered here\n",
-					flow->name);
+					"%s: packets come in and none go out: errors, which want no answer, or echoes that are not answered here%s\n",
+					flow->name, own_part(report, row, own));
 			else
 				terminal_say(
-					"%s: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in, or it leaves by %s\n",
-					flow->name, other);
+					"%s: packets come in and none go out: nothing answers here, or a firewall on this machine keeps it in, or it leaves by %s%s\n",
+					flow->name, other, own_part(report, row, own));
 			break;
 		case REPORT_DROPPED:
 			print_dropped(report, row);

@@ -80,6 +80,8 @@ void command_hint_first(const struct limiter *limiter, const struct limiter_inte
 			size_t count)
 {
 	char text[LOG_TEXT], advice[LOG_TEXT];
+	size_t more = 0;
+	bool is_said = false;
 
 	for (size_t i = 0; i < count; i++)
 		for (int direction = 0; direction < BWCTL_DIRECTIONS; direction++) {
@@ -87,14 +89,19 @@ void command_hint_first(const struct limiter *limiter, const struct limiter_inte
 			struct first first;
 
 			limiter_first(limiter, interface, direction, &first);
-			if (first_is_other(&first))
+			if (first_is_other(&first) && is_said)
+				more++;
+			else if (first_is_other(&first))
 				log_hint("'%s': %s; %s", interface->name,
 					 first_say(&first, direction, text),
 					 first_advise(&first, interface->name, direction,
 						      interface->hook[direction],
 						      interface->record.priority[direction],
 						      advice));
+			is_said = is_said || first_is_other(&first);
 		}
+	if (more)
+		log_hint("so it is in %zu more place%s: bwctl check", more, more == 1 ? "" : "s");
 }
 
 #define NAME_WIDTH 14 /* of "class ssh", and what is below it */

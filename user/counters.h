@@ -28,7 +28,7 @@ void counters_add(struct bwctl_flow_counters *sum, const struct bwctl_flow_count
 
 /*
  * Takes away what an earlier look had. A flow that was made anew in between began at zero: of it all
- * there is counts. The longest wait stays.
+ * there is counts, where that is less than before. The longest wait stays.
  */
 void counters_subtract(struct bwctl_flow_counters *counters,
 		       const struct bwctl_flow_counters *earlier);

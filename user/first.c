@@ -23,12 +23,11 @@ struct first first_judge(const struct hooks_seen *seen, const struct device_filt
 		memcpy(first.name, seen->first.name, sizeof(first.name));
 		return first;
 	}
-	if (hook != BWCTL_HOOK_CLSACT)
+	if (hook != BWCTL_HOOK_CLSACT || !first.is_known)
 		return first;
 	for (size_t i = 0; i < filter_count; i++) {
 		if (filters[i].priority >= priority)
 			continue;
-		first.is_known = true;
 		first.hook = BWCTL_HOOK_CLSACT;
 		first.number = filters[i].priority;
 		snprintf(first.name, sizeof(first.name), "%s", filters[i].kind);
@@ -71,12 +70,12 @@ const char *first_say(const struct first *first, enum bwctl_direction direction,
 	if (first->hook == BWCTL_HOOK_TCX)
 		snprintf(
 			text, LOG_TEXT,
-			"on %s a program of somebody else, %s (id %u), runs before: what it passes is not metered",
+			"on %s a program of somebody else, %s (id %u), runs before: what it does not hand on is not metered",
 			side, *first->name ? first->name : "without a name", first->number);
 	else
 		snprintf(
 			text, LOG_TEXT,
-			"on %s a filter of somebody else, %s with pref %u, runs before: what it passes is not metered",
+			"on %s a filter of somebody else, %s with pref %u, runs before: what it does not hand on is not metered",
 			side, first->name, first->number);
 	return text;
 }

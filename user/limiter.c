@@ -606,13 +606,16 @@ int limiter_begin(const struct limiter *limiter, uint64_t *ret_since_ns, uint32_
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
 	char path[PINS_PATH];
+	struct timespec up = {0};
 	struct stat made;
 
 	pins_path(&limiter->pins, map_names[MAP_COUNTERS], path);
 	if (bpf_obj_get_info_by_fd(limiter->map_fd[MAP_COUNTERS], &info, &length))
 		return why_fail(why, -errno, "cannot inspect '%s'", path);
 	*ret_id = info.id;
-	*ret_since_ns = stat(path, &made) || made.st_mtim.tv_sec < 0 ?
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	/* Made before the machine began: by a clock that was set since. */
+	*ret_since_ns = stat(path, &made) || made.st_mtim.tv_sec < time(NULL) - up.tv_sec - 1 ?
 				0 :
 				(uint64_t)made.st_mtim.tv_sec * 1000000000 +
 					(uint64_t)made.st_mtim.tv_nsec;

@@ -237,7 +237,7 @@ static const struct command commands[] = {
 	 "to PORT, and an echo by ICMP; and says which flow that is, and by which one can log in.\n"
 	 "HOST is an address or a name ([2001:db8::1]:22 with a port). --inventory takes them from\n"
 	 "a file, one a line, - is standard input; ranges are not taken. What that needs stays below\n"
-	 "half of the limit, which root can read. A terminal gets 50 hosts that fail alike, and how\n"
+	 "half of the limit, which root can read. A terminal gets 50 hosts of one kind, and how\n"
 	 "many more there are; a pipe gets all.\n"
 	 "\n"
 	 "A host is ok when at least one of the TCP ports is open and it answers the echo.\n"

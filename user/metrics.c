@@ -372,7 +372,7 @@ static void print_first(const struct metrics *metrics)
 			if (!is_any)
 				print_head(
 					metrics, "bwctl_first", "gauge", "",
-					"Whether no other program runs before bwctl there: 0 says that what it passes is not limited.");
+					"Whether no other program runs before bwctl there: 0 says that what it does not hand on is not limited.");
 			is_any = true;
 			fputs("bwctl_first", metrics->out);
 			print_place(metrics->out, place, "{");

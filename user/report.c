@@ -414,11 +414,20 @@ static const struct bwctl_flow_counters *flow_counters(const struct report *repo
 	return &report->counters[direction].now.flows[report->policy.table.counter[row]];
 }
 
-uint64_t report_flow_lost(const struct report *report, uint32_t row, enum bwctl_direction direction)
+uint64_t report_flow_dropped(const struct report *report, uint32_t row,
+			     enum bwctl_direction direction, uint64_t *ret_passed)
 {
 	const struct bwctl_flow_counters *counters = flow_counters(report, row, direction);
 
-	return counters->passed.packets ? 0 : counters->dropped.packets;
+	*ret_passed = counters->passed.packets;
+	return counters->dropped.packets;
+}
+
+uint64_t report_flow_lost(const struct report *report, uint32_t row, enum bwctl_direction direction)
+{
+	uint64_t passed, dropped = report_flow_dropped(report, row, direction, &passed);
+
+	return passed ? 0 : dropped;
 }
 
 enum report_seen report_flow_seen(const struct report *report, uint32_t row)

@@ -76,6 +76,10 @@ enum report_seen {
 };
 enum report_seen report_flow_seen(const struct report *report, uint32_t row);
 
+/* How many packets of a row were dropped in a direction, and how many passed. */
+uint64_t report_flow_dropped(const struct report *report, uint32_t row,
+			     enum bwctl_direction direction, uint64_t *ret_passed);
+
 /* How many packets of a row there were in a direction that were dropped, all of them; else 0. */
 uint64_t report_flow_lost(const struct report *report, uint32_t row,
 			  enum bwctl_direction direction);

@@ -42,9 +42,13 @@ window_seconds() {
 # offer LIMIT OFFERED out|in...: floods those directions at once for 12 seconds, at ten times the
 # limit, or as nearly as a busy machine can: 9 times at the least, in one of three tries.
 offer() {
-	local try
+	local try name
 	for ((try = 0; try < 3; try++)); do
 		! offer_once "$@" || return 0
+		# It was too little to be full by, and is no more than the limit all the same.
+		for name in "${@:3}"; do
+			conform --limit "$1" --window "$(window_seconds)" "$RIG_DIR/$name.pcap" || return
+		done
 	done
 	rig_fail "what was offered is less than 9 times $1"
 }

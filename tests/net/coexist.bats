@@ -697,7 +697,7 @@ first_is() {
 	says_first "a program of somebody else, neighbour (id " apply "$RIG_DIR/policy"
 	says_first "a program of somebody else, neighbour (id " run 1mbit -- true
 	first_is false 0
-	expect 'lines of show' 1 "$(rig_bwctl show | grep -c '^eth0: on egress a program of somebody else, neighbour (id .*), runs before: what it passes is not metered$')"
+	expect 'lines of show' 1 "$(rig_bwctl show | grep -c '^eth0: on egress a program of somebody else, neighbour (id .*), runs before: what it does not hand on is not metered$')"
 	# The advice helps. In between ours is a filter, which comes after all of tcx.
 	says_first "a program of somebody else, neighbour (id " load --hook clsact eth0
 	silent_of_first load --hook tcx eth0
@@ -712,11 +712,11 @@ first_is() {
 @test "somebody's filter before ours: load, set and show say so" {
 	rig_in appliance tc qdisc add dev eth0 clsact
 	rig_in appliance tc filter add dev eth0 egress pref 1 protocol ip u32 match u32 0 0 flowid 1:1
-	says_first "a filter of somebody else, u32 with pref 1, runs before: what it passes is not metered; take it away (tc filter show dev eth0 egress)" \
+	says_first "a filter of somebody else, u32 with pref 1, runs before: what it does not hand on is not metered; take it away (tc filter show dev eth0 egress)" \
 		load --hook clsact eth0
 	says_first "a filter of somebody else, u32 with pref 1, runs before" set 1mbit
 	first_is false 0
-	[[ $(rig_bwctl show) == *$'\neth0: on egress a filter of somebody else, u32 with pref 1, runs before: what it passes is not metered\n'* ]]
+	[[ $(rig_bwctl show) == *$'\neth0: on egress a filter of somebody else, u32 with pref 1, runs before: what it does not hand on is not metered\n'* ]]
 	rig_in appliance tc filter delete dev eth0 egress pref 1
 	first_is true 1
 	silent_of_first set 2mbit

@@ -143,11 +143,13 @@ drafts() {
 }
 
 @test "a hint for what stands for no file elsewhere" {
+	local not="bwctl: cannot read '/dev/null': it is not a regular file"
+	refused 1 "$not"$'\n'"hint: --config '' is for no file" --config /dev/null load cli0
 	load
+	# Where there has to be one it is none.
 	for words in 'apply /dev/null' '--config /dev/null apply' '--config /dev/null load --all'; do
 		# shellcheck disable=SC2086
-		refused 1 "bwctl: cannot read '/dev/null': it is not a regular file
-hint: --config '' is for no file" $words
+		refused 1 "$not" $words
 	done
 }
 

@@ -323,7 +323,7 @@ is_flooded() {
 	rig_wait 20 is_flooded
 	# More than is there for a low class while the others have too little.
 	udp inside 7000 "$RIG_FAR4" 9001 5 1400
-	says 'odd: bwctl dropped all 5 packets of it, egress: a higher limit, priority or reserve lets them through, see bwctl show'
+	says 'odd: bwctl dropped all 5 packets of it, egress: a higher limit, of all or of its class, or a reserve lets them through, see bwctl show'
 	expect 'passed, dropped, seen' '[[0,0,"dropped"],[0,5,"dropped"]]' \
 		"$(rows odd '[.passed.packets, .dropped.packets, .seen]')"
 	udp far 5000 "$RIG_INSIDE4" 7000 1 1400
@@ -338,6 +338,22 @@ is_flooded() {
 	udp inside 7000 "$RIG_FAR4" 9001 1 1400
 	udp far 5000 "$RIG_INSIDE4" 7000 1 1400
 	expect 'seen' '["both","both"]' "$(rows odd .seen)"
+}
+
+@test "what bwctl dropped of a flow is named beside the firewall" {
+	rig_bwctl set mode police class slow 64kbit flow slow class slow protocol udp local 7000 >/dev/null
+	udp inside 7000 "$RIG_FAR4" 9001 400 1400
+	rig_bwctl flows | grep -E '^slow: packets go out and none come in: answers are missing.*; bwctl itself dropped [1-9][0-9]* of 400$'
+	expect 'seen' '["egress","egress"]' "$(rows slow .seen)"
+}
+
+@test "how long ago it was loaded is not said where the clock was set since" {
+	rig_bwctl flows | grep -q '^counted since it was loaded, less than a minute ago, of all'
+	expect 'seconds' true "$(rig_bwctl flows --json | jq '.seconds < 60')"
+	# As a machine without a clock has it, until it asks the network.
+	touch -d '1970-01-01 00:00:20' /sys/fs/bpf/bwctl/counters
+	rig_bwctl flows | grep -q '^counted since it was loaded, of all'
+	expect 'seconds' null "$(rig_bwctl flows --json | jq .seconds)"
 }
 
 @test "--interval: what came by in between, whatever was before" {

@@ -514,8 +514,13 @@ answers_beside_a_scrape() {
 	local asker status
 	get -o /dev/null -w '%{http_code}\n' "$URL/metrics" >"$RIG_DIR/codes" &
 	asker=$!
-	rig_wait 5 asks || true
+	rig_wait 5 asks || {
+		wait "$asker"
+		return 1
+	}
 	status=$(get --max-time 1 -o /dev/null -w '%{http_code}' "$URL/")
+	# The scrape has waited all the while.
+	jobs -r -p | grep -q -x "$asker" || status=late
 	wait "$asker"
 	[[ $status == 200 && $(<"$RIG_DIR/codes") == 503 ]]
 }
