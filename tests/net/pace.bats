@@ -190,12 +190,8 @@ set_and_note() {
 	done
 }
 
-# flood_at LIMIT FAR INSIDE SIZE: ten times the limit both ways at once; captures flood-out and flood-in
-flood_at() {
+flood_once() {
 	local limit=$1 far=$2 inside=$3 size=$4
-	rig_bwctl set "${limit}mbit"
-	rig_sink sink-far far 9000
-	rig_sink sink-inside inside 9000
 	rig_capture flood-out far "${5:-eth0}" "${6:-udp port 9000}"
 	rig_capture flood-in inside eth0 'udp port 9000'
 	rig_flood out inside "$far" 9000 "$((limit * 10))mbit" 3 --size "$size"
@@ -203,10 +199,32 @@ flood_at() {
 	rig_flood_wait out
 	rig_flood_wait in
 	rig_capture_stop flood-out flood-in
+}
+
+# was_enough BIT/S: whether so much was sent in both directions
+was_enough() {
+	jq -s -e --argjson least "$1" 'all(.sent_bytes * 8 / .seconds >= $least)' \
+		"$RIG_DIR/out.flood" "$RIG_DIR/in.flood"
+}
+
+# flood_at LIMIT FAR INSIDE SIZE [INTERFACE FILTER TIMES]: ten times the limit both ways at once, or TIMES (5)
+# at the least, in one of three tries: two who send share the CPU as they like. Captures flood-out and flood-in.
+flood_at() {
+	local limit=$1 name try
+	rig_bwctl set "${limit}mbit"
+	rig_sink sink-far far 9000
+	rig_sink sink-inside inside 9000
+	for ((try = 0; try < 3; try++)); do
+		flood_once "$@"
+		! was_enough $((limit * ${7:-5} * 1000000)) || break
+		# What was too little to be full by is no more than the limit all the same.
+		for name in out in; do
+			"$RIG_TOOLS/conform" --limit "${limit}mbit" --window 1 "$RIG_DIR/flood-$name.pcap"
+		done
+	done
+	((try < 3)) || rig_fail "what was offered is less than ${7:-5} times $limit Mbit/s"
 	rig_stop "$(<"$RIG_DIR/sink-far.pid")" "$(<"$RIG_DIR/sink-inside.pid")"
 	for name in out in; do
-		jq -e --argjson least "$((limit * ${7:-5} * 1000000))" '.sent_bytes * 8 / .seconds >= $least' \
-			"$RIG_DIR/$name.flood"
 		# For as long as it was sent, too: a few frames have a fine mean by themselves.
 		"$RIG_TOOLS/conform" --json --limit "${limit}mbit" --window 1 "$RIG_DIR/flood-$name.pcap" |
 			jq -e --argjson least "$((limit * 1000000 * 5 / 2 / 8))" '.bytes >= $least' ||
@@ -396,7 +414,8 @@ second_way() {
 	second_way eth0.7
 	rig_bwctl load eth0
 	only_time_changes 203.0.113.1 "$RIG_INSIDE4" 1472 1500 eth0.7
-	flood_at 20 203.0.113.1 "$RIG_INSIDE4" 1472 eth0 'vlan and udp port 9000'
+	# Tagged by the sender too: an emulated machine gets to 4.6 to 5 times the limit.
+	flood_at 20 203.0.113.1 "$RIG_INSIDE4" 1472 eth0 'vlan and udp port 9000' 4
 	holds flood-out --limit 20mbit --min-mean 0.97
 	# Behind the appliance the tag is gone.
 	holds flood-in --limit 20mbit --overhead 4 --min-mean 0.97
